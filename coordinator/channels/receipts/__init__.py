@@ -1,0 +1,1 @@
+"""Receipts: word from the far side, one module a channel."""

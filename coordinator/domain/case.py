@@ -1,0 +1,80 @@
+"""Everything that composing one message may look at. A frozen value: no clock, no store behind it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.domain.events import DoseChange, SessionOutcome
+from coordinator.domain.ids import letter_reference, stable_uuid
+from coordinator.domain.plan import LetterKind
+from coordinator.domain.registry import Clinic, Patient, Provider, Registry, Staff
+
+ClinicEvent = SessionOutcome | DoseChange
+
+
+@dataclass(frozen=True)
+class SentLetter:
+    """A letter of an earlier version that a recipient holds: what a correction replaces."""
+
+    provider: str
+    kind: LetterKind
+    version: int
+    sent_at: datetime
+    requests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One event version with all that is known around it.
+
+    `history` holds the earlier events of the same patient, oldest first, in their
+    newest versions, without this event. `previous` is the version of this event
+    that was planned before, if any. `composed_at` is fixed when the event was
+    accepted, so that composing again gives the same bytes.
+    """
+
+    source: str
+    event: ClinicEvent
+    registry: Registry
+    history: tuple[ClinicEvent, ...]
+    composed_at: datetime
+    previous: ClinicEvent | None = None
+    already_sent: tuple[SentLetter, ...] = ()
+    digest_of: tuple[SessionOutcome, ...] = ()
+    """For a digest: the sessions it tells of, oldest first, the event itself last."""
+
+    @property
+    def clinic(self) -> Clinic:
+        """The treating clinic."""
+        return self.registry.clinic
+
+    @property
+    def patient(self) -> Patient:
+        """The patient of the event; a case is only built for a patient the registry has."""
+        found = self.registry.patient(self.event.patient)
+        if found is None:
+            raise LookupError("the event's patient is not in the registry")
+        return found
+
+    def provider(self, provider_id: str) -> Provider:
+        """Return an outside provider; planning has already made sure it exists."""
+        found = self.registry.provider(provider_id)
+        if found is None:
+            raise LookupError("the provider is not in the registry")
+        return found
+
+    def member(self, staff_id: str | None) -> Staff | None:
+        """Return a member of staff, or None."""
+        return self.registry.member(staff_id)
+
+    def reference(self, provider_id: str) -> str:
+        """Return the code printed on this recipient's letter, the same for every version of it."""
+        return letter_reference(self.source, self.event.id, provider_id)
+
+    def message_id(self, provider_id: str) -> str:
+        """Return the identifier of this recipient's message for this event version."""
+        return stable_uuid("message", self.source, self.event.id, str(self.event.version), provider_id)
+
+    def document_id(self, provider_id: str, kind: str, version: int | None = None) -> str:
+        """Return the identifier of one letter of one version (this event's own version by default)."""
+        number = self.event.version if version is None else version
+        return stable_uuid("document", self.source, self.event.id, str(number), provider_id, kind)

@@ -1,0 +1,52 @@
+"""A finished letter, and the content made from an event for one endpoint."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from coordinator.domain.plan import LetterKind
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One rendered letter for one recipient: three forms of the same words, and what they were made with."""
+
+    kind: LetterKind
+    provider: str
+    title: str
+    subject: str
+    """A subject line without PHI, for mail-like channels."""
+    reference: str
+    version: int
+    language: str
+    html: str
+    text: str
+    pdf: bytes
+    template_version: str
+    type_code: str
+    """Key of the document type in mappings/codes (a word, never a LOINC literal)."""
+    cover_pdf: bytes | None = None
+    """The fax cover and the fax variant, one PDF, where the letter may go by fax."""
+
+
+ContentLevel = Literal["chart", "document", "message"]
+
+
+@dataclass(frozen=True)
+class FhirContent:
+    """One FHIR body for one recipient and content level, gated, ready to be stored and sent."""
+
+    level: ContentLevel
+    body: bytes
+    resource_type: str
+    mappings: dict[str, int] = field(default_factory=dict)
+    """Mapping name -> version: what Provenance says it was made with."""
+
+
+@dataclass(frozen=True)
+class MappingProblem:
+    """Why no content could be made: which element, which table, never the value. Holds the message."""
+
+    element: str
+    code: str
+    sentence: str
+    fix: str

@@ -1,0 +1,202 @@
+"""The registry: the clinic, its staff, outside providers with their endpoints, and patients."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from coordinator.domain.events import DrugRole, Source, Whole
+from coordinator.domain.quantities import Quantity
+from coordinator.domain.values import Code, Line, Record, Unknown
+
+Npi = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9\-]{6,20}$")]
+"""E.164 digits, with hyphens allowed for reading: +1-218-555-0110."""
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+\-]+)*$")]
+
+Audience = Literal["psychiatrist", "primary-care", "patient"]
+CareRole = Literal["psychiatrist", "primary-care", "therapist", "other"]
+EndpointKind = Literal["fhir-rest", "fhir-message", "direct", "fax", "secure-link", "by-hand"]
+ContentClass = Literal["all", "medication", "session", "mental-health", "substance-use"]
+
+
+class Name(Record):
+    """A person's name. One part may be missing (single-name people), never both."""
+
+    family: Line | None = None
+    given: tuple[Line, ...] = ()
+    preferred: Line | None = None
+    suffix: Line | None = None
+
+    def full(self) -> str:
+        """Return "Zoë Núñez-Đặng, MD": given names, family name, suffix."""
+        name = " ".join([*self.given, *([self.family] if self.family else [])])
+        return f"{name}, {self.suffix}" if self.suffix else name
+
+
+class Address(Record):
+    """A postal address."""
+
+    lines: tuple[Line, ...]
+    city: Line
+    state: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    postal_code: Annotated[str, StringConstraints(pattern=r"^[0-9]{5}(-[0-9]{4})?$")]
+
+
+class Clinic(Record):
+    """The treating clinic: the author of every letter. `digest` is when uneventful sessions are told of."""
+
+    name: Line
+    npi: Npi
+    time_zone: TimeZone
+    address: Address
+    phone: Phone
+    after_hours_phone: Phone
+    fax: Phone | None = None
+    digest: Literal["weekly", "per-phase", "every-session"] = "weekly"
+    fallback: Literal["offer", "take"] = "offer"
+    closing_line: Line | None = None
+
+
+class Staff(Record):
+    """A member of the clinic."""
+
+    id: Code
+    name: Name
+    npi: Npi | None = None
+    role: Literal["physician", "nurse-practitioner", "physician-assistant", "nurse", "front-desk", "other"]
+    phone: Phone | None = None
+
+
+class EndpointAuth(Record):
+    """How we identify ourselves to a FHIR endpoint. Secrets are named here, never held."""
+
+    method: Literal["none", "smart-backend-services", "bearer", "basic", "mtls"]
+    client_id: Line | None = None
+    scope: Line | None = None
+    secret: Code | None = None
+
+
+class Endpoint(Record):
+    """One address of a provider. It carries PHI only after somebody verified it (`verified_on`)."""
+
+    id: Code
+    kind: EndpointKind
+    address: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+    auth: EndpointAuth | None = None
+    verified_on: date | None = None
+    verified_by: Code | None = None
+    verified_how: Line | None = None
+    content_level: Literal["chart", "document", "message"] | None = None
+    accepts: tuple[Literal["application/pdf", "text/plain"], ...] = ()
+    ccda: bool = False
+    partner: Code | None = None
+    patient_match: Literal["identifier", "demographics"] | None = None
+
+
+class Provider(Record):
+    """An outside clinician. Endpoints stand in the provider's own order of preference."""
+
+    id: Code
+    name: Name
+    npi: Npi | None = None
+    specialty: Literal["psychiatry", "family-medicine", "internal-medicine", "pediatrics", "therapy", "other"]
+    organization: Line | None = None
+    time_zone: TimeZone
+    phone: Phone | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class Identifier(Record):
+    """A number somebody else keeps for the patient; `held_by` names whose it is."""
+
+    system: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s]+$")]
+    value: Line
+    held_by: Code | None = None
+
+
+class PatientCourse(Record):
+    """A course of treatment. `indications` decide the status statements of every letter."""
+
+    id: Code
+    indications: tuple[Literal["adhd", "trd", "mdd-si", "gad", "ptsd", "other"], ...]
+    started_on: date | None = None
+    ended_on: date | None = None
+
+
+class CareTeamMember(Record):
+    """Who takes part in the patient's care, from when to when (`to` is the last day)."""
+
+    provider: Code
+    role: CareRole
+    prescribes: tuple[Literal["stimulant", "maoi", "other"], ...] = ()
+    from_: Annotated[date, Field(alias="from")]
+    to: date | None = None
+    digests: bool = True
+
+
+class Consent(Record):
+    """A consent or restriction. `restrict` wins over `permit`; a missing `to` means until further notice."""
+
+    id: Code
+    version: Whole
+    decision: Literal["permit", "restrict"]
+    recipient: Code
+    content: tuple[ContentClass, ...]
+    from_: Annotated[date, Field(alias="from")]
+    to: date | None = None
+    evidence: Line
+    revoked_on: date | None = None
+
+
+class KnownMedication(Record):
+    """One statement about a regimen: who says so, as of when."""
+
+    role: DrugRole
+    product: Line
+    form: Literal["immediate-release", "extended-release", "patch", "prodrug"] | None = None
+    dose: Quantity | Unknown
+    frequency: Line | None = None
+    as_of: date
+    source: Source
+
+
+class Patient(Record):
+    """A patient of the clinic."""
+
+    id: Code
+    name: Name
+    birth_date: date
+    sex: Literal["female", "male", "other", "unknown"]
+    address: Address | None = None
+    phone: Phone | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    course: PatientCourse | None = None
+    earlier_courses: tuple[PatientCourse, ...] = ()
+    care_team: tuple[CareTeamMember, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    medications: tuple[KnownMedication, ...] = ()
+    attending_override: Line | None = None
+    guardian_consent: Line | None = None
+
+
+class Registry(Record):
+    """A registry file, whole: what `coordinator registry import` and `render --registry` read."""
+
+    schema_version: Literal[1]
+    clinic: Clinic
+    staff: tuple[Staff, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    patients: tuple[Patient, ...] = ()
+
+    def provider(self, provider_id: str) -> Provider | None:
+        """Return the provider of that id, or None."""
+        return next((one for one in self.providers if one.id == provider_id), None)
+
+    def member(self, staff_id: str | None) -> Staff | None:
+        """Return the member of staff of that id, or None."""
+        return next((one for one in self.staff if one.id == staff_id), None)
+
+    def patient(self, patient_id: str) -> Patient | None:
+        """Return the patient of that id, or None."""
+        return next((one for one in self.patients if one.id == patient_id), None)

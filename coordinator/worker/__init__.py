@@ -1,0 +1,1 @@
+"""Celery app and tasks: three-line bodies that call flow."""
