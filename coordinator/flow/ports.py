@@ -1,10 +1,9 @@
 """What the flow needs from the world, as protocols. `bootstrap` hands in the real ones."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from coordinator.domain.registry import Clinic, Endpoint, Patient, Provider
 
@@ -177,23 +176,9 @@ class Cipher(Protocol):
         ...
 
 
-Row = Mapping[str, Any]
-
-
-class Database(Protocol):
-    """The store. Each `begin` is one transaction: committed on leaving, rolled back on an exception."""
-
-    def begin(self) -> AbstractContextManager[Any]:
-        """Open a transaction that may write; yields the store's session."""
-        ...
-
-
 class Counters(Protocol):
     """Where metrics are counted. Labels are closed words, never ids of people."""
 
     def add(self, name: str, amount: int = 1, **labels: str) -> None:
         """Count."""
         ...
-
-
-Receivers = Sequence[Provider]

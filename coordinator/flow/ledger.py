@@ -1,0 +1,356 @@
+"""The store as the flow sees it: one transaction at a time, every row opened, every change checked.
+
+`store` implements these; nothing here knows a database.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from coordinator.domain.delivery import State
+from coordinator.domain.registry import Patient, Registry
+from coordinator.flow.read_models import Actor, MessageFilter
+from coordinator.flow.rows import (
+    AttemptRow,
+    AuditRow,
+    DeliveryRow,
+    EndpointHealth,
+    InboxRow,
+    InboxState,
+    MessageRecord,
+    MessageState,
+    NewDelivery,
+    NewDocument,
+    NewMessage,
+    ReceiptRow,
+)
+
+
+class RegistryPart(Protocol):
+    """The registry: entities by kind and key."""
+
+    def registry_for(self, patient_id: str, providers: Sequence[str] = ()) -> Registry | None:
+        """Return the clinic, its staff, this patient (if known) and the providers that matter, or None without clinic."""
+        ...
+
+    def patient(self, patient_key: str) -> Patient | None:
+        """Return one patient by key."""
+        ...
+
+    def put_registry(self, kind: str, key: str, body: bytes, *, by: str, at: datetime) -> bool:
+        """Store an entity; return whether anything changed. The old version is kept."""
+        ...
+
+    def registry_body(self, kind: str, key: str) -> bytes | None:
+        """Return the stored JSON of an entity, or None."""
+        ...
+
+    def registry_keys(self, kind: str) -> Sequence[str]:
+        """Return the keys of a kind (hashed for patients)."""
+        ...
+
+
+class InboxPart(Protocol):
+    """Recorded events and refusals."""
+
+    def inbox_by_name(self, source: str, event_id: str, version: int) -> InboxRow | None:
+        """Return the row of (source, id, version), or None."""
+        ...
+
+    def inbox_row(self, event_ref: str, *, lock: bool = False) -> InboxRow | None:
+        """Return a row; `lock` holds it until the transaction ends."""
+        ...
+
+    def inbox_versions(self, source: str, event_id: str) -> Sequence[InboxRow]:
+        """Return every version on record, oldest version first."""
+        ...
+
+    def inbox_of_patient(self, patient_key: str) -> Sequence[InboxRow]:
+        """Return all rows of a patient, by occurrence then version."""
+        ...
+
+    def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:
+        """Insert; return False when (source, id, version) is there already."""
+        ...
+
+    def move_inbox(
+        self,
+        event_ref: str,
+        state: InboxState,
+        *,
+        at: datetime,
+        cause: str | None = None,
+        composed_at: datetime | None = None,
+        due_at: datetime | None = None,
+        expect: Sequence[InboxState] | None = None,
+        count_try: bool = False,
+    ) -> None:
+        """Change a row's state; raise StateConflict when it is not in one of `expect`."""
+        ...
+
+    def claim_inbox(self, worker: str, now: datetime, lease_until: datetime, limit: int) -> Sequence[str]:
+        """Lease due `received` rows; return their ids."""
+        ...
+
+    def inbox_in(self, states: Sequence[InboxState]) -> Sequence[InboxRow]:
+        """Return the rows in these states, oldest first."""
+        ...
+
+    def add_refusal(self, source: str, body: bytes, faults: Sequence[tuple[str, str, str]], at: datetime) -> str:
+        """Record that something was refused, without its values; return the id."""
+        ...
+
+    def refusals(self, limit: int) -> Sequence[tuple[str, str, datetime, tuple[tuple[str, str, str], ...]]]:
+        """Return (id, source, when, faults), newest first."""
+        ...
+
+
+class MessagePart(Protocol):
+    """Messages, documents and the search over them."""
+
+    def add_message(self, message: NewMessage, *, at: datetime, terms: Sequence[str]) -> None:
+        """Insert a message with its search terms."""
+        ...
+
+    def message(self, message_id: str, *, lock: bool = False) -> MessageRecord | None:
+        """Return one message."""
+        ...
+
+    def messages_of_event(self, event_ref: str) -> Sequence[MessageRecord]:
+        """Return the messages of an event version."""
+        ...
+
+    def lane(self, patient_key: str, provider_id: str, lane_subject: str) -> Sequence[MessageRecord]:
+        """Return the lane's messages, oldest occurrence first."""
+        ...
+
+    def move_message(
+        self,
+        message_id: str,
+        state: MessageState,
+        *,
+        at: datetime,
+        cause: str | None = None,
+        superseded_by: str | None = None,
+    ) -> None:
+        """Change a message's state."""
+        ...
+
+    def mark_told(self, message_id: str, at: datetime) -> None:
+        """Remember that the message has appeared under needs-attention by its clock."""
+        ...
+
+    def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
+        """Return messages in state `digest` whose time has come."""
+        ...
+
+    def overdue(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
+        """Return open messages past `tell_by_at` that were not told of yet."""
+        ...
+
+    def unanswered(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
+        """Return open messages past `acknowledge_by_at` without a reader's answer or a task."""
+        ...
+
+    def find_messages(self, wanted: MessageFilter) -> Sequence[MessageRecord]:
+        """Return a page, newest first."""
+        ...
+
+    def add_document(self, document: NewDocument, *, at: datetime) -> None:
+        """Store a document, sealed."""
+        ...
+
+    def documents(self, message_id: str) -> Sequence[tuple[str, str, str, str, str, int]]:
+        """Return (id, role, title, media type, sha256, size) of a message's documents."""
+        ...
+
+    def document(self, document_id: str) -> tuple[NewDocument, str] | None:
+        """Return one document with its bytes, and its message's patient key."""
+        ...
+
+
+class DeliveryPart(Protocol):
+    """Deliveries, attempts, receipts, endpoint health."""
+
+    def add_delivery(self, delivery: NewDelivery, *, at: datetime) -> None:
+        """Insert a delivery."""
+        ...
+
+    def delivery(self, delivery_id: str, *, lock: bool = False) -> DeliveryRow | None:
+        """Return one delivery."""
+        ...
+
+    def deliveries(self, message_id: str) -> Sequence[DeliveryRow]:
+        """Return a message's deliveries, oldest first."""
+        ...
+
+    def claim_due(
+        self, worker: str, now: datetime, lease_until: datetime, limit: int, *, shut: Sequence[str], per_endpoint: int
+    ) -> Sequence[DeliveryRow]:
+        """Lease due pending deliveries fairly over endpoints, skipping the `shut` ones; fence raised, state claimed."""
+        ...
+
+    def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
+        """Lease this delivery if it is pending and due; else None."""
+        ...
+
+    def move_delivery(
+        self,
+        delivery_id: str,
+        new: State,
+        *,
+        at: datetime,
+        fence: int | None = None,
+        cause: str | None = None,
+        due_at: datetime | None = None,
+        receipt_due_at: datetime | None = None,
+        far_side_ref: str | None = None,
+        use_attempt: bool = False,
+        content_sha256: str | None = None,
+    ) -> State:
+        """Move by the table; return the old state. Raise StateConflict under another fence, IllegalMove off the table."""
+        ...
+
+    def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
+        """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
+        ...
+
+    def in_state(self, states: Sequence[State], limit: int) -> Sequence[DeliveryRow]:
+        """Return deliveries in these states, oldest first."""
+        ...
+
+    def receipts_overdue(self, now: datetime, limit: int) -> Sequence[DeliveryRow]:
+        """Return sent deliveries whose receipt is late."""
+        ...
+
+    def by_far_side(self, channel: str, far_side_ref: str) -> DeliveryRow | None:
+        """Return the delivery the far side knows by that name."""
+        ...
+
+    def open_attempt(
+        self,
+        delivery: DeliveryRow,
+        attempt_id: str,
+        worker: str,
+        at: datetime,
+        directive: str | None,
+        version: int | None,
+    ) -> int:
+        """Insert the attempt row; return its number (1 is the first)."""
+        ...
+
+    def mark_on_wire(self, delivery_id: str, fence: int, at: datetime) -> None:
+        """Stamp the open attempt's first-byte instant."""
+        ...
+
+    def close_attempt(
+        self,
+        delivery_id: str,
+        fence: int,
+        *,
+        at: datetime,
+        outcome: str,
+        cause: str | None,
+        status: int | None,
+        detail: bytes,
+        facts: str,
+        content_sha256: str | None,
+    ) -> None:
+        """Close the open attempt with what happened."""
+        ...
+
+    def attempts(self, delivery_id: str) -> Sequence[AttemptRow]:
+        """Return a delivery's attempts, first first."""
+        ...
+
+    def add_receipt(
+        self,
+        receipt_id: str,
+        once_key: str,
+        delivery_id: str | None,
+        channel: str,
+        verdict: str,
+        cause: str | None,
+        at: datetime,
+        detail: bytes,
+    ) -> bool:
+        """Store a receipt once; return False for one we have."""
+        ...
+
+    def receipts(self, delivery_id: str) -> Sequence[ReceiptRow]:
+        """Return a delivery's receipts, oldest first."""
+        ...
+
+    def health(self, endpoint_id: str, *, lock: bool = False) -> EndpointHealth:
+        """Return what is remembered of an endpoint."""
+        ...
+
+    def put_health(self, health: EndpointHealth, at: datetime) -> None:
+        """Remember it."""
+        ...
+
+    def shut_endpoints(self, now: datetime) -> Sequence[str]:
+        """Return the endpoints whose breaker is open and not due for a probe, or that are suspended."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of deliveries by state."""
+        ...
+
+    def problems(self) -> Sequence[tuple[str, str, int]]:
+        """Return (endpoint, cause, count) of what needs a person, largest first."""
+        ...
+
+
+class RecordPart(Protocol):
+    """Audit, telephone tasks, and once-only action tokens."""
+
+    def audit(
+        self,
+        actor: Actor,
+        action: str,
+        *,
+        at: datetime,
+        patient_key: str | None = None,
+        subject: str | None = None,
+        code: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Append one line of evidence in this transaction."""
+        ...
+
+    def audit_of(self, subjects: Sequence[str]) -> Sequence[AuditRow]:
+        """Return the evidence about these subjects, oldest first."""
+        ...
+
+    def add_task(self, task_id: str, message_id: str, kind: str, cause: str, due_at: datetime, at: datetime) -> bool:
+        """Raise a task once per (message, kind, cause); return whether it is new."""
+        ...
+
+    def open_tasks(self, message_id: str | None = None) -> Sequence[tuple[str, str, str, str, datetime]]:
+        """Return (id, message, kind, cause, due) of open tasks, most pressing first."""
+        ...
+
+    def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:
+        """Remember a button's token; return the earlier outcome if it was used before."""
+        ...
+
+
+class Transaction(RegistryPart, InboxPart, MessagePart, DeliveryPart, RecordPart, Protocol):
+    """One transaction over everything."""
+
+    def key(self, kind: str, value: str) -> str:
+        """Return the keyed hash of a value (patient number, address)."""
+        ...
+
+
+class Ledger(Protocol):
+    """Opens transactions; each is retried whole by nobody: a failed one raises and leaves nothing."""
+
+    def begin(self, *, write: bool = True) -> AbstractContextManager[Transaction]:
+        """Open a transaction, committed on leaving, rolled back on an exception."""
+        ...
+
+
+Json = dict[str, Any]

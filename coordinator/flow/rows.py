@@ -1,0 +1,183 @@
+"""The rows the flow works on, opened (decrypted) and frozen. PHI inside, so never log them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from coordinator.domain.case import ClinicEvent
+from coordinator.domain.delivery import State
+
+InboxState = Literal["received", "question", "stuck", "prepared", "superseded", "declined"]
+MessageState = Literal["open", "digest", "withheld", "superseded", "cancelled", "nothing-to-send"]
+
+
+@dataclass(frozen=True)
+class InboxRow:
+    """One recorded event version."""
+
+    id: str
+    source: str
+    event: ClinicEvent
+    version: int
+    event_type: str
+    patient_key: str
+    content_key: str
+    state: InboxState
+    cause: str | None
+    questions: tuple[tuple[str, str, str], ...]
+    occurred_at: datetime
+    received_at: datetime
+    composed_at: datetime | None
+    prepared_at: datetime | None
+    tries: int
+    fence: int
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A message as preparing makes it. `plan` is kept as JSON values, sealed."""
+
+    id: str
+    event_ref: str
+    event_type: str
+    event_version: int
+    patient_key: str
+    provider_id: str
+    audience: str
+    letters: tuple[str, ...]
+    priority: str
+    lane_subject: str
+    occurred_at: datetime
+    state: MessageState
+    cause: str | None
+    reference: str
+    content_class: str
+    plan: dict[str, Any]
+    acknowledge_by_at: datetime | None = None
+    tell_by_at: datetime | None = None
+    digest_due_at: datetime | None = None
+    corrects: str | None = None
+
+
+@dataclass(frozen=True)
+class MessageRecord(NewMessage):
+    """A stored message."""
+
+    superseded_by: str | None = None
+    told_at: datetime | None = None
+    created_at: datetime = field(kw_only=True)
+    updated_at: datetime = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class NewDocument:
+    """A document to store with its message."""
+
+    id: str
+    message_id: str
+    role: str
+    title: str
+    media_type: str
+    body: bytes
+    sha256: str
+    made_with: str
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """A delivery to create, pending or already held."""
+
+    id: str
+    message_id: str
+    provider_id: str
+    endpoint_id: str
+    channel: str
+    position: int
+    priority: str
+    state: State
+    cause: str | None
+    due_at: datetime | None
+    resend_of: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A stored delivery."""
+
+    id: str
+    message_id: str
+    provider_id: str
+    endpoint_id: str
+    channel: str
+    position: int
+    priority: str
+    state: State
+    cause: str | None
+    due_at: datetime | None
+    receipt_due_at: datetime | None
+    tries: int
+    attempts_used: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    fence: int
+    far_side_ref: str | None
+    content_sha256: str | None
+    resend_of: str | None
+    reason: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    """A stored attempt."""
+
+    id: str
+    delivery_id: str
+    number: int
+    fence: int
+    worker: str
+    started_at: datetime
+    on_wire_at: datetime | None
+    ended_at: datetime | None
+    outcome: str | None
+    cause: str | None
+    status: int | None
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ReceiptRow:
+    """A stored receipt."""
+
+    id: str
+    delivery_id: str | None
+    channel: str
+    verdict: str
+    cause: str | None
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class EndpointHealth:
+    """What we remember of an endpoint: failures in a row, the breaker, a suspension and the address it was about."""
+
+    endpoint_id: str
+    failures: int = 0
+    open_since: datetime | None = None
+    probe_at: datetime | None = None
+    suspended_at: datetime | None = None
+    suspended_address_key: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One line of evidence, for a message's timeline."""
+
+    at: datetime
+    actor: str
+    action: str
+    code: str | None
+    detail: str | None
