@@ -31,7 +31,7 @@ class RegistryPart(Protocol):
     """The registry: entities by kind and key."""
 
     def registry_for(self, patient_id: str, providers: Sequence[str] = ()) -> Registry | None:
-        """Return the clinic, its staff, this patient (if known) and the providers that matter, or None without clinic."""
+        """Return clinic, staff, this patient (if known) and the providers that matter; None without a clinic."""
         ...
 
     def patient(self, patient_key: str) -> Patient | None:
@@ -209,7 +209,7 @@ class DeliveryPart(Protocol):
         use_attempt: bool = False,
         content_sha256: str | None = None,
     ) -> State:
-        """Move by the table; return the old state. Raise StateConflict under another fence, IllegalMove off the table."""
+        """Move by the table and return the old state. Raises StateConflict (other fence) or IllegalMove."""
         ...
 
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
@@ -330,6 +330,10 @@ class RecordPart(Protocol):
 
     def open_tasks(self, message_id: str | None = None) -> Sequence[tuple[str, str, str, str, datetime]]:
         """Return (id, message, kind, cause, due) of open tasks, most pressing first."""
+        ...
+
+    def broken_audit(self) -> Sequence[str]:
+        """Return the places where the audit chain does not hold."""
         ...
 
     def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:

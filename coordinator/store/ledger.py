@@ -1,0 +1,33 @@
+"""The store's transactions: all parts over one connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import Engine
+
+from coordinator.flow.ports import Cipher
+from coordinator.store.delivery_part import DeliveryRows
+from coordinator.store.engine import transaction
+from coordinator.store.inbox_part import InboxRows
+from coordinator.store.message_part import MessageRows
+from coordinator.store.record_part import RecordRows
+from coordinator.store.registry_part import RegistryRows
+
+
+class StoreTransaction(RegistryRows, InboxRows, MessageRows, DeliveryRows, RecordRows):
+    """Implements flow.ledger.Transaction."""
+
+
+class Store:
+    """Implements flow.ledger.Ledger over an engine and a cipher."""
+
+    def __init__(self, engine: Engine, cipher: Cipher) -> None:
+        """Keep both; connections come and go with transactions."""
+        self.engine = engine
+        self.cipher = cipher
+
+    @contextmanager
+    def begin(self, *, write: bool = True) -> Iterator[StoreTransaction]:
+        """Open a transaction, committed on leaving, rolled back on an exception."""
+        with transaction(self.engine, write=write) as connection:
+            yield StoreTransaction(connection, self.cipher)

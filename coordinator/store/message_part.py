@@ -1,0 +1,195 @@
+"""Messages and documents in the database, and the search over them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from coordinator.domain.delivery import NEEDS_PERSON
+from coordinator.flow.read_models import MessageFilter
+from coordinator.flow.rows import MessageRecord, MessageState, NewDocument, NewMessage
+from coordinator.store.sealed import Part
+from coordinator.store.tables import deliveries, documents, messages, search_terms, tasks
+
+MESSAGE_COLUMNS = (
+    "id", "event_ref", "event_type", "event_version", "patient_key", "provider_id", "audience", "priority",
+    "lane_subject", "occurred_at", "state", "cause", "reference", "content_class", "acknowledge_by_at",
+    "tell_by_at", "digest_due_at", "corrects",
+)  # fmt: skip
+
+
+class MessageRows(Part):
+    """Implements flow.ledger.MessagePart."""
+
+    def add_message(self, message: NewMessage, *, at: datetime, terms: Sequence[str]) -> None:
+        """Insert a message with its search terms."""
+        values: dict[str, Any] = {name: getattr(message, name) for name in MESSAGE_COLUMNS}
+        values["letters"] = ",".join(message.letters)
+        values["plan_sealed"] = self._seal_json("messages", message.id, "plan", message.plan)
+        values["created_at"] = values["updated_at"] = at
+        self._connection.execute(sa.insert(messages).values(values))
+        keys = sorted({self.key("term", term) for term in terms})
+        if keys:
+            rows = [{"term_key": key, "message_id": message.id} for key in keys]
+            self._connection.execute(sa.insert(search_terms), rows)
+
+    def message(self, message_id: str, *, lock: bool = False) -> MessageRecord | None:
+        """Return one message."""
+        row = self._one(self._locked(sa.select(messages).where(messages.c.id == message_id), lock=lock))
+        return None if row is None else self._message(row)
+
+    def messages_of_event(self, event_ref: str) -> Sequence[MessageRecord]:
+        """Return the messages of an event version."""
+        query = sa.select(messages).where(messages.c.event_ref == event_ref).order_by(messages.c.id)
+        return [self._message(row) for row in self._all(query)]
+
+    def lane(self, patient_key: str, provider_id: str, lane_subject: str) -> Sequence[MessageRecord]:
+        """Return the lane's messages, oldest occurrence first."""
+        query = (
+            sa.select(messages)
+            .where(
+                messages.c.patient_key == patient_key,
+                messages.c.provider_id == provider_id,
+                messages.c.lane_subject == lane_subject,
+            )
+            .order_by(messages.c.occurred_at, messages.c.event_version, messages.c.created_at)
+        )
+        return [self._message(row) for row in self._all(query)]
+
+    def move_message(
+        self,
+        message_id: str,
+        state: MessageState,
+        *,
+        at: datetime,
+        cause: str | None = None,
+        superseded_by: str | None = None,
+    ) -> None:
+        """Change a message's state."""
+        change: dict[str, object] = {"state": state, "updated_at": at, "cause": cause}
+        if superseded_by is not None:
+            change["superseded_by"] = superseded_by
+        self._connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+
+    def mark_told(self, message_id: str, at: datetime) -> None:
+        """Remember that the message has appeared under needs-attention by its clock."""
+        self._connection.execute(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
+
+    def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
+        """Return messages in state `digest` whose time has come."""
+        query = (
+            sa.select(messages)
+            .where(messages.c.state == "digest", messages.c.digest_due_at <= now)
+            .order_by(messages.c.digest_due_at, messages.c.occurred_at)
+            .limit(limit)
+        )
+        return [self._message(row) for row in self._all(query)]
+
+    def overdue(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
+        """Return open messages past `tell_by_at` that were not told of yet and have not arrived."""
+        arrived = sa.exists().where(
+            deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(["acknowledged", "cancelled"])
+        )
+        query = (
+            sa.select(messages)
+            .where(messages.c.state == "open", messages.c.told_at.is_(None), messages.c.tell_by_at < now, ~arrived)
+            .limit(limit)
+        )
+        return [self._message(row) for row in self._all(query)]
+
+    def unanswered(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
+        """Return open messages past `acknowledge_by_at` without a reader's answer or a task."""
+        raised = sa.exists().where(tasks.c.message_id == messages.c.id, tasks.c.cause == "answer.overdue")
+        query = (
+            sa.select(messages)
+            .where(messages.c.state == "open", messages.c.acknowledge_by_at < now, ~raised)
+            .limit(limit)
+        )
+        return [self._message(row) for row in self._all(query)]
+
+    def find_messages(self, wanted: MessageFilter) -> Sequence[MessageRecord]:
+        """Return a page, newest first."""
+        query = sa.select(messages).order_by(messages.c.created_at.desc(), messages.c.id.desc()).limit(wanted.limit)
+        if wanted.provider_id:
+            query = query.where(messages.c.provider_id == wanted.provider_id)
+        if wanted.patient:
+            query = query.where(messages.c.patient_key == self.key("patient", wanted.patient))
+        for word in (wanted.text or "").split():
+            term = sa.exists().where(
+                search_terms.c.message_id == messages.c.id, search_terms.c.term_key == self.key("term", word)
+            )
+            query = query.where(term)
+        of_message = deliveries.c.message_id == messages.c.id
+        if wanted.channel:
+            query = query.where(sa.exists().where(of_message, deliveries.c.channel == wanted.channel))
+        if wanted.state is not None:
+            query = query.where(sa.exists().where(of_message, deliveries.c.state == wanted.state))
+        if wanted.needs_attention:
+            people = sa.exists().where(of_message, deliveries.c.state.in_(sorted(NEEDS_PERSON)))
+            query = query.where(sa.or_(people, messages.c.state == "withheld", messages.c.told_at.is_not(None)))
+        if wanted.before_id:
+            last = sa.select(messages.c.created_at).where(messages.c.id == wanted.before_id).scalar_subquery()
+            query = query.where(
+                sa.or_(
+                    messages.c.created_at < last,
+                    sa.and_(messages.c.created_at == last, messages.c.id < wanted.before_id),
+                )
+            )
+        return [self._message(row) for row in self._all(query)]
+
+    def add_document(self, document: NewDocument, *, at: datetime) -> None:
+        """Store a document, sealed."""
+        self._connection.execute(
+            sa.insert(documents).values(
+                id=document.id,
+                message_id=document.message_id,
+                role=document.role,
+                title=document.title,
+                media_type=document.media_type,
+                sha256=document.sha256,
+                size_bytes=len(document.body),
+                body_sealed=self._seal("documents", document.id, "body", document.body),
+                made_with=document.made_with,
+                created_at=at,
+            )
+        )
+
+    def documents(self, message_id: str) -> Sequence[tuple[str, str, str, str, str, int]]:
+        """Return (id, role, title, media type, sha256, size) of a message's documents."""
+        table = documents.c
+        query = (
+            sa.select(table.id, table.role, table.title, table.media_type, table.sha256, table.size_bytes)
+            .where(table.message_id == message_id)
+            .order_by(table.role, table.id)
+        )
+        return [(row.id, row.role, row.title, row.media_type, row.sha256, row.size_bytes) for row in self._all(query)]
+
+    def document(self, document_id: str) -> tuple[NewDocument, str] | None:
+        """Return one document with its bytes, and its message's patient key."""
+        query = (
+            sa.select(documents, messages.c.patient_key)
+            .join(messages, messages.c.id == documents.c.message_id)
+            .where(documents.c.id == document_id)
+        )
+        row = self._one(query)
+        if row is None:
+            return None
+        body = self._open("documents", row.id, "body", row.body_sealed)
+        document = NewDocument(
+            row.id, row.message_id, row.role, row.title, row.media_type, body, row.sha256, row.made_with
+        )
+        return document, row.patient_key
+
+    def _message(self, row: Row[Any]) -> MessageRecord:
+        values = {name: getattr(row, name) for name in MESSAGE_COLUMNS}
+        values["letters"] = tuple(one for one in row.letters.split(",") if one)
+        values["plan"] = self._open_json("messages", row.id, "plan", row.plan_sealed)
+        return MessageRecord(
+            **values,
+            superseded_by=row.superseded_by,
+            told_at=row.told_at,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )

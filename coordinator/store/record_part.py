@@ -1,0 +1,222 @@
+"""Receipts, endpoint health, telephone tasks, action tokens and the audit chain in the database."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from coordinator.domain.delivery import NEEDS_PERSON
+from coordinator.flow.read_models import Actor
+from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
+from coordinator.store.sealed import Part
+from coordinator.store.tables import acted, audit, audit_heads, deliveries, endpoint_health, receipts, tasks
+
+SHARDS = 8
+"""Audit chains kept side by side, so that writers on PostgreSQL seldom wait for each other."""
+GENESIS = "0" * 64
+
+
+def link(previous: str, *fields: str | None) -> str:
+    """Return the hash of one audit line: SHA-256 over the line before and this line's fields."""
+    text = "\x1f".join([previous, *("" if one is None else one for one in fields)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class RecordRows(Part):
+    """Implements flow.ledger.RecordPart and the standing half of DeliveryPart."""
+
+    def add_receipt(
+        self,
+        receipt_id: str,
+        once_key: str,
+        delivery_id: str | None,
+        channel: str,
+        verdict: str,
+        cause: str | None,
+        at: datetime,
+        detail: bytes,
+    ) -> bool:
+        """Store a receipt once; return False for one we have."""
+        return self._insert_once(
+            receipts,
+            {
+                "id": receipt_id,
+                "once_key": self.key("receipt", f"{channel}|{once_key}"),
+                "delivery_id": delivery_id,
+                "channel": channel,
+                "verdict": verdict,
+                "cause": cause,
+                "received_at": at,
+                "detail_sealed": self._seal("receipts", receipt_id, "detail", detail) if detail else None,
+            },
+        )
+
+    def receipts(self, delivery_id: str) -> Sequence[ReceiptRow]:
+        """Return a delivery's receipts, oldest first."""
+        query = sa.select(receipts).where(receipts.c.delivery_id == delivery_id).order_by(receipts.c.received_at)
+        return [
+            ReceiptRow(row.id, row.delivery_id, row.channel, row.verdict, row.cause, row.received_at)
+            for row in self._all(query)
+        ]
+
+    def health(self, endpoint_id: str, *, lock: bool = False) -> EndpointHealth:
+        """Return what is remembered of an endpoint."""
+        query = sa.select(endpoint_health).where(endpoint_health.c.endpoint_id == endpoint_id)
+        row = self._one(self._locked(query, lock=lock))
+        if row is None:
+            return EndpointHealth(endpoint_id)
+        return EndpointHealth(
+            row.endpoint_id,
+            row.failures,
+            row.open_since,
+            row.probe_at,
+            row.suspended_at,
+            row.suspended_address_key,
+            row.cause,
+        )
+
+    def put_health(self, health: EndpointHealth, at: datetime) -> None:
+        """Remember it."""
+        values = {
+            "endpoint_id": health.endpoint_id,
+            "failures": health.failures,
+            "open_since": health.open_since,
+            "probe_at": health.probe_at,
+            "suspended_at": health.suspended_at,
+            "suspended_address_key": health.suspended_address_key,
+            "cause": health.cause,
+            "updated_at": at,
+        }
+        if not self._insert_once(endpoint_health, values):
+            where = endpoint_health.c.endpoint_id == health.endpoint_id
+            self._connection.execute(sa.update(endpoint_health).where(where).values(values))
+
+    def shut_endpoints(self, now: datetime) -> Sequence[str]:
+        """Return the endpoints whose breaker is open and not due for a probe."""
+        table = endpoint_health.c
+        query = sa.select(table.endpoint_id).where(table.open_since.is_not(None), table.probe_at > now)
+        return [row.endpoint_id for row in self._all(query)]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of deliveries by state."""
+        query = sa.select(deliveries.c.state, sa.func.count().label("n")).group_by(deliveries.c.state)
+        return {row.state: row.n for row in self._all(query)}
+
+    def problems(self) -> Sequence[tuple[str, str, int]]:
+        """Return (endpoint, cause, count) of what needs a person, largest first."""
+        count = sa.func.count().label("n")
+        query = (
+            sa.select(deliveries.c.endpoint_id, deliveries.c.cause, count)
+            .where(deliveries.c.state.in_(sorted(NEEDS_PERSON)))
+            .group_by(deliveries.c.endpoint_id, deliveries.c.cause)
+            .order_by(count.desc(), deliveries.c.endpoint_id)
+        )
+        return [(row.endpoint_id, row.cause or "bug", row.n) for row in self._all(query)]
+
+    def audit(
+        self,
+        actor: Actor,
+        action: str,
+        *,
+        at: datetime,
+        patient_key: str | None = None,
+        subject: str | None = None,
+        code: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Append one line of evidence in this transaction."""
+        shard = threading.get_ident() % SHARDS if self._postgres else 0
+        head = self._head(shard)
+        seq = head[0] + 1
+        instant = at.astimezone(UTC).isoformat()
+        line = link(head[1], str(shard), str(seq), instant, actor.kind, actor.name, action, patient_key, subject, code,
+                    detail)  # fmt: skip
+        self._connection.execute(
+            sa.insert(audit).values(
+                shard=shard,
+                seq=seq,
+                at=at,
+                actor_kind=actor.kind,
+                actor=actor.name,
+                action=action,
+                patient_key=patient_key,
+                subject=subject,
+                code=code,
+                detail_sealed=None
+                if detail is None
+                else self._seal("audit", f"{shard}/{seq}", "detail", detail.encode()),
+                previous=head[1],
+                hash=line,
+            )
+        )
+        where = audit_heads.c.shard == shard
+        self._connection.execute(sa.update(audit_heads).where(where).values(seq=seq, hash=line))
+
+    def _head(self, shard: int) -> tuple[int, str]:
+        query = self._locked(sa.select(audit_heads).where(audit_heads.c.shard == shard), lock=True)
+        row = self._one(query)
+        if row is None:
+            self._insert_once(audit_heads, {"shard": shard, "seq": 0, "hash": GENESIS})
+            row = self._one(query)
+        if row is None:
+            raise LookupError("audit head")
+        return row.seq, row.hash
+
+    def audit_of(self, subjects: Sequence[str]) -> Sequence[AuditRow]:
+        """Return the evidence about these subjects, oldest first."""
+        query = (
+            sa.select(audit).where(audit.c.subject.in_(list(subjects))).order_by(audit.c.at, audit.c.shard, audit.c.seq)
+        )
+        found = []
+        for row in self._all(query):
+            place = f"{row.shard}/{row.seq}"
+            detail = (
+                None if row.detail_sealed is None else self._open("audit", place, "detail", row.detail_sealed).decode()
+            )
+            found.append(AuditRow(row.at, f"{row.actor_kind} {row.actor}", row.action, row.code, detail))
+        return found
+
+    def broken_audit(self) -> Sequence[str]:
+        """Return the places ("shard/seq") where the chain does not hold: changed, missing or extra lines."""
+        broken = []
+        for head in self._all(sa.select(audit_heads).order_by(audit_heads.c.shard)):
+            previous, expected = GENESIS, 1
+            query = sa.select(audit).where(audit.c.shard == head.shard).order_by(audit.c.seq)
+            for row in self._connection.execute(query.execution_options(yield_per=1000)):
+                place = f"{row.shard}/{row.seq}"
+                sealed = row.detail_sealed
+                try:
+                    detail = None if sealed is None else self._open("audit", place, "detail", sealed).decode()
+                except ValueError:
+                    broken.append(place)
+                    detail = None
+                line = link(previous, str(row.shard), str(row.seq), row.at.isoformat(), row.actor_kind, row.actor,
+                            row.action, row.patient_key, row.subject, row.code, detail)  # fmt: skip
+                if row.seq != expected or row.previous != previous or row.hash != line:
+                    broken.append(place)
+                previous, expected = row.hash, row.seq + 1
+            if head.seq != expected - 1 or head.hash != previous:
+                broken.append(f"{head.shard}/head")
+        return broken
+
+    def add_task(self, task_id: str, message_id: str, kind: str, cause: str, due_at: datetime, at: datetime) -> bool:
+        """Raise a task once per (message, kind, cause); return whether it is new."""
+        values = {"id": task_id, "message_id": message_id, "kind": kind, "cause": cause, "due_at": due_at}
+        return self._insert_once(tasks, {**values, "created_at": at})
+
+    def open_tasks(self, message_id: str | None = None) -> Sequence[tuple[str, str, str, str, datetime]]:
+        """Return (id, message, kind, cause, due) of open tasks, most pressing first."""
+        query = sa.select(tasks).where(tasks.c.done_at.is_(None)).order_by(tasks.c.due_at, tasks.c.id)
+        if message_id is not None:
+            query = query.where(tasks.c.message_id == message_id)
+        return [(row.id, row.message_id, row.kind, row.cause, row.due_at) for row in self._all(query)]
+
+    def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:
+        """Remember a button's token; return the earlier outcome if it was used before."""
+        key = self.key("action", token)
+        if self._insert_once(acted, {"token_key": key, "action": action, "outcome": outcome, "at": at}):
+            return None
+        row = self._one(sa.select(acted.c.outcome).where(acted.c.token_key == key))
+        return None if row is None else str(row.outcome)

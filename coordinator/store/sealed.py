@@ -1,0 +1,57 @@
+"""What every part of a transaction shares: the connection, the cipher, and sealing by place."""
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from coordinator.flow.ports import Cipher
+
+
+class Part:
+    """The base of a transaction's parts."""
+
+    def __init__(self, connection: Connection, cipher: Cipher) -> None:
+        """Work on this connection; seal with this cipher."""
+        self._connection = connection
+        self._cipher = cipher
+        self._postgres = connection.dialect.name == "postgresql"
+
+    def key(self, kind: str, value: str) -> str:
+        """Return the keyed hash of a value; equal values of a kind give equal keys."""
+        return self._cipher.blind(kind, value)
+
+    def _seal(self, table: str, row: str, field: str, plain: bytes) -> bytes:
+        return self._cipher.seal(plain, place=f"{table}|{row}|{field}")
+
+    def _open(self, table: str, row: str, field: str, sealed: bytes) -> bytes:
+        return self._cipher.open(sealed, place=f"{table}|{row}|{field}")
+
+    def _seal_json(self, table: str, row: str, field: str, value: Any) -> bytes:  # noqa: ANN401  (JSON)
+        return self._seal(table, row, field, json.dumps(value, ensure_ascii=False).encode())
+
+    def _open_json(self, table: str, row: str, field: str, sealed: bytes | None) -> Any:  # noqa: ANN401  (JSON)
+        return None if sealed is None else json.loads(self._open(table, row, field, sealed))
+
+    def _one(self, query: sa.Select[Any]) -> Row[Any] | None:
+        return self._connection.execute(query).first()
+
+    def _all(self, query: sa.Select[Any]) -> list[Row[Any]]:
+        return list(self._connection.execute(query))
+
+    def _locked(self, query: sa.Select[Any], *, lock: bool) -> sa.Select[Any]:
+        # SQLite has one writer and the transaction began as one; only PostgreSQL needs the row lock.
+        return query.with_for_update() if lock and self._postgres else query
+
+    def _insert_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
+        """Insert unless a unique key is there already; return whether it was inserted."""
+        if self._postgres:
+            from sqlalchemy.dialects.postgresql import insert as pg_insert  # noqa: PLC0415  (only one dialect is loaded)
+
+            done = self._connection.execute(pg_insert(table).values(values).on_conflict_do_nothing())
+        else:
+            from sqlalchemy.dialects.sqlite import insert as lite_insert  # noqa: PLC0415
+
+            done = self._connection.execute(lite_insert(table).values(values).on_conflict_do_nothing())
+        return done.rowcount == 1
