@@ -1,0 +1,60 @@
+"""What is open to everybody: health, the published schemas, and the far sides' callbacks."""
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from coordinator.api.access import Public
+from coordinator.api.bodies import MAX_CALLBACK_BYTES, read_body
+from coordinator.api.contracts import Service
+from coordinator.api.problems import Answer, Problem
+from coordinator.domain.errors import NotFound
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Add health, schema and receipt routes."""
+
+    @router.get("/health/live", dependencies=[Depends(Public("says only that the process answers"))])
+    def live() -> Response:
+        """Return that the process answers."""
+        return Answer({"live": True})
+
+    @router.get("/health/ready", dependencies=[Depends(Public("says only whether work can be done"))])
+    def ready() -> Response:
+        """Return 200 when events can be recorded, else 503."""
+        found = service.health()
+        is_ready = found.get("ready") is True
+        checks = found.get("checks")
+        body = {"ready": is_ready, "checks": checks if isinstance(checks, dict) else {}}
+        return Answer(body, 200 if is_ready else 503, {} if is_ready else {"Retry-After": "10"})
+
+    @router.post(
+        "/v1/receipts/fax/{secret}",
+        dependencies=[Depends(Public("a gateway signs in by the secret address, and its word is only a hint"))],
+    )
+    async def fax(secret: str, request: Request) -> Response:
+        """Take in a fax gateway's callback."""
+        body = await read_body(request, limit=MAX_CALLBACK_BYTES, types=())
+        query = f"?{request.url.query}" if request.url.query else ""
+        # The gateway signs the address it was given, which a proxy in front may have changed on the way.
+        url = f"{service.settings.public_url.rstrip('/')}/v1/receipts/fax/{secret}{query}"
+        if not await run_in_threadpool(service.receipts.fax, body, dict(request.headers), url):
+            raise NotFound("receipt address")
+        return Response(status_code=204)
+
+    @router.get("/v1/schemas", dependencies=[Depends(Public("the contract is published"))])
+    def schemas() -> Response:
+        """Return the names of the published schemas."""
+        from coordinator.planning.schemas import schemas as published  # noqa: PLC0415
+
+        return Answer({"schemas": [f"/v1/schemas/{name}" for name in sorted(published())]})
+
+    @router.get("/v1/schemas/{name}", dependencies=[Depends(Public("the contract is published"))])
+    def schema(name: str) -> Response:
+        """Return one JSON Schema."""
+        from coordinator.planning.schemas import schemas as published  # noqa: PLC0415
+
+        found = published().get(name)
+        if found is None:
+            raise Problem(404, "not-found", "There is no such schema.", "See /v1/schemas.")
+        return Answer(found, media_type="application/schema+json")
