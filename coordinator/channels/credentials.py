@@ -1,0 +1,18 @@
+"""What channels need in order to identify themselves; implemented by the security layer, joined at start."""
+
+from datetime import datetime
+from typing import Protocol
+
+from coordinator.domain.registry import Endpoint
+
+
+class Credentials(Protocol):
+    """Knows how to sign in at a FHIR endpoint."""
+
+    def authorization(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str | None:
+        """Return the value of the Authorization header, or None where none is due.
+
+        `renew` drops a kept token first: the far side has just refused it. Raises
+        Transient (the token server is out of reach or flaky) or NeedsHuman.
+        """
+        ...

@@ -1,0 +1,219 @@
+"""Direct through a HISP's edge: SMTP with mandatory TLS and sign-in. One try; the MDN comes later."""
+
+import contextlib
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+from coordinator.channels.answers import Verdict
+from coordinator.channels.cutoff import Cutoff
+from coordinator.channels.mail import compose, message_id_for
+from coordinator.channels.tls import client_context
+from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.flow.ports import Clock, Lookup, Package, Taken
+
+Phase = Literal["connect", "starttls", "sign-in", "sender", "recipient", "data", "after"]
+
+SMTP_REPLIES: Mapping[tuple[Phase, int], Verdict] = MappingProxyType(
+    {
+        ("connect", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("connect", 5): Verdict(NeedsHuman, "direct.hisp-refuses"),
+        ("starttls", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("starttls", 5): Verdict(NeedsHuman, "direct.tls-not-offered"),
+        ("sign-in", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("sign-in", 5): Verdict(NeedsHuman, "direct.sign-in-refused"),
+        ("sender", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("sender", 5): Verdict(NeedsHuman, "direct.sender-refused"),
+        ("recipient", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("recipient", 5): Verdict(NeedsHuman, "direct.address-refused"),
+        ("data", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("data", 5): Verdict(NeedsHuman, "direct.hisp-refuses"),
+        ("after", 4): Verdict(Transient, "direct.hisp-busy"),
+        ("after", 5): Verdict(Permanent, "direct.message-refused"),
+    }
+)
+"""(phase, first digit of the reply) -> outcome. Source: security-reliability 2.3."""
+
+PROCESSED_WITHIN_S = 3600
+"""No MDN after an hour is somebody's problem (security-reliability 2.3)."""
+STEP_S = 15.0
+
+
+@dataclass(frozen=True)
+class SmtpConfig:
+    """The HISP's edge. `ca_file` replaces the system's trust store where the HISP has its own authority."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+    from_address: str
+    ca_file: str | None = None
+
+
+class Direct:
+    """Hands the letter to the HISP, which signs, encrypts and carries it."""
+
+    kind: ClassVar[str] = "direct"
+    safe_to_repeat: ClassVar[bool] = False
+
+    def __init__(self, config: SmtpConfig, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._tls = client_context(config.ca_file)
+
+    def send(
+        self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
+    ) -> Taken:
+        """Return Taken once the HISP has said 250 after the message; see the port."""
+        message_id = message_id_for(package.tag, self._config.from_address)
+        body = compose(package, self._config.from_address, endpoint.address, message_id, self._clock.now())
+        remaining_s = (deadline - self._clock.now()).total_seconds()
+        if remaining_s <= 0:
+            raise Transient("channel.deadline-passed", uses_attempt=False)
+        with Cutoff(remaining_s) as cutoff:
+            session = _Session(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
+            try:
+                session.open()
+                session.envelope(endpoint.address)
+                return session.hand_over(body, message_id, about_to_send)
+            finally:
+                session.close()
+
+    def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
+        """Return unknown: a HISP cannot be asked; only an MDN says."""
+        return Lookup("unknown")
+
+
+class _Watched(smtplib.SMTP):
+    """An SMTP client whose socket the cutoff knows before the greeting is awaited."""
+
+    def __init__(self, host: str, port: int, cutoff: Cutoff, timeout_s: float) -> None:
+        self._cutoff = cutoff
+        super().__init__(host, port, timeout=timeout_s)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        one: socket.socket = socket.create_connection((host, port), timeout)
+        self._cutoff.watch(one)
+        return one
+
+
+class _Session:
+    """One SMTP session, and the phase it has reached, which decides what a fault means."""
+
+    def __init__(self, config: SmtpConfig, tls: ssl.SSLContext, cutoff: Cutoff, step_s: float) -> None:
+        self._config = config
+        self._tls = tls
+        self._cutoff = cutoff
+        self._step_s = step_s
+        self._smtp: smtplib.SMTP = smtplib.SMTP()
+        self._phase: Phase = "connect"
+        self._dot_sent = False
+        self._facts: dict[str, str] = {}
+
+    def open(self) -> None:
+        """Connect, insist on TLS, sign in. Raises Transient or NeedsHuman; not a byte of the message has left."""
+        with self._sorted():
+            self._smtp = _Watched(self._config.host, self._config.port, self._cutoff, self._step_s)
+            self._smtp.ehlo_or_helo_if_needed()
+            self._phase = "starttls"
+            if not self._smtp.has_extn("starttls"):
+                raise NeedsHuman("direct.tls-not-offered")  # a stripped offer looks the same: never go on in clear
+            self._expect(self._smtp.starttls(context=self._tls), 220)
+            self._watch()
+            self._phase = "sign-in"
+            self._smtp.ehlo()
+            self._smtp.login(self._config.username, self._config.password)
+
+    def envelope(self, recipient: str) -> None:
+        """Name sender and recipient. Raises Transient or NeedsHuman."""
+        with self._sorted():
+            self._phase = "sender"
+            self._expect(self._smtp.mail(self._config.from_address), 250)
+            self._phase = "recipient"
+            self._expect(self._smtp.rcpt(recipient), 250, 251)
+
+    def hand_over(self, body: bytes, message_id: str, about_to_send: Callable[[str | None], None]) -> Taken:
+        """Send the message. Without its final dot nothing was accepted; after it only the reply can tell."""
+        with self._sorted():
+            self._phase = "data"
+            self._expect(self._smtp.docmd("DATA"), 354)
+        about_to_send(message_id)
+        with self._sorted():
+            self._smtp.send(_dot_stuffed(body))
+            self._dot_sent = True
+            self._phase = "after"
+            self._smtp.send(b".\r\n")
+            code, words = self._smtp.getreply()
+            self._expect((code, words), 250)
+        return Taken(
+            far_side_ref=message_id,
+            proven=False,
+            detail=words,
+            status=code,
+            expect_receipt_within_s=PROCESSED_WITHIN_S,
+            facts=self._facts,
+        )
+
+    def close(self) -> None:
+        """Say goodbye only where the session is in a state that allows it; else just hang up."""
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            if self._phase == "after" and not self._cutoff.reached:
+                self._smtp.quit()
+        self._smtp.close()
+
+    def _watch(self) -> None:
+        if isinstance(self._smtp.sock, socket.socket):
+            self._cutoff.watch(self._smtp.sock)
+        if isinstance(self._smtp.sock, ssl.SSLSocket):
+            self._facts["tls"] = self._smtp.sock.version() or ""
+
+    def _expect(self, reply: tuple[int, bytes], *good: int) -> None:
+        if reply[0] not in good:
+            raise smtplib.SMTPResponseException(*reply)
+
+    @contextlib.contextmanager
+    def _sorted(self) -> Iterator[None]:
+        try:
+            yield
+        except smtplib.SMTPResponseException as fault:
+            raise self._verdict(fault) from None
+        except (smtplib.SMTPException, OSError) as fault:
+            raise self._broken(fault) from None
+
+    def _verdict(self, fault: smtplib.SMTPResponseException) -> DeliveryError:
+        if fault.smtp_code == -1:  # how smtplib reports a line that is no reply
+            return self._broken(fault)
+        words = fault.smtp_error if isinstance(fault.smtp_error, bytes) else str(fault.smtp_error).encode()
+        error, code = SMTP_REPLIES.get(
+            (self._phase, fault.smtp_code // 100), Verdict(NeedsHuman, "direct.unknown-answer")
+        )
+        return error(code, detail=words, status=fault.smtp_code)
+
+    def _broken(self, fault: Exception) -> DeliveryError:
+        if isinstance(fault, ssl.SSLCertVerificationError):
+            return NeedsHuman("channel.tls-untrusted")
+        if self._dot_sent:
+            return InDoubt("direct.no-answer")
+        if isinstance(fault, smtplib.SMTPNotSupportedError):
+            return NeedsHuman("direct.sign-in-refused")
+        if isinstance(fault, socket.gaierror):
+            return Transient("channel.name-not-found")
+        if isinstance(fault, ssl.SSLError):
+            return Transient("channel.tls-failed")
+        if isinstance(fault, TimeoutError) or self._cutoff.reached:
+            return Transient("channel.timed-out")
+        return Transient("channel.unreachable")
+
+
+def _dot_stuffed(body: bytes) -> bytes:
+    """Return the message with leading dots doubled and a line end at its end (RFC 5321 section 4.5.2)."""
+    stuffed = re.sub(rb"(?m)^\.", b"..", body)
+    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"

@@ -1,0 +1,93 @@
+"""Fax through a gateway: one recipient per fax, the gateway's own retries off. One try; the report comes later."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from coordinator.channels.fax_gateway import FaxGateway, FaxStatus, OutgoingFax
+from coordinator.domain.errors import NeedsHuman, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.flow.ports import Clock, Lookup, Package, Taken
+
+REPORT_WITHIN_S = 3600
+"""A gateway dials within minutes; after an hour without a report a person looks (the poller asks long before)."""
+
+
+class Fax:
+    """Hands the fax form of the letter to a gateway."""
+
+    kind: ClassVar[str] = "fax"
+    safe_to_repeat: ClassVar[bool] = False
+
+    def __init__(self, gateway: FaxGateway, clock: Clock, *, settle_s: int = 30) -> None:
+        """`settle_s`: how long the gateway may need until a queued fax shows up in a search by tag."""
+        self._gateway = gateway
+        self._clock = clock
+        self._settle = timedelta(seconds=settle_s)
+        self._asked_since: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+
+    def send(
+        self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
+    ) -> Taken:
+        """Return Taken once the gateway queued it; see the port."""
+        fax = package.document("fax-pdf", "letter-pdf")
+        if fax is None:
+            raise NeedsHuman("fax.no-letter")
+        outgoing = OutgoingFax(
+            to_number=_digits(endpoint.address), pdf=fax.body, file_name="letter.pdf", tag=package.tag
+        )
+        fax_id, answer = self._gateway.submit(outgoing, deadline=deadline, about_to_send=lambda: about_to_send(None))
+        return Taken(
+            far_side_ref=fax_id,
+            proven=False,
+            detail=answer.body,
+            status=answer.status,
+            expect_receipt_within_s=REPORT_WITHIN_S,
+            facts=answer.facts,
+        )
+
+    def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
+        """Return what the gateway holds: by its own id when we have it, else by our tag.
+
+        Nothing under the tag counts as absent only after the settle time since we
+        first asked; until then Transient. Two under one tag are a person's matter.
+        """
+        if far_side_ref is not None:
+            status = self._gateway.status(far_side_ref, deadline=deadline)
+            if status is not None:
+                return _verdict(status)
+        found = self._gateway.find(package.tag, deadline=deadline)
+        if not found:
+            self._wait_until_settled(package.tag)
+            return Lookup("absent")
+        arrived = [one for one in found if one.state != "failed"]
+        if len(arrived) > 1:
+            raise NeedsHuman("fax.found-twice")
+        return _verdict((arrived or list(found))[0])
+
+    def _wait_until_settled(self, tag: str) -> None:
+        now = self._clock.now()
+        with self._lock:
+            left = self._asked_since.setdefault(tag, now) + self._settle - now
+            if left <= timedelta(0):
+                del self._asked_since[tag]
+        if left > timedelta(0):
+            raise Transient("fax.search-settling", retry_after=left, uses_attempt=False)
+
+
+def _verdict(status: FaxStatus) -> Lookup:
+    if status.state == "sent":
+        return Lookup("arrived-proven", far_side_ref=status.fax_id, detail=status.detail)
+    if status.state == "failed" and status.failure is not None:
+        return Lookup("failed", far_side_ref=status.fax_id, code=status.failure.code, detail=status.detail)
+    return Lookup("arrived", far_side_ref=status.fax_id, detail=status.detail)
+
+
+def _digits(address: str) -> str:
+    """Return the E.164 number without the hyphens that people read; raise NeedsHuman for anything else."""
+    number = address.replace("-", "")
+    if not (number.startswith("+") and number[1:].isascii() and number[1:].isdigit() and 8 <= len(number) <= 16):
+        raise NeedsHuman("fax.number-invalid")
+    return number

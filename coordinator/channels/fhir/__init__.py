@@ -1,0 +1,1 @@
+"""What the two FHIR channels share: capability, patient matching, judging answers."""

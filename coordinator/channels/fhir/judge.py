@@ -1,0 +1,111 @@
+"""Judging the answer to a FHIR write: nothing counts as delivered that the answer does not prove."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.fhir.server import entries, has_error_issue, parse
+from coordinator.channels.wire import Answer
+from coordinator.domain.errors import InDoubt, NeedsHuman
+from coordinator.flow.ports import Clock, Taken
+
+REVIEW_WITHIN_S = 72 * 3600
+"""202 means that people at the far side review it; three days cover a weekend, as the retry schedule does."""
+
+
+def judge_document(answer: Answer, clock: Clock) -> Taken:
+    """Return Taken for one created resource; raise as the answer table says."""
+    _refuse_bad(answer, clock)
+    if answer.status == 202:
+        return _awaiting(answer)
+    resource = _usable(answer)
+    location = answer.headers.get("location") or (
+        answer.headers.get("content-location") if answer.status == 200 else None
+    )
+    if location is None and answer.status == 200 and resource is not None and resource.get("id"):
+        location = f"{resource.get('resourceType')}/{resource['id']}"  # 200 to a conditional create: it was there
+    if location is None or answer.status not in (200, 201):
+        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+    return _proven(answer, location, already=answer.status == 200)
+
+
+def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken:
+    """Return Taken when every entry's own status says that it landed; raise as the answer table says."""
+    _refuse_bad(answer, clock)
+    if answer.status == 202:
+        return _awaiting(answer)
+    bundle = _usable(answer)
+    if bundle is None or bundle.get("type") not in ("transaction-response", "batch-response"):
+        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+    wanted, got = entries(sent), entries(bundle)
+    if len(wanted) != len(got):
+        raise InDoubt("fhir.entries-do-not-match", detail=answer.body, status=answer.status)
+    locations = [_entry(one, asked, answer) for one, asked in zip(got, wanted, strict=True)]
+    best = next((one for one in locations if one and "DocumentReference/" in one), None)
+    location = best or next((one for one in locations if one), None)
+    if location is None:
+        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+    created = sum(_status(one) == 201 for one in got)
+    return _proven(answer, location, already=created == 0, entries=str(len(got)), created=str(created))
+
+
+def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> str | None:
+    """Return the entry's location; raise when its own status or outcome says that it did not land."""
+    response = got.get("response")
+    status = _status(got)
+    if not 200 <= status < 300:
+        raise NeedsHuman("fhir.partly-taken", detail=answer.body, status=answer.status)
+    if isinstance(response, dict) and has_error_issue(response.get("outcome")):
+        raise NeedsHuman("fhir.error-in-success", detail=answer.body, status=answer.status)
+    location = response.get("location") if isinstance(response, dict) else None
+    kind = (asked.get("resource") or {}).get("resourceType")
+    if isinstance(location, str) and kind and f"{kind}/" not in location:
+        raise InDoubt("fhir.entries-do-not-match", detail=answer.body, status=answer.status)
+    return location if isinstance(location, str) else None
+
+
+def _status(entry: Mapping[str, Any]) -> int:
+    """Return the entry's own status, 0 when it has none that can be read ("201 Created" gives 201)."""
+    response = entry.get("response")
+    text = str(response.get("status", "")) if isinstance(response, dict) else ""
+    return int(text[:3]) if text[:3].isdigit() else 0
+
+
+def _refuse_bad(answer: Answer, clock: Clock) -> None:
+    if not 200 <= answer.status < 300:
+        raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir")
+
+
+def _usable(answer: Answer) -> dict[str, Any] | None:
+    """Return the parsed body, None for an empty one; raise for HTML, a cut body, or an error inside a success."""
+    if answer.whole and not answer.body:
+        return None
+    resource = parse(answer)
+    if resource is None:
+        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+    if has_error_issue(resource):
+        raise NeedsHuman("fhir.error-in-success", detail=answer.body, status=answer.status)
+    return resource
+
+
+def _awaiting(answer: Answer) -> Taken:
+    _usable(answer)
+    return Taken(
+        far_side_ref=answer.headers.get("location") or answer.headers.get("content-location"),
+        proven=False,
+        detail=answer.body,
+        status=answer.status,
+        expect_receipt_within_s=REVIEW_WITHIN_S,
+        facts={**answer.facts, "answer": "accepted for review"},
+    )
+
+
+def _proven(answer: Answer, location: str, *, already: bool, **facts: str) -> Taken:
+    note = {"answer": "already there"} if already else {}
+    return Taken(
+        far_side_ref=location,
+        proven=True,
+        detail=answer.body,
+        status=answer.status,
+        facts={**answer.facts, **facts, **note},
+    )

@@ -1,0 +1,118 @@
+"""One FHIR server for the length of one try: signed-in requests, one new token after a 401, no more."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.credentials import Credentials
+from coordinator.channels.wire import Answer, Wire
+from coordinator.domain.errors import Transient
+from coordinator.domain.registry import Endpoint
+
+FHIR_JSON = "application/fhir+json"
+JSON_TYPES = frozenset({FHIR_JSON, "application/json", "application/json+fhir"})
+
+
+class FhirServer:
+    """Speaks to one endpoint under one deadline. Never puts more than our own identifiers into a URL."""
+
+    def __init__(self, wire: Wire, credentials: Credentials, endpoint: Endpoint, deadline: datetime) -> None:
+        self._wire = wire
+        self._credentials = credentials
+        self._endpoint = endpoint
+        self._deadline = deadline
+        self._base = endpoint.address.rstrip("/")
+
+    def public(self, path: str) -> Answer:
+        """Return the answer to an unsigned GET (metadata, discovery)."""
+        return self._wire.exchange(
+            "GET", f"{self._base}/{path}", deadline=self._deadline, headers={"Accept": f"{FHIR_JSON}, application/json"}
+        )
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Return the resource or bundle at the path; raise as the answer table says."""
+        return self._parsed(self._signed("GET", path, b"", {}))
+
+    def search(self, resource_type: str, form: Mapping[str, str]) -> dict[str, Any]:
+        """Return the bundle of a POST _search: the terms travel in the body, never in the URL."""
+        body = urlencode(form).encode()
+        return self._parsed(
+            self._signed(
+                "POST", f"{resource_type}/_search", body, {"Content-Type": "application/x-www-form-urlencoded"}
+            )
+        )
+
+    def write(
+        self, path: str, body: bytes, about_to_send: Callable[[], None], headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return the answer to a POST of the stored bytes, unchanged. Raises InDoubt after the first byte."""
+        return self._signed("POST", path, body, {"Content-Type": FHIR_JSON, **(headers or {})}, about_to_send)
+
+    def now(self) -> datetime:
+        """Return this instant in UTC."""
+        return self._wire.now()
+
+    def _signed(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        about_to_send: Callable[[], None] | None = None,
+    ) -> Answer:
+        mark = about_to_send
+        for renew in (False, True):
+            token = self._credentials.authorization(self._endpoint, renew=renew, deadline=self._deadline)
+            own = {"Accept": FHIR_JSON, **headers, **({"Authorization": token} if token else {})}
+            answer = self._wire.exchange(
+                method,
+                f"{self._base}/{path}" if path else self._base,
+                deadline=self._deadline,
+                headers=own,
+                body=body,
+                about_to_send=mark,
+                writes=about_to_send is not None,
+            )
+            mark = None  # the on-wire mark is made once; a 401 says that nothing was taken
+            if answer.status != 401 or token is None:
+                return answer
+        return answer
+
+    def _parsed(self, answer: Answer) -> dict[str, Any]:
+        if answer.status != 200:
+            raise error_for(answer, FHIR_STATUS, self.now(), kind="fhir", writes=False)
+        parsed = parse(answer)
+        if parsed is None:
+            raise Transient("fhir.unusable-answer", detail=answer.body, status=answer.status)
+        return parsed
+
+
+def parse(answer: Answer) -> dict[str, Any] | None:
+    """Return the JSON object of the answer, or None when it is cut, not JSON, or not an object."""
+    if not answer.whole or answer.media_type not in JSON_TYPES:
+        return None
+    try:
+        parsed = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def has_error_issue(resource: object) -> bool:
+    """Return whether it is an OperationOutcome with an issue of severity error or fatal."""
+    if not isinstance(resource, dict) or resource.get("resourceType") != "OperationOutcome":
+        return False
+    issues = resource.get("issue")
+    if not isinstance(issues, list):
+        return True
+    return any(not isinstance(one, dict) or one.get("severity") in ("error", "fatal") for one in issues)
+
+
+def entries(bundle: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of a bundle that are objects; an absent or odd list gives none."""
+    found = bundle.get("entry")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -1,0 +1,62 @@
+"""The mail that carries a letter over Direct: headers without PHI, the letter's text, the PDF."""
+
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from coordinator.domain.errors import NeedsHuman, Permanent
+from coordinator.flow.ports import Package
+
+DISPATCH_WANTED = "X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true"
+"""Asks the far HISP for the second notice too (Direct: Implementation Guide for Delivery Notification)."""
+
+
+def message_id_for(tag: str, from_address: str) -> str:
+    """Return the Message-ID, the same on every attempt of one delivery, such as "<tag@direct.example>"."""
+    return f"<{plain(tag)}@{plain(from_address).rpartition('@')[2]}>"
+
+
+def plain(value: str) -> str:
+    """Return the header value unchanged; raise Permanent when a line break or control character hides in it."""
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
+        raise Permanent("mail.header-refused")
+    return value
+
+
+def compose(package: Package, from_address: str, to_address: str, message_id: str, now: datetime) -> bytes:
+    """Return the whole message with CRLF line ends. Attachment names are ASCII and carry only the reference code.
+
+    Raises NeedsHuman for an address that is none, and when no letter is stored.
+    """
+    pdf = package.document("letter-pdf")
+    if pdf is None:
+        raise NeedsHuman("mail.no-letter")
+    message = EmailMessage(policy=SMTP)
+    message["Message-ID"] = message_id
+    message["Date"] = format_datetime(now)
+    message["From"] = _address(from_address)
+    message["To"] = _address(to_address)
+    message["Subject"] = plain(package.subject)
+    message["Disposition-Notification-To"] = plain(from_address)
+    message["Disposition-Notification-Options"] = DISPATCH_WANTED
+    text = package.document("letter-text")
+    copy = f"COPY OF {package.copy_of}\n\n" if package.copy_of else ""
+    resent = "RESENT\n\n" if package.resent else ""
+    message.set_content(f"{copy}{resent}{text.body.decode('utf-8') if text else ''}", cte="base64")
+    message.add_attachment(
+        pdf.body, maintype="application", subtype="pdf", filename=f"letter-{_ascii(package.reference)}.pdf"
+    )
+    return message.as_bytes()
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address(addr_spec=plain(text))
+    except ValueError as fault:
+        raise NeedsHuman("mail.address-invalid") from fault
+
+
+def _ascii(text: str) -> str:
+    return "".join(sign for sign in text if sign.isascii() and (sign.isalnum() or sign == "-"))

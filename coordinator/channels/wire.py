@@ -1,0 +1,207 @@
+"""One bounded HTTP exchange: a total deadline, a capped answer, no redirects, and errors sorted by what had left."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
+from coordinator.flow.ports import Clock
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how much one exchange may take (security-reliability 4.3: 5 s, 15 s, 60 s, 1 MiB, 100)."""
+
+    connect_s: float = 5.0
+    read_gap_s: float = 15.0
+    total_s: float = 60.0
+    body_bytes: int = 1 << 20
+    headers: int = 100
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the far side said. `whole` is False when the body was cut: too large, too slow, or broken off."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type in lower case without parameters, "" when none was named."""
+        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+class _TrackedBody(httpx.SyncByteStream):
+    """A body that knows whether its first byte was asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.started = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.started = True
+        yield self.content
+
+
+class Wire:
+    """Makes single HTTP exchanges over one long-lived client that another layer has guarded."""
+
+    def __init__(self, http: httpx.Client, clock: Clock, limits: Limits | None = None) -> None:
+        self._http = http
+        self._clock = clock
+        self._limits = limits or Limits()
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: datetime,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        about_to_send: Callable[[], None] | None = None,
+        writes: bool = False,
+    ) -> Answer:
+        """Return the answer, whatever its status.
+
+        `writes` says that a repeat could double something: then a break after the
+        first body byte raises InDoubt, else Transient. `about_to_send` is called
+        right before the request leaves; what it raises stops the request.
+        """
+        remaining_s = self._remaining_s(deadline)
+        tracked = _TrackedBody(body)
+        try:
+            request = self._request(method, url, headers or {}, tracked, remaining_s)
+        except (httpx.InvalidURL, ValueError) as fault:
+            raise NeedsHuman("channel.address-invalid") from fault
+        if about_to_send is not None:
+            about_to_send()
+        started_s = time.monotonic()
+        try:
+            response = self._http.send(request, stream=True, follow_redirects=False)
+        except httpx.HTTPError as fault:
+            raise sort_fault(fault, after_first_byte=writes and tracked.started) from None
+        try:
+            return self._read(response, started_s, started_s + remaining_s)
+        finally:
+            response.close()
+
+    def now(self) -> datetime:
+        """Return this instant in UTC."""
+        return self._clock.now()
+
+    def _remaining_s(self, deadline: datetime) -> float:
+        remaining_s = min((deadline - self._clock.now()).total_seconds(), self._limits.total_s)
+        if remaining_s <= 0:
+            raise Transient("channel.deadline-passed", uses_attempt=False)
+        return remaining_s
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: _TrackedBody, remaining_s: float
+    ) -> httpx.Request:
+        connect_s = min(self._limits.connect_s, remaining_s)
+        gap_s = min(self._limits.read_gap_s, remaining_s)
+        own = {"Accept-Encoding": "identity", "User-Agent": "coordinator", **headers}
+        if body.content or method != "GET":
+            own["Content-Length"] = str(len(body.content))
+        return self._http.build_request(
+            method,
+            url,
+            headers=own,
+            content=body if body.content else None,
+            extensions={
+                "timeout": {"connect": connect_s, "read": gap_s, "write": gap_s, "pool": connect_s},
+                "deadline": time.monotonic() + remaining_s,
+            },
+        )
+
+    def _read(self, response: httpx.Response, started_s: float, ends_s: float) -> Answer:
+        body, whole = bytearray(), True
+        if len(response.headers) > self._limits.headers or response.headers.get("content-encoding", "identity") not in (
+            "identity",
+            "",
+        ):
+            whole = False  # asked for identity; unpacking what was not asked for is how archives explode
+        else:
+            try:
+                for chunk in response.iter_raw():
+                    body += chunk
+                    if len(body) > self._limits.body_bytes or time.monotonic() > ends_s:
+                        whole = False
+                        break
+            except httpx.HTTPError:
+                whole = False
+        return Answer(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=bytes(body[: self._limits.body_bytes]),
+            whole=whole,
+            facts=_facts(response, started_s),
+        )
+
+
+def _facts(response: httpx.Response, started_s: float) -> dict[str, str]:
+    facts = {"ms": str(round((time.monotonic() - started_s) * 1000)), "status": str(response.status_code)}
+    stream = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    if tls is not None and tls.version():
+        facts["tls"] = tls.version()
+    return facts
+
+
+def sort_fault(fault: BaseException, *, after_first_byte: bool) -> DeliveryError:
+    """Return the delivery error for a fault of the transport.
+
+    A certificate that cannot be trusted is a person's matter: nothing was sent.
+    DNS, connect and TLS failures before the body are tried again. After the first
+    body byte nobody can say, so it is in doubt.
+    """
+    causes = tuple(_causes(fault))
+    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
+        return NeedsHuman("channel.tls-untrusted")
+    if isinstance(fault, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
+        return NeedsHuman("channel.address-invalid")
+    if after_first_byte:
+        timed_out = isinstance(fault, httpx.TimeoutException | TimeoutError)
+        return InDoubt("channel.no-answer-in-time" if timed_out else "channel.broken-off")
+    if any(isinstance(one, socket.gaierror) for one in causes):
+        return Transient("channel.name-not-found")
+    if any(isinstance(one, ssl.SSLError) for one in causes):
+        return Transient("channel.tls-failed")
+    if isinstance(fault, httpx.TimeoutException | TimeoutError):
+        return Transient("channel.timed-out")
+    return Transient("channel.unreachable")
+
+
+def _causes(fault: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        seen.add(id(fault))
+        yield fault
+        fault = fault.__cause__ or fault.__context__
+
+
+def retry_after(answer: Answer, now: datetime) -> timedelta | None:
+    """Return the far side's own wish before any cap, or None when it is absent, past or garbage.
+
+    Reads both forms of RFC 9110 section 10.2.3: seconds, and an HTTP date.
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=int(text[:9]))  # nine digits are 31 years: far past any cap, far from overflow
+    try:
+        at = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+    return wait if wait > timedelta(0) else None

@@ -1,0 +1,219 @@
+"""The outbound guard: HTTPS only, no redirects, names resolved once, checked, and connected to as checked."""
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+
+from coordinator.domain.errors import NeedsHuman
+
+Resolve = Callable[[str, int], list[str]]
+"""(host, port) -> the addresses as text. Raises socket.gaierror."""
+
+
+@dataclass(frozen=True)
+class OutboundConfig:
+    """What may be reached. `private_hosts` names on-premise servers that an administrator allowed one by one."""
+
+    allow_loopback: bool = False
+    private_hosts: frozenset[str] = frozenset()
+    ports: frozenset[int] | None = None
+    """Ports that may be connected to; None means any port that an administrator entered."""
+    ca_file: str | None = None
+    client_cert: tuple[str, str] | None = None
+    """(certificate file, key file) where the far side wants mutual TLS."""
+    max_connections: int = 50
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return the host's addresses, each once, in the resolver's order."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def may_connect(address: str, host: str, config: OutboundConfig) -> bool:
+    """Return whether this address may be connected to: public, or loopback or private where that was allowed."""
+    try:
+        parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
+    ip = mapped if mapped is not None else parsed
+    if ip.is_loopback:
+        return config.allow_loopback
+    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+        return False  # the metadata service of a cloud lives at a link-local address: never, whatever was allowed
+    if ip.is_global:
+        return True
+    return host in config.private_hosts
+
+
+class _PinnedBackend(httpcore.NetworkBackend):
+    """Connects to the very address that was checked, and ends every read at the request's deadline."""
+
+    def __init__(self, config: OutboundConfig, look_up: Resolve) -> None:
+        self._config = config
+        self._resolve = look_up
+        self._plain = httpcore.SyncBackend()
+        self.thread = threading.local()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return a stream to the first allowed address. Raises NeedsHuman when none of them may be reached."""
+        if self._config.ports is not None and port not in self._config.ports:
+            raise NeedsHuman("channel.address-blocked")
+        try:
+            addresses = self._resolve(host, port)
+        except OSError as fault:
+            raise httpcore.ConnectError("name not found") from fault
+        if not addresses or not all(may_connect(one, host, self._config) for one in addresses):
+            raise NeedsHuman("channel.address-blocked")
+        last: Exception | None = None
+        for address in addresses:
+            try:
+                stream = self._plain.connect_tcp(address, port, self._left(timeout), local_address, socket_options)
+                return _EndingStream(stream, self._left)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
+                last = fault
+        raise last or httpcore.ConnectError("no address")
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        """Raise: files are no far side."""
+        raise NeedsHuman("channel.address-blocked")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait (the pool's own retries, which are off)."""
+        time.sleep(seconds)
+
+    def _left(self, timeout: float | None) -> float:
+        ends_s: float | None = getattr(self.thread, "ends_s", None)
+        left = timeout if timeout is not None else 60.0
+        return left if ends_s is None else max(0.001, min(left, ends_s - time.monotonic()))
+
+
+class _EndingStream(httpcore.NetworkStream):
+    """A stream whose every wait is cut to what is left of the whole: a byte every few seconds buys no time."""
+
+    def __init__(self, inner: httpcore.NetworkStream, left: Callable[[float | None], float]) -> None:
+        self._inner = inner
+        self._left = left
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _EndingStream(self._inner.start_tls(ssl_context, server_hostname, self._left(timeout)), self._left)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._inner.get_extra_info(info)
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, inner: Iterable[bytes]) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _FaultsAsHttpx():
+            yield from self._inner
+
+    def close(self) -> None:
+        close = getattr(self._inner, "close", None)
+        if close is not None:
+            close()
+
+
+class _FaultsAsHttpx:
+    """Turns httpcore's faults into httpx's, which channels know how to sort. The text never carries an address."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
+        if kind is not None and kind.__module__.startswith("httpcore"):
+            target = getattr(httpx, kind.__name__, httpx.TransportError)
+            raise target("transport fault") from fault
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """The only way out over HTTP."""
+
+    def __init__(self, config: OutboundConfig, look_up: Resolve = resolve) -> None:
+        self._config = config
+        self._backend = _PinnedBackend(config, look_up)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=_context(config),
+            max_connections=config.max_connections,
+            max_keepalive_connections=20,
+            keepalive_expiry=5.0,
+            retries=0,
+            network_backend=self._backend,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the response; refuse plain HTTP except to loopback where that is allowed."""
+        if request.url.scheme != "https" and not self._plain_allowed(request.url):
+            raise NeedsHuman("channel.address-not-https")
+        self._backend.thread.ends_s = request.extensions.get("deadline")
+        stream = request.stream
+        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101
+        inner = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=request.url.raw_scheme,
+                host=request.url.raw_host,
+                port=request.url.port,
+                target=request.url.raw_path,
+            ),
+            headers=request.headers.raw,
+            content=stream,
+            extensions=request.extensions,
+        )
+        with _FaultsAsHttpx():
+            answer = self._pool.handle_request(inner)
+        assert isinstance(answer.stream, Iterable)  # noqa: S101
+        return httpx.Response(
+            status_code=answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def _plain_allowed(self, url: httpx.URL) -> bool:
+        return url.scheme == "http" and self._config.allow_loopback and url.host in ("127.0.0.1", "localhost", "::1")
+
+
+def _context(config: OutboundConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=config.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.client_cert is not None:
+        context.load_cert_chain(*config.client_cert)
+    return context
+
+
+def guarded_client(config: OutboundConfig, look_up: Resolve = resolve) -> httpx.Client:
+    """Return the process's one long-lived client: guarded, no redirects, no proxies from the environment."""
+    return httpx.Client(transport=GuardedTransport(config, look_up), follow_redirects=False, trust_env=False)

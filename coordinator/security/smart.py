@@ -1,0 +1,368 @@
+"""SMART Backend Services: sign in at a FHIR server with a one-time signed assertion, and keep the token while it lives.
+
+Rules: SMART App Launch 2.2.0, Backend Services (security-reliability 1.1 and 1.2).
+"""
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import jwt
+import orjson
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from coordinator.domain.errors import ConfigurationError, NeedsHuman, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.flow.ports import Clock, Dice
+
+ASSERTION_LIFE_S = 240
+"""SMART allows 300 s at most; a minute is left for clocks that differ."""
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DISCOVERY_FRESH_FOR = timedelta(hours=24)
+DEFAULT_LIFE_S = 300
+REFRESH_BEFORE_S = 60
+PAUSE_AFTER_FAILURE_S = 30
+"""At most one token call in that time to a server that has just refused: no storm behind a pile of messages."""
+DEFAULT_SCOPE = "system/DocumentReference.crs system/Patient.rs"
+"""The least that a document, its look-up and the patient match need."""
+ANSWER_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """One private key of ours. The algorithm follows from the kind of key: RS384 or ES384."""
+
+    kid: str
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+    @property
+    def alg(self) -> str:
+        """Return the algorithm's name."""
+        return "RS384" if isinstance(self.private, rsa.RSAPrivateKey) else "ES384"
+
+    def public_jwk(self) -> dict[str, Any]:
+        """Return the public key as a JWK with bare key values, kid, alg and use."""
+        algorithm = jwt.get_algorithm_by_name(self.alg)
+        public: dict[str, Any] = algorithm.to_jwk(self.private.public_key(), as_dict=True)
+        return {
+            **{name: public[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in public},
+            **self._names(),
+        }
+
+    def _names(self) -> dict[str, Any]:
+        return {"kid": self.kid, "alg": self.alg, "use": "sig", "key_ops": ["verify"]}
+
+
+def load_key(kid: str, pem_file: Path) -> SigningKey:
+    """Return the key of a PEM file; raise ConfigurationError for one that SMART does not allow."""
+    key = load_pem_private_key(pem_file.read_bytes(), password=None)
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
+        return SigningKey(kid, key)
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
+        return SigningKey(kid, key)
+    raise ConfigurationError("a SMART key is RSA of 2048 bits or more, or EC on P-384")
+
+
+def jwks_document(keys: tuple[SigningKey, ...]) -> dict[str, Any]:
+    """Return our public keys as the JWKS that is served to partners. Raises ConfigurationError for a kid used twice."""
+    if len({one.kid for one in keys}) != len(keys):
+        raise ConfigurationError("two keys share one kid")
+    return {"keys": [one.public_jwk() for one in keys]}
+
+
+@dataclass(frozen=True)
+class SmartConfig:
+    """Our keys, newest first, where secrets of other methods lie, and which token hosts an administrator approved.
+
+    `token_hosts`: endpoint id -> hosts allowed beside the FHIR server's own.
+    """
+
+    keys: tuple[SigningKey, ...] = ()
+    secrets_dir: Path | None = None
+    token_hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass
+class _Token:
+    value: str
+    good_until_s: float
+
+
+@dataclass
+class _Place:
+    """What is kept of one (endpoint, client, scope). The lock makes ten thousand waiting messages one token call."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    token: _Token | None = None
+    discovery: tuple[datetime, dict[str, Any]] | None = None
+    ever_worked: bool = False
+    failed_at_s: float | None = None
+    failure: Transient | NeedsHuman | None = None
+
+
+class SignIn:
+    """Gives the Authorization header for an endpoint: SMART, bearer, basic, or none."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        config: SmartConfig,
+        clock: Clock,
+        dice: Dice,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`http` is the guarded client; `monotonic_s` times tokens, so a jump of the wall clock expires none."""
+        self._http = http
+        self._config = config
+        self._clock = clock
+        self._dice = dice
+        self._monotonic_s = monotonic_s
+        self._places: dict[tuple[str, ...], _Place] = {}
+        self._lock = threading.Lock()
+
+    def authorization(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str | None:
+        """Return the header's value, or None when the endpoint wants none. Raises Transient or NeedsHuman."""
+        auth = endpoint.auth
+        if auth is None or auth.method in ("none", "mtls"):
+            return None
+        if auth.method == "bearer":
+            return f"Bearer {self._secret(auth.secret)}"
+        if auth.method == "basic":
+            pair = f"{auth.client_id or ''}:{self._secret(auth.secret)}".encode()
+            return f"Basic {base64.b64encode(pair).decode()}"
+        return f"Bearer {self._smart_token(endpoint, renew=renew, deadline=deadline)}"
+
+    def _secret(self, name: str | None) -> str:
+        """Return the content of a secret file. The name is a plain code, so it cannot leave the folder."""
+        if name is None or self._config.secrets_dir is None:
+            raise NeedsHuman("auth.secret-missing")
+        try:
+            return (self._config.secrets_dir / name).read_text("utf-8").strip()
+        except OSError as fault:
+            raise NeedsHuman("auth.secret-missing") from fault
+
+    def _smart_token(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str:
+        auth = endpoint.auth
+        if auth is None or auth.client_id is None or not self._config.keys:
+            raise NeedsHuman("auth.not-set-up")
+        scope = auth.scope or DEFAULT_SCOPE
+        key = (endpoint.id, endpoint.address, auth.client_id, scope)
+        with self._lock:
+            place = self._places.setdefault(key, _Place())
+        stale = place.token if renew else None
+        with place.lock:
+            if place.token is not None and place.token is not stale and self._monotonic_s() < place.token.good_until_s:
+                return place.token.value
+            place.token = None
+            self._pause(place)
+            return self._fetch(place, endpoint, auth.client_id, scope, deadline)
+
+    def _pause(self, place: _Place) -> None:
+        """Raise the last failure again while its pause lasts, without a call."""
+        if place.failed_at_s is None or place.failure is None:
+            return
+        left_s = place.failed_at_s + PAUSE_AFTER_FAILURE_S - self._monotonic_s()
+        if left_s > 0:
+            if isinstance(place.failure, NeedsHuman):
+                raise NeedsHuman(place.failure.code, status=place.failure.status)
+            raise Transient(
+                place.failure.code,
+                status=place.failure.status,
+                retry_after=timedelta(seconds=left_s),
+                uses_attempt=False,
+            )
+
+    def _fetch(self, place: _Place, endpoint: Endpoint, client_id: str, scope: str, deadline: datetime) -> str:
+        try:
+            token = self._ask(place, endpoint, client_id, scope, deadline)
+        except (Transient, NeedsHuman) as fault:
+            place.failed_at_s, place.failure = self._monotonic_s(), fault
+            if fault.status in (400, 401, 404):
+                place.discovery = None  # the next call reads where the token endpoint is now
+            raise
+        place.token, place.ever_worked, place.failed_at_s, place.failure = token, True, None, None
+        return token.value
+
+    def _ask(self, place: _Place, endpoint: Endpoint, client_id: str, scope: str, deadline: datetime) -> _Token:
+        metadata = self._discover(place, endpoint, deadline)
+        token_url = self._token_url(endpoint, metadata)
+        form = urlencode(
+            {
+                "grant_type": "client_credentials",
+                "scope": scope,
+                "client_assertion_type": ASSERTION_TYPE,
+                "client_assertion": self.assertion(client_id, token_url, metadata),
+            }
+        )
+        status, body = self._call(
+            "POST", token_url, deadline, form.encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        if status != 200:
+            raise _token_refused(status, body, ever_worked=place.ever_worked)
+        return self._read_token(body, scope)
+
+    def assertion(self, client_id: str, token_url: str, metadata: Mapping[str, Any]) -> str:
+        """Return a fresh one-time assertion, signed with the newest key whose algorithm the server takes."""
+        named = metadata.get("token_endpoint_auth_signing_alg_values_supported")
+        takes = named if isinstance(named, list) and named else ["RS384", "ES384"]
+        key = next((one for one in self._config.keys if one.alg in takes), None)
+        if key is None:
+            raise NeedsHuman("auth.no-key-it-takes")
+        now_s = int(self._clock.now().timestamp())
+        claims = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": token_url,
+            "iat": now_s,
+            "exp": now_s + ASSERTION_LIFE_S,
+            "jti": self._dice.uuid(),
+        }
+        return jwt.encode(claims, key.private, algorithm=key.alg, headers={"kid": key.kid, "typ": "JWT"})
+
+    def _discover(self, place: _Place, endpoint: Endpoint, deadline: datetime) -> dict[str, Any]:
+        now = self._clock.now()
+        if place.discovery is not None and now - place.discovery[0] < DISCOVERY_FRESH_FOR:
+            return place.discovery[1]
+        url = f"{endpoint.address.rstrip('/')}/.well-known/smart-configuration"
+        status, body = self._call("GET", url, deadline, b"", {})
+        if status >= 500 or status in (408, 425, 429):
+            raise Transient("auth.discovery-unreachable", status=status)
+        metadata = _object(body)
+        if status != 200 or metadata is None or not isinstance(metadata.get("token_endpoint"), str):
+            raise NeedsHuman("auth.discovery-unusable", status=status)
+        place.discovery = (now, metadata)
+        return metadata
+
+    def _token_url(self, endpoint: Endpoint, metadata: Mapping[str, Any]) -> str:
+        """Return the token endpoint when it lives where it may: the server's own host, or an approved one."""
+        token_url = str(metadata["token_endpoint"])
+        base, token = httpx.URL(endpoint.address), httpx.URL(token_url)
+        allowed = {base.host} | self._config.token_hosts.get(endpoint.id, frozenset())
+        if token.host not in allowed or token.scheme != base.scheme:
+            raise NeedsHuman("auth.token-host-not-approved")
+        return token_url
+
+    def _read_token(self, body: bytes, scope: str) -> _Token:
+        said = _object(body)
+        value = said.get("access_token") if said else None
+        if (
+            said is None
+            or not isinstance(value, str)
+            or not value
+            or str(said.get("token_type", "")).lower() != "bearer"
+        ):
+            raise Transient("auth.token-unusable")
+        missing = missing_scopes(scope, str(said["scope"])) if isinstance(said.get("scope"), str) else ()
+        if missing:
+            raise NeedsHuman("auth.permission-missing")
+        life_s = _life_s(said.get("expires_in"))
+        margin_s = min(REFRESH_BEFORE_S, 0.2 * life_s)
+        return _Token(value, self._monotonic_s() + life_s - margin_s)
+
+    def _call(
+        self, method: str, url: str, deadline: datetime, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Return (status, body). Nothing of a message travels here, so every break is Transient."""
+        left_s = min((deadline - self._clock.now()).total_seconds(), 30.0)
+        if left_s <= 0:
+            raise Transient("channel.deadline-passed", uses_attempt=False)
+        step_s = min(5.0, left_s)
+        try:
+            request = self._http.build_request(
+                method,
+                url,
+                content=body or None,
+                headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
+                extensions={
+                    "timeout": {"connect": step_s, "read": min(15.0, left_s), "write": step_s, "pool": step_s},
+                    "deadline": time.monotonic() + left_s,
+                },
+            )
+            response = self._http.send(request, stream=True, follow_redirects=False)
+            try:
+                read = bytearray()
+                for chunk in response.iter_raw():
+                    read += chunk
+                    if len(read) > ANSWER_BYTES:
+                        break
+            finally:
+                response.close()
+        except httpx.HTTPError as fault:
+            if _is_untrusted(fault):
+                raise NeedsHuman("channel.tls-untrusted") from None
+            raise Transient("auth.unreachable") from None
+        return response.status_code, bytes(read)
+
+
+def missing_scopes(asked: str, granted: str) -> tuple[str, ...]:
+    """Return the asked scopes that were not granted in full, v1 and v2 forms compared by their letters.
+
+    A granted scope with a narrower condition (`?category=...`) covers only itself.
+    """
+    have = [_scope(one) for one in granted.split()]
+    return tuple(one for one in asked.split() if not _covered(_scope(one), have))
+
+
+_V1 = {"read": "rs", "write": "cud", "*": "cruds"}
+
+
+def _scope(text: str) -> tuple[str, str, frozenset[str], str]:
+    """Return (context, resource type, letters, condition) of a scope; a word that is no scope stands for itself."""
+    plain, _, condition = text.partition("?")
+    context, _, rest = plain.partition("/")
+    kind, _, letters = rest.rpartition(".")
+    return context, kind, frozenset(_V1.get(letters, letters)), condition
+
+
+def _covered(one: tuple[str, str, frozenset[str], str], have: list[tuple[str, str, frozenset[str], str]]) -> bool:
+    letters: frozenset[str] = frozenset()
+    for context, kind, granted, condition in have:
+        if context == one[0] and kind in (one[1], "*") and condition in ("", one[3]):
+            letters |= granted
+    return one[2] <= letters and bool(letters)
+
+
+def _token_refused(status: int, body: bytes, *, ever_worked: bool) -> Transient | NeedsHuman:
+    """Return what a refusal of the token endpoint means.
+
+    A bare 400 after a past success may be flaky rather than final, so it is tried
+    again; before any success it is a fault of the set-up.
+    """
+    if status >= 500 or status in (408, 425, 429):
+        return Transient("auth.token-server-busy", detail=body[:4096], status=status)
+    if status == 400 and ever_worked:
+        return Transient("auth.token-refused-for-now", detail=body[:4096], status=status)
+    return NeedsHuman("auth.token-refused", detail=body[:4096], status=status)
+
+
+def _life_s(value: object) -> float:
+    """Return the token's life in seconds; an absent, odd or non-positive one counts as the recommended 300."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:9])
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(min(value, 86_400))
+    return float(DEFAULT_LIFE_S)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _is_untrusted(fault: BaseException | None) -> bool:
+    while fault is not None:
+        if type(fault).__name__ == "SSLCertVerificationError":
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
