@@ -43,6 +43,11 @@ def end_of_day(start: datetime, days: int, zone: str) -> datetime:
     return datetime.combine(start.astimezone(there).date() + timedelta(days=days), _LAST_MOMENT, there)
 
 
+def last_moment(day: date, zone: str, shown_in: str) -> datetime:
+    """Return the last second of a day of one zone, shown in another."""
+    return datetime.combine(day, _LAST_MOMENT, ZoneInfo(zone)).astimezone(ZoneInfo(shown_in))
+
+
 def after_hours(start: datetime, hours: float, zone: str) -> datetime:
     """Return the instant so many elapsed hours later, shown in the zone.
 

@@ -1,0 +1,120 @@
+"""Which letter an event makes for a reader, when, and for which one reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from coordinator.domain.case import Case
+from coordinator.domain.events import DoseChange, SessionOutcome
+from coordinator.domain.plan import LetterKind, RuleOutcome
+from coordinator.planning import readings as r
+from coordinator.planning.clocks import digest_due
+from coordinator.planning.facts import facts_of
+from coordinator.planning.recipients import Recipient
+
+MISSED = ("aborted", "not-given", "no-show")
+"""A session that did not go as planned is told of at once."""
+LATEST_PHASE_DIGEST = timedelta(weeks=4)
+"""With digests per phase, an uneventful session is told of after four weeks at the latest."""
+_NOT_CONTENT = frozenset({"version", "recorded_at", "recorded_by", "attested_by", "amendment_reason"})
+"""Fields whose change alone alters nothing that a letter tells."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """The letters for one reader, or none with the reason."""
+
+    letters: tuple[LetterKind, ...]
+    why: str
+    when: Literal["now", "digest"] = "now"
+    digest_due_at: datetime | None = None
+    nothing_because: str | None = None
+
+
+def letters_due(case: Case, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
+    """Return the letters for one recipient. `fired`: the rules that fired and concern this reader, most severe first."""
+    holds_old = to.holds_before(case.event.version)
+    if case.event.status == "entered-in-error":
+        if holds_old:
+            return Due(("L9",), "retraction")
+        return Due((), "", nothing_because="The record was entered in error, and this recipient holds nothing of it.")
+    plain = _plain(case, to, fired)
+    if not holds_old:
+        # Somebody who has left since and holds nothing wrong is told nothing new.
+        if not to.on_team and not _is_asked(case, to):
+            return Due((), "", nothing_because="The recipient does not take part in this patient's care.")
+        return plain
+    if case.previous is not None and not _content_changed(case):
+        return Due((), "", nothing_because="The amendment changes nothing that this recipient was told.")
+    inner = plain.letters or _summary(to)
+    return Due(("L9", *inner), "correction")
+
+
+def _plain(case: Case, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
+    if isinstance(case.event, DoseChange):
+        return _of_change(case.event, to)
+    return _of_session(case, case.event, to, fired)
+
+
+def _summary(to: Recipient) -> tuple[LetterKind, ...]:
+    return ("L1",) if to.audience == "psychiatrist" else ("L2",)
+
+
+def _is_asked(case: Case, to: Recipient) -> bool:
+    return isinstance(case.event, DoseChange) and case.event.requested_of == to.provider.id
+
+
+def _content_changed(case: Case) -> bool:
+    if case.previous is None:
+        return True
+    was, now = (one.model_dump(exclude=set(_NOT_CONTENT)) for one in (case.previous, case.event))
+    return was != now
+
+
+def _of_change(event: DoseChange, to: Recipient) -> Due:
+    if event.subject == "stimulant" and event.kind == "requested-of-prescriber":
+        if event.requested_of == to.provider.id:
+            return Due(("L4", "L11"), "request to the prescriber")
+        return Due(("L4",), "copy of a request to the prescriber")
+    return Due(("L3",), "dose changed")
+
+
+def _of_session(case: Case, event: SessionOutcome, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
+    if event.status in ("scheduled", "arrived"):
+        return Due((), "", nothing_because="The session has not taken place yet.")
+    if any(one.priority in ("urgent", "stat") for one in fired):
+        return Due(("L5",), f"rule {fired[0].id}")
+    if fired:
+        return Due(_summary(to), f"rule {fired[0].id}")
+    if event.status in MISSED:
+        return Due(_summary(to), "session not completed")
+    if event.status == "cancelled":
+        return Due((), "", nothing_because="A session that was called off beforehand makes no letter.")
+    reason = _told_at_once(case, event)
+    if reason is not None:
+        return Due(_summary(to), reason)
+    if case.clinic.digest == "every-session":
+        return Due(_summary(to), "every session")
+    if to.member is not None and not to.member.digests:
+        return Due((), "", nothing_because="This recipient asked not to get digests, and nothing else calls for a letter.")
+    due = digest_due(r.clinic_day(event, case.clinic.time_zone), case.clinic.time_zone)
+    if case.clinic.digest == "per-phase":
+        due += LATEST_PHASE_DIGEST
+    return Due(_summary(to), "digest", "digest", due)
+
+
+def _told_at_once(case: Case, event: SessionOutcome) -> str | None:
+    """Return why an uneventful session is told of now, or None."""
+    before = [one for one in r.sessions_before(event, case.history) if one.status == "completed"]
+    number = event.course.session_number
+    if number == 1 or (number is None and not before):
+        return "first session"
+    if facts_of(case)["clinic_dose_changed"].value is True:
+        return "dose changed"
+    if number is not None and number == event.course.planned_sessions:
+        return "last planned session"
+    same = [one for one in before if one.course.id == event.course.id]
+    if same and same[-1].course.phase != event.course.phase and event.course.phase is not None:
+        return "phase changed"
+    return None

@@ -1,0 +1,87 @@
+"""What a recipient is asked, in words from the rules data, and by when."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, cast
+
+from coordinator.domain.case import Case
+from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
+from coordinator.domain.plan import Request, RuleOutcome
+from coordinator.domain.quantities import Quantity
+from coordinator.planning import clocks
+from coordinator.planning.facts import facts_of
+from coordinator.planning.recipients import Recipient
+from coordinator.planning.rules import Asked, RuleBook, fill
+
+MOST_REQUESTS = 3
+"""A reader who is asked more than three things answers none (letters, section on Box A)."""
+
+
+def requests_for(case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome]) -> tuple[Request, ...]:
+    """Return what this recipient is asked, most severe first, at most three."""
+    if isinstance(case.event, DoseChange):
+        return _of_prescriber(case, case.event, book, to)
+    facts = facts_of(case)
+    ids = {one.id for one in fired}
+    requests = []
+    for one in fired:
+        rule = book.rule(one.id)
+        asked = rule.asks(to.audience, one.priority or "routine")
+        if asked is None or ids & set(rule.yields_to):
+            continue
+        next_on = case.event.next_session_on if isinstance(case.event, SessionOutcome) else None
+        requests.append(_request(asked, fill(asked.text, facts), one.id, case, to, next_on))
+    return tuple(requests[:MOST_REQUESTS])
+
+
+def _of_prescriber(case: Case, event: DoseChange, book: RuleBook, to: Recipient) -> tuple[Request, ...]:
+    """Return the request of a stimulant letter, for the one who is asked and nobody else."""
+    if event.kind != "requested-of-prescriber" or event.requested_of != to.provider.id:
+        return ()
+    asked = book.of_prescriber.get(event.action)
+    if asked is None:
+        return ()
+    was, now = event.from_, event.to
+    named = next((one for one in (was, now) if isinstance(one, Regimen)), None)
+    words = {
+        "product": named.product if named else book.words["product"],
+        "dose": _dose(was, book),
+        "to_dose": _dose(now, book),
+        "effective_from": f"{event.effective_from.day} {event.effective_from:%B %Y}",
+        "resume_when": event.resume_when or book.words["resume_when"],
+        "scope": book.words[event.scope or "none"],
+    }
+    text = " ".join(asked.text.format_map(words).split()).replace(" ,", ",").replace(" .", ".")
+    return (_request(asked, text, None, case, to, event.effective_from),)
+
+
+def _dose(regimen: object, book: RuleBook) -> str:
+    if isinstance(regimen, Regimen) and isinstance(regimen.dose, Quantity):
+        return str(regimen.dose)
+    return book.words["dose"]
+
+
+def _request(asked: Asked, text: str, rule: str | None, case: Case, to: Recipient, next_on: date | None) -> Request:
+    due = due_at(asked.due, case.composed_at, to.provider.time_zone, case.clinic.time_zone, next_on)
+    return Request(text=text, rule=rule, due_at=due, action=cast(Any, asked.action))
+
+
+def due_at(due: Mapping[str, Any], start: datetime, zone: str, clinic_zone: str, next_on: date | None) -> datetime | None:
+    """Return when a request is due, in the recipient's zone, or None when it has no due time.
+
+    Elapsed hours run by the sun; business and calendar days end at the recipient's
+    midnight. With `before_next_session`, the end of the day before it on the
+    clinic's calendar wins when that is earlier and not past already.
+    """
+    at: datetime | None = None
+    if "elapsed_hours" in due:
+        at = clocks.after_hours(start, due["elapsed_hours"], zone)
+    elif "business_days" in due:
+        at = clocks.end_of_business_day(start, due["business_days"], zone)
+    elif "days" in due:
+        at = clocks.end_of_day(start, due["days"], zone)
+    if due.get("before_next_session") and next_on is not None:
+        before = clocks.last_moment(next_on - timedelta(days=1), clinic_zone, zone)
+        if before > start and (at is None or before < at):
+            return before
+    return at
