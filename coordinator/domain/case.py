@@ -71,10 +71,12 @@ class Case:
         return letter_reference(self.source, self.event.id, provider_id)
 
     def message_id(self, provider_id: str) -> str:
-        """Return the identifier of this recipient's message for this event version."""
-        return stable_uuid("message", self.source, self.event.id, str(self.event.version), provider_id)
+        """Return the identifier of this recipient's message for this event version (or of its digest)."""
+        name = stable_uuid("message", self.source, self.event.id, str(self.event.version), provider_id)
+        return stable_uuid("digest-item", name) if self.digest_of else name
 
     def document_id(self, provider_id: str, kind: str, version: int | None = None) -> str:
         """Return the identifier of one letter of one version (this event's own version by default)."""
         number = self.event.version if version is None else version
-        return stable_uuid("document", self.source, self.event.id, str(number), provider_id, kind)
+        what = "digest" if self.digest_of else "document"
+        return stable_uuid(what, self.source, self.event.id, str(number), provider_id, kind)

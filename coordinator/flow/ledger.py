@@ -212,6 +212,10 @@ class DeliveryPart(Protocol):
         """Move by the table and return the old state. Raises StateConflict (other fence) or IllegalMove."""
         ...
 
+    def postpone(self, delivery_id: str, due_at: datetime) -> None:
+        """Set when a delivery is looked at next, without moving it."""
+        ...
+
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
         """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
         ...

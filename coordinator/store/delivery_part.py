@@ -27,7 +27,7 @@ class DeliveryRows(Part):
     def add_delivery(self, delivery: NewDelivery, *, at: datetime) -> None:
         """Insert a delivery."""
         reason = delivery.reason
-        self._connection.execute(
+        self.connection.execute(
             sa.insert(deliveries).values(
                 id=delivery.id,
                 message_id=delivery.message_id,
@@ -118,7 +118,7 @@ class DeliveryRows(Part):
             "tries": row.tries + 1,
             "updated_at": now,
         }
-        self._connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(change))
+        self.connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(change))
         return self._delivery(row, **change)
 
     def move_delivery(
@@ -155,8 +155,12 @@ class DeliveryRows(Part):
             change["attempts_used"] = row.attempts_used + 1
         if content_sha256 is not None:
             change["content_sha256"] = content_sha256
-        self._connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(change))
+        self.connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(change))
         return old
+
+    def postpone(self, delivery_id: str, due_at: datetime) -> None:
+        """Set when a delivery is looked at next, without moving it."""
+        self.connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=due_at))
 
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
         """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
@@ -205,7 +209,7 @@ class DeliveryRows(Part):
     ) -> int:
         """Insert the attempt row; return its number (1 is the first)."""
         number = delivery.tries
-        self._connection.execute(
+        self.connection.execute(
             sa.insert(attempts).values(
                 id=attempt_id,
                 delivery_id=delivery.id,
@@ -222,7 +226,7 @@ class DeliveryRows(Part):
     def mark_on_wire(self, delivery_id: str, fence: int, at: datetime) -> None:
         """Stamp the open attempt's first-byte instant."""
         where = sa.and_(attempts.c.delivery_id == delivery_id, attempts.c.fence == fence)
-        self._connection.execute(sa.update(attempts).where(where).values(on_wire_at=at))
+        self.connection.execute(sa.update(attempts).where(where).values(on_wire_at=at))
 
     def close_attempt(
         self,
@@ -251,7 +255,7 @@ class DeliveryRows(Part):
             "content_sha256": content_sha256,
             "detail_sealed": self._seal("attempts", row.id, "detail", detail) if detail else None,
         }
-        self._connection.execute(sa.update(attempts).where(attempts.c.id == row.id).values(change))
+        self.connection.execute(sa.update(attempts).where(attempts.c.id == row.id).values(change))
 
     def attempts(self, delivery_id: str) -> Sequence[AttemptRow]:
         """Return a delivery's attempts, first first."""

@@ -105,7 +105,7 @@ class InboxRows(Part):
         query = sa.update(inbox).where(inbox.c.id == event_ref)
         if expect is not None:
             query = query.where(inbox.c.state.in_(list(expect)))
-        if self._connection.execute(query.values(change)).rowcount != 1:
+        if self.connection.execute(query.values(change)).rowcount != 1:
             if self._one(sa.select(inbox.c.id).where(inbox.c.id == event_ref)) is None:
                 raise NotFound("event")
             raise StateConflict("event")
@@ -123,7 +123,7 @@ class InboxRows(Part):
             query = query.with_for_update(skip_locked=True)
         ids = [row.id for row in self._all(query)]
         if ids:
-            self._connection.execute(
+            self.connection.execute(
                 sa.update(inbox)
                 .where(inbox.c.id.in_(ids))
                 .values(lease_owner=worker, lease_until=lease_until, fence=inbox.c.fence + 1)

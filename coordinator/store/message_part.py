@@ -29,11 +29,11 @@ class MessageRows(Part):
         values["letters"] = ",".join(message.letters)
         values["plan_sealed"] = self._seal_json("messages", message.id, "plan", message.plan)
         values["created_at"] = values["updated_at"] = at
-        self._connection.execute(sa.insert(messages).values(values))
+        self.connection.execute(sa.insert(messages).values(values))
         keys = sorted({self.key("term", term) for term in terms})
         if keys:
             rows = [{"term_key": key, "message_id": message.id} for key in keys]
-            self._connection.execute(sa.insert(search_terms), rows)
+            self.connection.execute(sa.insert(search_terms), rows)
 
     def message(self, message_id: str, *, lock: bool = False) -> MessageRecord | None:
         """Return one message."""
@@ -71,11 +71,11 @@ class MessageRows(Part):
         change: dict[str, object] = {"state": state, "updated_at": at, "cause": cause}
         if superseded_by is not None:
             change["superseded_by"] = superseded_by
-        self._connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def mark_told(self, message_id: str, at: datetime) -> None:
         """Remember that the message has appeared under needs-attention by its clock."""
-        self._connection.execute(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
+        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
 
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
         """Return messages in state `digest` whose time has come."""
@@ -141,7 +141,7 @@ class MessageRows(Part):
 
     def add_document(self, document: NewDocument, *, at: datetime) -> None:
         """Store a document, sealed."""
-        self._connection.execute(
+        self.connection.execute(
             sa.insert(documents).values(
                 id=document.id,
                 message_id=document.message_id,

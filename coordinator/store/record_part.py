@@ -91,7 +91,7 @@ class RecordRows(Part):
         }
         if not self._insert_once(endpoint_health, values):
             where = endpoint_health.c.endpoint_id == health.endpoint_id
-            self._connection.execute(sa.update(endpoint_health).where(where).values(values))
+            self.connection.execute(sa.update(endpoint_health).where(where).values(values))
 
     def shut_endpoints(self, now: datetime) -> Sequence[str]:
         """Return the endpoints whose breaker is open and not due for a probe."""
@@ -133,7 +133,7 @@ class RecordRows(Part):
         instant = at.astimezone(UTC).isoformat()
         line = link(head[1], str(shard), str(seq), instant, actor.kind, actor.name, action, patient_key, subject, code,
                     detail)  # fmt: skip
-        self._connection.execute(
+        self.connection.execute(
             sa.insert(audit).values(
                 shard=shard,
                 seq=seq,
@@ -152,7 +152,7 @@ class RecordRows(Part):
             )
         )
         where = audit_heads.c.shard == shard
-        self._connection.execute(sa.update(audit_heads).where(where).values(seq=seq, hash=line))
+        self.connection.execute(sa.update(audit_heads).where(where).values(seq=seq, hash=line))
 
     def _head(self, shard: int) -> tuple[int, str]:
         query = self._locked(sa.select(audit_heads).where(audit_heads.c.shard == shard), lock=True)
@@ -184,7 +184,7 @@ class RecordRows(Part):
         for head in self._all(sa.select(audit_heads).order_by(audit_heads.c.shard)):
             previous, expected = GENESIS, 1
             query = sa.select(audit).where(audit.c.shard == head.shard).order_by(audit.c.seq)
-            for row in self._connection.execute(query.execution_options(yield_per=1000)):
+            for row in self.connection.execute(query.execution_options(yield_per=1000)):
                 place = f"{row.shard}/{row.seq}"
                 sealed = row.detail_sealed
                 try:

@@ -48,7 +48,7 @@ class RegistryRows(Part):
             before = self._open("registry", place, "body", old.body_sealed)
             if json.loads(before) == json.loads(body):
                 return False
-            self._connection.execute(sa.insert(registry_history).values(old._mapping))
+            self.connection.execute(sa.insert(registry_history).values(old._mapping))
         values = {
             "kind": kind,
             "key": key,
@@ -58,9 +58,9 @@ class RegistryRows(Part):
             "changed_by": by,
         }
         if old is None:
-            self._connection.execute(sa.insert(registry).values(values))
+            self.connection.execute(sa.insert(registry).values(values))
         else:
-            self._connection.execute(sa.update(registry).where(where).values(values))
+            self.connection.execute(sa.update(registry).where(where).values(values))
         return True
 
     def registry_body(self, kind: str, key: str) -> bytes | None:

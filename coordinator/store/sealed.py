@@ -14,7 +14,7 @@ class Part:
 
     def __init__(self, connection: Connection, cipher: Cipher) -> None:
         """Work on this connection; seal with this cipher."""
-        self._connection = connection
+        self.connection = connection
         self._cipher = cipher
         self._postgres = connection.dialect.name == "postgresql"
 
@@ -35,10 +35,10 @@ class Part:
         return None if sealed is None else json.loads(self._open(table, row, field, sealed))
 
     def _one(self, query: sa.Select[Any]) -> Row[Any] | None:
-        return self._connection.execute(query).first()
+        return self.connection.execute(query).first()
 
     def _all(self, query: sa.Select[Any]) -> list[Row[Any]]:
-        return list(self._connection.execute(query))
+        return list(self.connection.execute(query))
 
     def _locked(self, query: sa.Select[Any], *, lock: bool) -> sa.Select[Any]:
         # SQLite has one writer and the transaction began as one; only PostgreSQL needs the row lock.
@@ -49,9 +49,9 @@ class Part:
         if self._postgres:
             from sqlalchemy.dialects.postgresql import insert as pg_insert  # noqa: PLC0415  (only one dialect is loaded)
 
-            done = self._connection.execute(pg_insert(table).values(values).on_conflict_do_nothing())
+            done = self.connection.execute(pg_insert(table).values(values).on_conflict_do_nothing())
         else:
             from sqlalchemy.dialects.sqlite import insert as lite_insert  # noqa: PLC0415
 
-            done = self._connection.execute(lite_insert(table).values(values).on_conflict_do_nothing())
+            done = self.connection.execute(lite_insert(table).values(values).on_conflict_do_nothing())
         return done.rowcount == 1

@@ -1,0 +1,99 @@
+"""Everything known around an event, gathered into one frozen case."""
+
+from datetime import datetime
+
+from coordinator.domain.case import Case, ClinicEvent, SentLetter
+from coordinator.domain.delivery import ARRIVED_MAYBE, State
+from coordinator.domain.events import SessionOutcome
+from coordinator.domain.registry import Registry
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.rows import InboxRow, MessageRecord
+
+KNOWN = frozenset({"received", "prepared"})
+"""Inbox states whose content is believed: not questioned, not declined."""
+
+
+def occurred_at(event: ClinicEvent) -> datetime:
+    """Return when the event happened: the start of the administration, else when it was recorded."""
+    if isinstance(event, SessionOutcome) and event.administration is not None:
+        return event.administration.started_at
+    return event.recorded_at
+
+
+def newest_versions(rows: list[InboxRow], *, without: InboxRow | None = None) -> tuple[ClinicEvent, ...]:
+    """Return the newest believed version of each event, oldest occurrence first, retracted ones left out."""
+    newest: dict[tuple[str, str], InboxRow] = {}
+    for row in rows:
+        if row.state not in KNOWN or (without is not None and _same_event(row, without)):
+            continue
+        name = (row.source, row.event.id)
+        if name not in newest or row.version > newest[name].version:
+            newest[name] = row
+    kept = [row for row in newest.values() if row.event.status != "entered-in-error"]
+    if without is not None:
+        kept = [row for row in kept if row.occurred_at <= without.occurred_at]
+    return tuple(row.event for row in sorted(kept, key=lambda row: (row.occurred_at, row.event.id)))
+
+
+def _same_event(one: InboxRow, other: InboxRow) -> bool:
+    return one.source == other.source and one.event.id == other.event.id
+
+
+def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = None) -> Case | None:
+    """Return the case of an inbox row, or None while the registry has no clinic or no such patient."""
+    earlier = [one for one in tx.inbox_versions(row.source, row.event.id) if one.version < row.version]
+    planned = [one for one in earlier if one.state == "prepared"]
+    sent = already_sent(tx, planned)
+    providers = [one.provider for one in sent]
+    asked = getattr(row.event, "requested_of", None)
+    registry = tx.registry_for(row.event.patient, [*providers, *([asked] if asked else [])])
+    if registry is None or registry.patient(row.event.patient) is None:
+        return None
+    history = newest_versions(list(tx.inbox_of_patient(row.patient_key)), without=row)
+    return Case(
+        source=row.source,
+        event=row.event,
+        registry=registry,
+        history=history,
+        composed_at=composed_at or row.composed_at or row.received_at,
+        previous=planned[-1].event if planned else None,
+        already_sent=sent,
+    )
+
+
+def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, ...]:
+    """Return the newest letter of each recipient that has, or may have, an earlier version."""
+    letters: dict[str, SentLetter] = {}
+    for row in planned:
+        for message in tx.messages_of_event(row.id):
+            sent_at = arrived_at(tx, message)
+            if sent_at is None:
+                continue
+            letters[message.provider_id] = SentLetter(
+                provider=message.provider_id,
+                kind=message.letters[0] if message.letters else "L1",  # type: ignore[arg-type]  (stored by us)
+                version=message.event_version,
+                sent_at=sent_at,
+                requests=tuple(one["text"] for one in message.plan.get("requests", [])),
+            )
+    return tuple(letters[name] for name in sorted(letters))
+
+
+def arrived_at(tx: Transaction, message: MessageRecord) -> datetime | None:
+    """Return when a message reached, or may have reached, its recipient; None when it surely never left."""
+    for delivery in tx.deliveries(message.id):
+        maybe = delivery.state in ARRIVED_MAYBE
+        left = any(
+            one.on_wire_at and one.outcome in {"taken", "proven", "in-doubt"} for one in tx.attempts(delivery.id)
+        )
+        if maybe or left or (delivery.channel == "by-hand" and delivery.state == State.ACKNOWLEDGED):
+            return delivery.updated_at
+    return None
+
+
+def registry_for_check(tx: Transaction, event: ClinicEvent) -> tuple[Registry | None, tuple[ClinicEvent, ...]]:
+    """Return (registry, history) for checking a new event; the history leaves the event's own versions out."""
+    asked = getattr(event, "requested_of", None)
+    registry = tx.registry_for(event.patient, [asked] if asked else [])
+    rows = [one for one in tx.inbox_of_patient(tx.key("patient", event.patient)) if one.event.id != event.id]
+    return registry, newest_versions(rows)

@@ -1,0 +1,103 @@
+"""From a case to everything that may be sent: the plan, and per recipient the letters and the FHIR bodies. Pure."""
+
+import hashlib
+from dataclasses import dataclass
+
+from coordinator.domain.case import Case
+from coordinator.domain.ids import stable_uuid
+from coordinator.domain.letter import ContentLevel, FhirContent, Letter
+from coordinator.domain.plan import Plan, Question, RecipientPlan
+from coordinator.flow.parts import Workshop
+from coordinator.flow.rows import NewDocument
+from coordinator.mapping.bundle import build_content
+from coordinator.planning.plan import make_plan
+
+LEVELS: frozenset[ContentLevel] = frozenset({"chart", "document", "message"})
+
+
+@dataclass(frozen=True)
+class ForRecipient:
+    """What one recipient would get."""
+
+    plan: RecipientPlan
+    letters: tuple[Letter, ...]
+    contents: tuple[FhirContent, ...]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The whole outcome of one event version."""
+
+    case: Case
+    plan: Plan
+    recipients: tuple[ForRecipient, ...]
+
+
+def compose(
+    workshop: Workshop, case: Case, questions: tuple[Question, ...] = (), *, every_level: bool = False
+) -> Composed:
+    """Return plan, letters and FHIR bodies of a case.
+
+    `every_level` makes all FHIR content levels for everybody, as the dry run shows
+    them; otherwise only what the recipient's own channels can carry. Raises
+    MappingHeld or LetterRefused; nothing is composed for a recipient without consent.
+    """
+    plan = make_plan(case, workshop.rules, questions)
+    made = []
+    for recipient in plan.recipients:
+        if recipient.not_sent_because is not None:
+            made.append(ForRecipient(recipient, (), ()))
+            continue
+        made.append(compose_for(workshop, case, plan, recipient, every_level=every_level))
+    return Composed(case, plan, tuple(made))
+
+
+def compose_for(
+    workshop: Workshop, case: Case, plan: Plan, recipient: RecipientPlan, *, every_level: bool = False
+) -> ForRecipient:
+    """Return what one recipient gets: the letters in three forms, and the FHIR bodies its channels may carry."""
+    kinds = {one.kind for one in recipient.channels}
+    letters: tuple[Letter, ...] = ()
+    if recipient.letters:
+        letters = workshop.letters.write(case, plan, recipient, fax="fax" in kinds)
+    levels = LEVELS if every_level else levels_for(kinds)
+    contents = build_content(workshop.mappings, case, plan, recipient, letters, levels) if levels else ()
+    return ForRecipient(recipient, letters, contents)
+
+
+def levels_for(kinds: set[str]) -> frozenset[ContentLevel]:
+    """Return the content levels that endpoints of these kinds can carry."""
+    levels: set[ContentLevel] = set()
+    if "fhir-rest" in kinds:
+        levels |= {"chart", "document"}
+    if "fhir-message" in kinds:
+        levels.add("message")
+    return frozenset(levels)
+
+
+def documents_of(message_id: str, made: ForRecipient) -> tuple[NewDocument, ...]:
+    """Return the documents to store with a message, each with its hash and what it was made with."""
+    found: list[NewDocument] = []
+
+    def add(role: str, title: str, media_type: str, body: bytes, made_with: str) -> None:
+        name = stable_uuid("stored", message_id, role)
+        digest = hashlib.sha256(body).hexdigest()
+        found.append(NewDocument(name, message_id, role, title, media_type, body, digest, made_with))
+
+    for letter in made.letters:
+        made_with = f"template {letter.kind} {letter.template_version}"
+        add("letter-html", letter.title, "text/html", letter.html.encode(), made_with)
+        add("letter-text", letter.title, "text/plain", letter.text.encode(), made_with)
+        add("letter-pdf", letter.title, "application/pdf", letter.pdf, made_with)
+        if letter.cover_pdf is not None:
+            add("fax-pdf", letter.title, "application/pdf", letter.cover_pdf, made_with)
+    for content in made.contents:
+        mappings = ", ".join(f"{name} {version}" for name, version in sorted(content.mappings.items()))
+        title = f"FHIR {content.resource_type}"
+        add(f"fhir-{content.level}", title, "application/fhir+json", content.body, f"mapping {mappings}"[:2000])
+    return tuple(found)
+
+
+def package_hash(hashes: list[str]) -> str:
+    """Return the one hash that stands for all stored forms of a message."""
+    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()

@@ -1,0 +1,191 @@
+"""T3 and T4: claim, ask for release, mark, send, and write down what came of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, StateConflict, Transient
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
+from coordinator.flow.parts import Parts
+from coordinator.flow.read_models import Actor
+from coordinator.flow.releasing import ask_release
+from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.flow.send_package import Loaded, load_package
+from coordinator.observe.log import Log, write
+
+DELIVER = Actor("job", "deliver")
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A delivery we hold, released for sending, with everything the channel needs."""
+
+    delivery: DeliveryRow
+    message: MessageRecord
+    loaded: Loaded
+    attempt: int
+
+
+def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
+    """Lease due deliveries and return those that may go; what may not is held or withdrawn in the same transaction."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        shut = tx.shut_endpoints(now)
+        rows = tx.claim_due(
+            worker, now, now + parts.policy.lease, limit, shut=shut, per_endpoint=parts.policy.per_endpoint
+        )
+        kept = _one_probe_each(parts, tx, rows, now)
+        ready = [_release(parts, tx, row, worker, now) for row in kept]
+    return [one for one in ready if one is not None]
+
+
+def claim_one(parts: Parts, worker: str, delivery_id: str) -> Claimed | None:
+    """Lease one delivery by id, as a task does; None when there is nothing to do."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.claim_one(delivery_id, worker, now, now + parts.policy.lease)
+        if row is None:
+            return None
+        if row.endpoint_id in tx.shut_endpoints(now):
+            tx.move_delivery(
+                row.id, State.PENDING, at=now, due_at=now + parts.policy.breaker_probe, cause="net.breaker"
+            )
+            return None
+        kept = _one_probe_each(parts, tx, [row], now)
+        return _release(parts, tx, kept[0], worker, now) if kept else None
+
+
+def _one_probe_each(parts: Parts, tx: Transaction, rows: Sequence[DeliveryRow], now: datetime) -> Sequence[DeliveryRow]:
+    """Let one delivery through to an endpoint whose breaker is open, and put the others back."""
+    kept, probing = [], set()
+    for row in rows:
+        health = tx.health(row.endpoint_id)
+        if health.open_since is None:
+            kept.append(row)
+            continue
+        if row.endpoint_id in probing:
+            tx.move_delivery(
+                row.id, State.PENDING, at=now, due_at=now + parts.policy.breaker_probe, cause="net.breaker"
+            )
+            continue
+        probing.add(row.endpoint_id)
+        tx.put_health(replace(health, probe_at=now + parts.policy.breaker_probe), now)
+        kept.append(row)
+    return kept
+
+
+def _release(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: datetime) -> Claimed | None:
+    message = tx.message(row.message_id)
+    if message is None:
+        raise LookupError("a delivery without its message")
+    answer = ask_release(parts, tx, row, message, now)
+    if not answer.permits:
+        new = State.CANCELLED if answer.withdraw else State.HELD
+        tx.move_delivery(row.id, new, at=now, cause=answer.code)
+        tx.audit(DELIVER, "send not released", at=now, patient_key=message.patient_key, subject=message.id,
+                 code=answer.code)  # fmt: skip
+        write(Log.DELIVERY_HELD, delivery_id=row.id, code=answer.code)
+        return None
+    try:
+        loaded = load_package(tx, row, message, parts.identifier_system)
+    except NeedsHuman as wrong:
+        tx.move_delivery(row.id, State.HELD, at=now, cause=wrong.code)
+        write(Log.DELIVERY_HELD, delivery_id=row.id, code=wrong.code)
+        return None
+    number = tx.open_attempt(row, parts.dice.uuid(), worker, now, answer.directive, answer.version)
+    return Claimed(row, message, loaded, number)
+
+
+def attempt(parts: Parts, claimed: Claimed) -> None:
+    """Make the one try of a claimed delivery, and write its outcome (T4)."""
+    began = parts.clock.now()
+    row = claimed.delivery
+    channel = parts.channels.get(row.channel)
+    marked = False
+
+    def about_to_send(far_side_ref: str | None) -> None:
+        nonlocal marked
+        mark(parts, claimed, far_side_ref)
+        marked = True
+
+    outcome: Outcome
+    try:
+        if channel is None:
+            raise NeedsHuman("route.channel-off")
+        deadline = began + parts.policy.send_limit
+        package = replace(claimed.loaded.package, attempt=claimed.attempt)
+        answer = channel.send(package, claimed.loaded.endpoint, deadline=deadline, about_to_send=about_to_send)
+        outcome = taken(answer, parts.clock.now())
+    except StateConflict:
+        # Somebody withdrew it, or consent ended, between claim and mark: not a byte has left.
+        _let_go(parts, claimed)
+        return
+    except DeliveryError as error:
+        outcome = failed(error)
+    except Exception as bug:
+        write(Log.BUG, delivery_id=row.id, channel=row.channel, error_type=type(bug).__name__, job="deliver")
+        outcome = failed(InDoubt("bug") if marked else NeedsHuman("bug"))
+    if isinstance(outcome.error, Transient) and not marked and outcome.error.uses_attempt:
+        outcome = replace(outcome, before_wire=True)
+    write_outcome(parts, claimed.delivery, claimed.loaded.sha256, outcome)
+    spent = parts.clock.now() - began
+    write(
+        Log.DELIVERY_ATTEMPTED,
+        delivery_id=row.id,
+        message_id=row.message_id,
+        channel=row.channel,
+        endpoint_id=row.endpoint_id,
+        attempt=claimed.attempt,
+        outcome=outcome.word,
+        code=outcome.code,
+        status=outcome.status,
+        duration_ms=int(spent / timedelta(milliseconds=1)),
+    )
+
+
+def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> None:
+    """Commit the on-wire mark, right before the first byte. Raises StateConflict when it may no longer go."""
+    now = parts.clock.now()
+    row = claimed.delivery
+    with parts.ledger.begin() as tx:
+        current = tx.delivery(row.id, lock=True)
+        message = tx.message(row.message_id)
+        if current is None or message is None or current.state != State.CLAIMED or current.fence != row.fence:
+            raise StateConflict("lease")
+        if not ask_release(parts, tx, current, message, now).permits:
+            raise StateConflict("release")
+        tx.move_delivery(
+            row.id,
+            State.ON_WIRE,
+            at=now,
+            fence=row.fence,
+            far_side_ref=far_side_ref,
+            content_sha256=claimed.loaded.sha256,
+        )
+        tx.mark_on_wire(row.id, row.fence, now)
+
+
+def _let_go(parts: Parts, claimed: Claimed) -> None:
+    """Close the attempt of a delivery that was not sent after all; hold or withdraw it if it is still ours."""
+    now = parts.clock.now()
+    row = claimed.delivery
+    with parts.ledger.begin() as tx:
+        current = tx.delivery(row.id, lock=True)
+        message = tx.message(row.message_id)
+        code = "release.lease-lost"
+        if current is not None and message is not None and current.fence == row.fence:
+            if current.state == State.CLAIMED:
+                answer = ask_release(parts, tx, current, message, now)
+                code = answer.code or "release.withdrawn"
+                new = State.PENDING if answer.permits else State.CANCELLED if answer.withdraw else State.HELD
+                tx.move_delivery(row.id, new, at=now, cause=code, due_at=now if answer.permits else None)
+            else:
+                code = current.cause or "release.withdrawn"
+        tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause=code, status=None, detail=b"", facts="",
+                         content_sha256=None)  # fmt: skip
+    write(Log.DELIVERY_HELD, delivery_id=row.id, code=code)
+
+
+Send = Callable[[Parts, Claimed], None]

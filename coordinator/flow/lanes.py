@@ -1,0 +1,49 @@
+"""Order: an older message about the same subject never follows a newer one to the same recipient."""
+
+from coordinator.domain.delivery import UNSENT, State
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.parts import Parts
+from coordinator.flow.read_models import Actor
+from coordinator.flow.rows import MessageRecord, NewMessage
+
+LANES = Actor("job", "lanes")
+
+
+def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
+    """Withdraw what this message replaces in its lane; return False when the message itself is the older one.
+
+    The lane is (patient, recipient, subject). Only messages of which not one byte
+    has left are withdrawn; what has left is answered by a correction.
+    """
+    now = parts.clock.now()
+    mine = (message.occurred_at, message.event_version)
+    for other in tx.lane(message.patient_key, message.provider_id, message.lane_subject):
+        if other.id == message.id or other.state not in {"open", "withheld"}:
+            continue
+        theirs = (other.occurred_at, other.event_version)
+        if theirs > mine and other.state == "open":
+            tx.move_message(message.id, "superseded", at=now, cause="release.superseded", superseded_by=other.id)
+            tx.audit(LANES, "message superseded", at=now, patient_key=message.patient_key, subject=message.id)
+            return False
+        if theirs <= mine:
+            withdraw(parts, tx, other, superseded_by=message.id)
+    return True
+
+
+def withdraw(parts: Parts, tx: Transaction, message: MessageRecord, *, superseded_by: str | None) -> bool:
+    """Cancel a message's unsent deliveries; return whether the message as a whole never left.
+
+    A delivery that a worker has claimed is cancelled too: its fence is checked again
+    in the transaction that marks it on the wire, so not a byte follows.
+    """
+    now = parts.clock.now()
+    rows = tx.deliveries(message.id)
+    for delivery in rows:
+        if delivery.state in UNSENT:
+            tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause="release.superseded")
+    if any(one.state not in UNSENT | {State.CANCELLED, State.DEAD} for one in rows):
+        return False
+    tx.move_message(message.id, "superseded" if superseded_by else "cancelled", at=now, cause="release.superseded",
+                    superseded_by=superseded_by)  # fmt: skip
+    tx.audit(LANES, "message withdrawn", at=now, patient_key=message.patient_key, subject=message.id)
+    return True

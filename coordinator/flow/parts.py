@@ -1,0 +1,59 @@
+"""The parts every step works with, put together once by bootstrap."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from coordinator.flow.ledger import Ledger
+from coordinator.flow.ports import Channel, Clock, Dice
+from coordinator.letters.write import LetterRoom
+from coordinator.mapping.load import Mappings
+from coordinator.planning.causes import Causes
+from coordinator.planning.checks import CheckBook
+from coordinator.planning.clocks import Retries
+from coordinator.planning.rules import RuleBook
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What composing needs: the rules, the mappings and the letters. No database, no network."""
+
+    rules: RuleBook
+    mappings: Mappings
+    letters: LetterRoom
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The delivery numbers a clinic may set."""
+
+    lease: timedelta = timedelta(seconds=180)
+    """Longer than a send may take, so a live worker is never taken for dead."""
+    send_limit: timedelta = timedelta(seconds=60)
+    """Wall clock of one try, everything included."""
+    per_endpoint: int = 4
+    """Sends at the same time to one endpoint."""
+    breaker_after: int = 5
+    """Straight transport failures that open an endpoint's breaker."""
+    breaker_probe: timedelta = timedelta(minutes=5)
+    doubt_pause: timedelta = timedelta(seconds=20)
+    """How long a search at the far side may lag behind a write before "not there" is believed."""
+    prepare_tries: int = 3
+    retry_scale: float = 1.0
+    """Multiplies every wait; the demo sets it small."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a step may use."""
+
+    ledger: Ledger
+    clock: Clock
+    dice: Dice
+    workshop: Workshop
+    checks: CheckBook
+    channels: Mapping[str, Channel]
+    causes: Causes
+    retries: Retries
+    policy: Policy
+    identifier_system: str = "urn:ietf:rfc:3986"

@@ -1,0 +1,239 @@
+"""T2: from a recorded event to messages, documents and deliveries. Nothing is sent yet."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from coordinator.domain.case import Case
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import StateConflict
+from coordinator.domain.ids import stable_uuid
+from coordinator.domain.plan import RecipientPlan
+from coordinator.flow.case_file import gather
+from coordinator.flow.compose import Composed, ForRecipient, compose, documents_of
+from coordinator.flow.lanes import supersede_older
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.parts import Parts
+from coordinator.flow.read_models import Actor
+from coordinator.flow.rows import InboxRow, NewDelivery, NewMessage
+from coordinator.flow.search import search_terms
+from coordinator.letters.refusal import LetterRefused
+from coordinator.mapping.problems import MappingHeld
+from coordinator.observe.log import Log, write
+
+PREPARE = Actor("job", "prepare")
+BY_HAND = "by-hand"
+
+
+def prepare(parts: Parts, event_ref: str) -> None:
+    """Compose one recorded event and store what goes out. Safe to call twice: the second finds nothing to do.
+
+    What the mappings or the letters refuse leaves the event stuck, visible, with its
+    cause; any other error is a fault of ours and is tried again a few times first.
+    """
+    with parts.ledger.begin(write=False) as tx:
+        row = tx.inbox_row(event_ref)
+        case = None if row is None or row.state != "received" else gather(tx, row)
+    if row is None or row.state != "received":
+        return
+    if case is None:
+        _stuck(parts, row, "registry.patient-missing")
+        return
+    try:
+        composed = compose(parts.workshop, case)
+    except MappingHeld as held:
+        write(Log.MAPPING_HELD, event_ref=event_ref, element=held.problems[0].element if held.problems else None)
+        _stuck(parts, row, "event.mapping")
+    except LetterRefused as refused:
+        write(Log.LETTER_HELD, event_ref=event_ref, code=refused.code, element=refused.element)
+        _stuck(parts, row, "event.letter")
+    except Exception as bug:
+        _failed(parts, row, bug)
+    else:
+        _store(parts, row, composed)
+
+
+def _store(parts: Parts, row: InboxRow, composed: Composed) -> None:
+    now = parts.clock.now()
+    try:
+        with parts.ledger.begin() as tx:
+            current = tx.inbox_row(row.id, lock=True)
+            if current is None or current.state != "received":
+                return
+            if any(one.version > row.version for one in tx.inbox_versions(row.source, row.event.id)):
+                tx.move_inbox(row.id, "superseded", at=now, cause="event.superseded")
+                return
+            for made in composed.recipients:
+                add_message(parts, tx, row, composed.case, composed, made)
+            tx.move_inbox(row.id, "prepared", at=now, expect=("received",))
+            tx.audit(PREPARE, "event prepared", at=now, patient_key=row.patient_key, subject=row.id)
+    except StateConflict:
+        return
+    write(Log.EVENT_PREPARED, event_ref=row.id, count=len(composed.recipients))
+
+
+def add_message(
+    parts: Parts, tx: Transaction, row: InboxRow, case: Case, composed: Composed, made: ForRecipient
+) -> None:
+    """Store one recipient's message: withheld, for the digest, or with its documents and first delivery."""
+    now = parts.clock.now()
+    plan = made.plan
+    message = new_message(row, case, composed, plan)
+    if plan.not_sent_because is not None:
+        tx.add_message(message, at=now, terms=search_terms(case, plan.provider))
+        cause = f"consent.{plan.consent.reason}" if not plan.consent.permits else "route.none"
+        tx.add_delivery(_delivery(message, plan, "none", "none", 0, State.HELD, cause, None), at=now)
+        tx.audit(PREPARE, "message withheld", at=now, patient_key=row.patient_key, subject=message.id, code=cause)
+        return
+    if plan.when == "digest":
+        add_digest_item(parts, tx, row, case, composed, plan)
+        if not made.contents or not any(one.usable and one.kind.startswith("fhir") for one in plan.channels):
+            return
+    tx.add_message(message, at=now, terms=search_terms(case, plan.provider))
+    for document in documents_of(message.id, made):
+        tx.add_document(document, at=now)
+    if supersede_older(parts, tx, message):
+        first_delivery(parts, tx, message, plan)
+
+
+def add_digest_item(
+    parts: Parts, tx: Transaction, row: InboxRow, case: Case, composed: Composed, plan: RecipientPlan
+) -> None:
+    """Keep the session for the recipient's next digest letter, as a message of its own that is scheduled."""
+    message = new_message(row, case, composed, plan)
+    item = NewMessage(
+        **{
+            **asdict(message),
+            "id": stable_uuid("digest-item", message.id),
+            "letters": message.letters,
+            "state": "digest",
+            "digest_due_at": plan.digest_due_at,
+            "lane_subject": f"digest:{stable_uuid('digest-lane', row.id)}",
+        }
+    )
+    tx.add_message(item, at=parts.clock.now(), terms=search_terms(case, plan.provider))
+
+
+def first_delivery(parts: Parts, tx: Transaction, message: NewMessage, plan: RecipientPlan) -> None:
+    """Create the delivery on the first usable channel; by hand when there is no other."""
+    now = parts.clock.now()
+    for position, choice in enumerate(plan.channels):
+        if choice.usable and choice.kind != "by-hand":
+            made = _delivery(message, plan, choice.endpoint, choice.kind, position, State.PENDING, None, now)
+            tx.add_delivery(made, at=now)
+            break
+    else:
+        last = len(plan.channels)
+        made = _delivery(message, plan, BY_HAND, BY_HAND, last, State.HELD, "hand.print", None)
+        tx.add_delivery(made, at=now)
+    tx.audit(
+        PREPARE, "delivery planned", at=now, patient_key=message.patient_key, subject=message.id, code=made.channel
+    )
+    if plan.phone_call:
+        due_at = plan.acknowledge_by_at or now
+        name = stable_uuid("task", message.id, "call")
+        if tx.add_task(name, message.id, "call", "priority.stat", due_at, now):
+            write(Log.TASK_RAISED, message_id=message.id)
+
+
+def _delivery(
+    message: NewMessage,
+    plan: RecipientPlan,
+    endpoint: str,
+    channel: str,
+    position: int,
+    state: State,
+    cause: str | None,
+    due_at: Any,  # noqa: ANN401  (datetime or None)
+) -> NewDelivery:
+    return NewDelivery(
+        id=stable_uuid("delivery", message.id, str(position), "first"),
+        message_id=message.id,
+        provider_id=plan.provider,
+        endpoint_id=endpoint,
+        channel=channel,
+        position=position,
+        priority=plan.priority,
+        state=state,
+        cause=cause,
+        due_at=due_at,
+    )
+
+
+def new_message(row: InboxRow, case: Case, composed: Composed, plan: RecipientPlan) -> NewMessage:
+    """Return the message row of one recipient, with the plan kept as it was decided."""
+    provider = case.provider(plan.provider)
+    structured_only = plan.when == "digest"
+    rules = [(one.id, one.priority or "routine", one.why) for one in composed.plan.fired()]
+    off = [(one.id, one.state, one.why) for one in composed.plan.rules if one.state in {"off", "could-not-evaluate"}]
+    held = next((one for one in case.already_sent if one.provider == plan.provider), None)
+    return NewMessage(
+        id=case.message_id(plan.provider),
+        event_ref=row.id,
+        event_type=row.event_type,
+        event_version=row.version,
+        patient_key=row.patient_key,
+        provider_id=plan.provider,
+        audience=plan.audience,
+        letters=plan.letters,
+        priority=plan.priority,
+        lane_subject=composed.plan.lane_subject,
+        occurred_at=row.occurred_at,
+        state="withheld" if plan.not_sent_because is not None else "open",
+        cause=None,
+        reference=case.reference(plan.provider),
+        content_class="medication" if row.event_type == "dose-change" else "session",
+        acknowledge_by_at=plan.acknowledge_by_at,
+        tell_by_at=plan.tell_a_person_by_at,
+        corrects=None
+        if held is None
+        else stable_uuid("message", case.source, case.event.id, str(held.version), plan.provider),
+        plan={
+            "source": case.source,
+            "event_id": case.event.id,
+            "zone": case.clinic.time_zone,
+            "why": plan.why,
+            "structured_only": structured_only,
+            "consent": asdict(plan.consent),
+            "not_sent_because": plan.not_sent_because,
+            "requests": [
+                {"text": one.text, "rule": one.rule, "due_at": one.due_at and one.due_at.isoformat()}
+                for one in plan.requests
+            ],
+            "rules": rules,
+            "rules_off": off,
+            "channels": [asdict(one) for one in plan.channels],
+            "patient": {
+                "id": case.patient.id,
+                "name": case.patient.name.full(),
+                "birth_date": case.patient.birth_date.isoformat(),
+            },
+            "recipient": provider.name.full(),
+            "organization": provider.organization,
+        },
+    )
+
+
+def _stuck(parts: Parts, row: InboxRow, cause: str) -> None:
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        try:
+            tx.move_inbox(row.id, "stuck", at=now, cause=cause, expect=("received",))
+        except StateConflict:
+            return
+        tx.audit(PREPARE, "event stuck", at=now, patient_key=row.patient_key, subject=row.id, code=cause)
+    write(Log.EVENT_STUCK, event_ref=row.id, code=cause)
+
+
+def _failed(parts: Parts, row: InboxRow, bug: Exception) -> None:
+    write(Log.BUG, event_ref=row.id, error_type=type(bug).__name__, job="prepare")
+    if row.tries + 1 >= parts.policy.prepare_tries:
+        _stuck(parts, row, "bug")
+        return
+    now = parts.clock.now()
+    wait = timedelta(seconds=5 * (row.tries + 1)) * parts.policy.retry_scale
+    with parts.ledger.begin() as tx:
+        try:
+            tx.move_inbox(row.id, "received", at=now, due_at=now + wait, expect=("received",), count_try=True)
+        except StateConflict:
+            return

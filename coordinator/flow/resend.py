@@ -1,0 +1,197 @@
+"""What a person does with a message: resend, release, withdraw, hand over, and answer a held event's questions."""
+
+from datetime import datetime
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import NotFound, Refused, StateConflict
+from coordinator.flow.fallback import next_channel
+from coordinator.flow.lanes import withdraw
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.parts import Parts
+from coordinator.flow.read_models import Actor
+from coordinator.flow.releasing import ask_release
+from coordinator.flow.rows import DeliveryRow, MessageRecord, NewDelivery
+
+MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE})
+MIN_REASON = 5
+
+
+def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | None:
+    """Return the reason, for the screen, why this delivery may not be sent again now; None when it may."""
+    message = tx.message(row.message_id)
+    if message is None:
+        return "The message is gone."
+    if message.state == "superseded" or message.superseded_by is not None:
+        return "A newer message replaces this one. Resend the newer one."
+    if row.channel == "none":
+        return "Nothing was composed for this recipient, because consent is missing."
+    if not tx.documents(message.id):
+        return "There is nothing stored to send."
+    if any(one.state in MOVING for one in tx.deliveries(message.id)):
+        return "It is on its way already; wait for the outcome."
+    if any(one.state == State.IN_DOUBT for one in tx.deliveries(message.id)):
+        return "It may have arrived; settle that first, so that it is not doubled."
+    target = _route(tx, message, row)
+    trial = DeliveryRow(**{**row.__dict__, "endpoint_id": target[0], "channel": target[1]})
+    answer = ask_release(parts, tx, trial, message, parts.clock.now())
+    if not answer.permits:
+        return parts.causes.get(answer.code or "bug").sentence
+    return None
+
+
+def resend(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
+    """Create a new delivery of the same stored bytes, on today's route; return its id.
+
+    The same token again returns the first outcome: a double click is one resend.
+    Raises Refused when it may not be, NotFound when there is no such delivery.
+    """
+    now = parts.clock.now()
+    _need_reason(reason)
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(delivery_id, lock=True)
+        if row is None:
+            raise NotFound("delivery")
+        tx.message(row.message_id, lock=True)
+        name = parts.dice.uuid()
+        earlier = tx.acted(token, "resend", name, now)
+        if earlier is not None:
+            return earlier
+        refusal = why_not_resend(parts, tx, row)
+        if refusal is not None:
+            raise Refused("resend.refused", refusal)
+        message = tx.message(row.message_id)
+        if message is None:
+            raise NotFound("message")
+        endpoint, channel, position = _route(tx, message, row)
+        for other in tx.deliveries(message.id):
+            if other.state == State.HELD:
+                tx.move_delivery(other.id, State.CANCELLED, at=now, cause="resend.replaced")
+        by_hand = channel == "by-hand"
+        tx.add_delivery(
+            NewDelivery(
+                id=name,
+                message_id=message.id,
+                provider_id=message.provider_id,
+                endpoint_id=endpoint,
+                channel=channel,
+                position=position,
+                priority=message.priority,
+                state=State.HELD if by_hand else State.PENDING,
+                cause="hand.print" if by_hand else None,
+                due_at=None if by_hand else now,
+                resend_of=row.id,
+                reason=reason,
+            ),
+            at=now,
+        )
+        tx.audit(actor, "resend asked for", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)
+    return name
+
+
+def _route(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> tuple[str, str, int]:
+    """Return (endpoint, channel, position) of a resend: the same endpoint unless its address is suspended or gone."""
+    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+    provider = None if registry is None else registry.provider(message.provider_id)
+    endpoint = next((one for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), None)
+    if row.channel == "by-hand":
+        return "by-hand", "by-hand", row.position
+    health = tx.health(row.endpoint_id)
+    address = "" if endpoint is None else endpoint.address
+    shut = health.suspended_at is not None and health.suspended_address_key == tx.key("address", address)
+    if endpoint is None or shut:
+        return next_channel(message, row.position)
+    return row.endpoint_id, row.channel, row.position
+
+
+def release(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> None:
+    """Put a held or doubtful delivery back in the queue; the release question is asked again before it goes."""
+    now = parts.clock.now()
+    _need_reason(reason)
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(delivery_id, lock=True)
+        if row is None:
+            raise NotFound("delivery")
+        if tx.acted(token, "release", delivery_id, now) is not None:
+            return
+        message = tx.message(row.message_id)
+        if message is None or row.state not in {State.HELD, State.IN_DOUBT}:
+            raise Refused("release.not-held", "It is not held any more; look at the message again.")
+        if row.channel in {"none", "by-hand"}:
+            raise Refused(
+                "release.nothing", "There is no channel to send this by. Print it, or correct the registry first."
+            )
+        answer = ask_release(parts, tx, row, message, now)
+        if not answer.permits:
+            cause = parts.causes.get(answer.code or "bug")
+            raise Refused(cause.code, f"{cause.sentence} {cause.next_step}")
+        tx.move_delivery(row.id, State.PENDING, at=now, due_at=now)
+        tx.audit(actor, "released", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)
+
+
+def cancel(parts: Parts, message_id: str, *, reason: str, actor: Actor) -> None:
+    """Withdraw a message of which nothing has left."""
+    _need_reason(reason)
+    with parts.ledger.begin() as tx:
+        message = tx.message(message_id, lock=True)
+        if message is None:
+            raise NotFound("message")
+        if message.state not in {"open", "withheld", "digest"}:
+            raise Refused("cancel.closed", "It is closed already.")
+        if not withdraw(parts, tx, message, superseded_by=None):
+            raise Refused("cancel.left", "It has left already, or may have. Send a correction instead.")
+        tx.audit(actor, "withdrawn", at=parts.clock.now(), patient_key=message.patient_key, subject=message_id,
+                 detail=reason)  # fmt: skip
+
+
+def record_handover(parts: Parts, delivery_id: str, *, to: str, actor: Actor) -> None:
+    """Record who took a printed letter; that is its proof of arrival."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(delivery_id, lock=True)
+        if row is None:
+            raise NotFound("delivery")
+        message = tx.message(row.message_id)
+        if message is None or row.channel != "by-hand" or row.state != State.HELD:
+            raise Refused("hand.not-waiting", "This letter is not waiting to be handed over.")
+        if not to.strip():
+            raise Refused("hand.nobody", "Say who took the letter.")
+        answer = ask_release(parts, tx, row, message, now)
+        if not answer.permits:
+            cause = parts.causes.get(answer.code or "bug")
+            raise Refused(cause.code, cause.sentence)
+        tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now)
+        tx.audit(actor, "handed over", at=now, patient_key=message.patient_key, subject=message.id, detail=to)
+
+
+def answer(parts: Parts, event_ref: str, *, confirmed: bool, reason: str, actor: Actor) -> None:
+    """Settle a held event: confirmed as it stands, it is prepared; declined, it stays on record and goes nowhere.
+
+    A stuck event (a table row was missing, a letter refused) is tried again when confirmed.
+    """
+    _need_reason(reason)
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.inbox_row(event_ref, lock=True)
+        if row is None:
+            raise NotFound("event")
+        if row.state not in {"question", "stuck"}:
+            raise Refused("event.settled", "This event is not waiting any more.")
+        try:
+            _settle_event(tx, event_ref, now, confirmed=confirmed)
+        except StateConflict as moved:
+            raise Refused("event.settled", "Somebody else has just answered it.") from moved
+        action = "event confirmed" if confirmed else "event declined"
+        tx.audit(actor, action, at=now, patient_key=row.patient_key, subject=event_ref, detail=reason)
+
+
+def _settle_event(tx: Transaction, event_ref: str, now: datetime, *, confirmed: bool) -> None:
+    waiting = ("question", "stuck")
+    if confirmed:
+        tx.move_inbox(event_ref, "received", at=now, composed_at=now, expect=waiting)
+    else:
+        tx.move_inbox(event_ref, "declined", at=now, cause="event.declined", expect=waiting)
+
+
+def _need_reason(reason: str) -> None:
+    if len(reason.strip()) < MIN_REASON:
+        raise Refused("reason.missing", "Give a reason of a few words; it is kept with the record.")

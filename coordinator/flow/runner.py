@@ -1,0 +1,92 @@
+"""The embedded runner: threads of one process calling the very functions that the tasks call. No broker."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from coordinator.flow.deliver import attempt, claim
+from coordinator.flow.parts import Parts
+from coordinator.flow.ports import ReceiptSource
+from coordinator.flow.prepare import prepare
+from coordinator.flow.sweep import sweep, take_back_leases
+from coordinator.flow.track import fetch_receipts
+from coordinator.observe.log import Log, write
+
+PREPARE_LEASE_TRIES = 4
+
+
+@dataclass
+class Runner:
+    """Starts and stops the loops. `senders` threads deliver; one each prepares, sweeps and fetches receipts."""
+
+    parts: Parts
+    sources: tuple[ReceiptSource, ...] = ()
+    senders: int = 4
+    idle_s: float = 0.5
+    sweep_every_s: float = 2.0
+    receipts_every_s: float = 5.0
+    name: str = "embedded"
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Take back what a dead process held, then run the loops until `stop`."""
+        take_back_leases(self.parts, everybody=True)
+        self._loop("prepare", self._prepare_round, self.idle_s)
+        for number in range(self.senders):
+            self._loop(f"send-{number}", self._send_round, self.idle_s)
+        self._loop("sweep", self._sweep_round, self.sweep_every_s)
+        self._loop("receipts", self._receipt_round, self.receipts_every_s)
+
+    def wake(self) -> None:
+        """Say that there is something new, so that nobody waits out a pause."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 70.0) -> None:
+        """Finish what is under way and end the loops."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _loop(self, name: str, round_of_work: Callable[[str], int], pause_s: float) -> None:
+        worker = f"{self.name}-{name}"
+
+        def run() -> None:
+            while not self._stop.is_set():
+                try:
+                    done = round_of_work(worker)
+                except Exception as bug:
+                    write(Log.BUG, worker=worker, error_type=type(bug).__name__)
+                    done = 0
+                if not done:
+                    self._wake.wait(pause_s)
+                    self._wake.clear()
+
+        thread = threading.Thread(target=run, name=worker, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _prepare_round(self, worker: str) -> int:
+        now = self.parts.clock.now()
+        with self.parts.ledger.begin() as tx:
+            ids = tx.claim_inbox(worker, now, now + self.parts.policy.lease, PREPARE_LEASE_TRIES)
+        for event_ref in ids:
+            prepare(self.parts, event_ref)
+            self._wake.set()
+        return len(ids)
+
+    def _send_round(self, worker: str) -> int:
+        claimed = claim(self.parts, worker, 1)
+        for one in claimed:
+            attempt(self.parts, one)
+        return len(claimed)
+
+    def _sweep_round(self, _worker: str) -> int:
+        sweep(self.parts)
+        return 0
+
+    def _receipt_round(self, _worker: str) -> int:
+        fetch_receipts(self.parts, self.sources)
+        return 0

@@ -1,0 +1,178 @@
+"""The desk: what staff see and do. Every look at PHI and every act is audited in its own transaction."""
+
+from collections.abc import Sequence
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import NotFound, Refused
+from coordinator.flow import resend as acts
+from coordinator.flow.parts import Parts
+from coordinator.flow.presenting import delivery_view, message_row
+from coordinator.flow.read_models import (
+    Actor,
+    DocumentView,
+    HeldEvent,
+    MessageDetail,
+    MessageFilter,
+    MessageRow,
+    Overview,
+    Recorded,
+    Refusal,
+    TimelineEntry,
+)
+from coordinator.flow.record import record
+from coordinator.flow.search import fold
+
+
+class StaffDesk:
+    """Implements flow.desk.Desk over the parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with these parts."""
+        self._parts = parts
+
+    def overview(self) -> Overview:
+        """Return the numbers and problems for the first page (no PHI)."""
+        parts = self._parts
+        with parts.ledger.begin(write=False) as tx:
+            counts = tx.counts()
+            problems = tx.problems()
+            held = tx.inbox_in(("question", "stuck"))
+            unfinished = (State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT, State.IN_DOUBT, State.HELD)
+            oldest = tx.in_state(unfinished, 1)
+        lines = tuple((place, parts.causes.get(code).sentence, number) for place, code, number in problems)
+        return Overview(
+            by_state=tuple((state.value, counts.get(state.value, 0)) for state in State),
+            needs_attention=sum(number for _, _, number in problems) + len(held),
+            held_events=len(held),
+            oldest_unfinished_at=oldest[0].created_at if oldest else None,
+            problems=lines,
+        )
+
+    def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:
+        """Return a page of messages, newest first."""
+        words = " ".join(fold(wanted.text)) if wanted.text else None
+        narrowed = MessageFilter(
+            state=wanted.state,
+            needs_attention=wanted.needs_attention,
+            provider_id=wanted.provider_id,
+            channel=wanted.channel,
+            patient=wanted.patient,
+            text=words,
+            before_id=wanted.before_id,
+            limit=min(wanted.limit, 500),
+        )
+        with self._parts.ledger.begin() as tx:
+            rows = [message_row(self._parts, tx, one) for one in tx.find_messages(narrowed)]
+            tx.audit(actor, "messages listed", at=self._parts.clock.now(), code=None)
+        if wanted.needs_attention:
+            rows = [row for row in rows if row.needs_person]
+        return rows
+
+    def message(self, message_id: str, actor: Actor) -> MessageDetail:
+        """Return one message whole; raise NotFound."""
+        parts = self._parts
+        with parts.ledger.begin() as tx:
+            message = tx.message(message_id)
+            if message is None:
+                raise NotFound("message")
+            registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+            provider = None if registry is None else registry.provider(message.provider_id)
+            addresses = {one.id: one.address for one in (provider.endpoints if provider else ())}
+            rows = tx.deliveries(message_id)
+            views = tuple(
+                delivery_view(
+                    parts, tx, message, row, addresses.get(row.endpoint_id, ""), acts.why_not_resend(parts, tx, row)
+                )
+                for row in rows
+            )
+            now = parts.clock.now()
+            tx.audit(actor, "message opened", at=now, patient_key=message.patient_key, subject=message_id)
+            evidence = tx.audit_of([message_id])
+            consent = message.plan["consent"]
+            version = "" if consent["version"] is None else f", version {consent['version']}"
+            return MessageDetail(
+                row=message_row(parts, tx, message),
+                audience=message.audience,
+                consent=f"{consent['decision']}: {consent['reason']} ({consent['directive'] or 'none'}{version})",
+                rules=tuple((one[0], one[1], one[2]) for one in message.plan["rules"]),
+                requests=tuple(one["text"] for one in message.plan["requests"]),
+                supersedes=message.corrects,
+                superseded_by=message.superseded_by,
+                documents=tuple(DocumentView(*one) for one in tx.documents(message_id)),
+                deliveries=views,
+                timeline=tuple(
+                    TimelineEntry(one.at, one.actor, one.action + (f": {one.detail}" if one.detail else ""))
+                    for one in evidence
+                ),
+                action_token=parts.dice.token(),
+            )
+
+    def document(self, document_id: str, actor: Actor) -> tuple[str, bytes, str]:
+        """Return (media type, stored bytes, title) of one document; raise NotFound."""
+        with self._parts.ledger.begin() as tx:
+            found = tx.document(document_id)
+            if found is None:
+                raise NotFound("document")
+            document, patient_key = found
+            now = self._parts.clock.now()
+            tx.audit(actor, "document opened", at=now, patient_key=patient_key, subject=document.message_id)
+        return document.media_type, document.body, document.title
+
+    def held_events(self, actor: Actor) -> Sequence[HeldEvent]:
+        """Return the events that wait for a person, oldest first."""
+        parts = self._parts
+        found = []
+        with parts.ledger.begin() as tx:
+            for row in tx.inbox_in(("question", "stuck")):
+                patient = tx.patient(row.patient_key)
+                cause = parts.causes.get(row.cause or "event.question")
+                found.append(
+                    HeldEvent(
+                        event_ref=row.id,
+                        source=row.source,
+                        event_id=row.event.id,
+                        event_version=row.version,
+                        event_type=row.event_type,
+                        patient_name="" if patient is None else patient.name.full(),
+                        patient_id=row.event.patient,
+                        received_at=row.received_at,
+                        questions=row.questions if row.state == "question" else (),
+                        cause=cause.sentence,
+                        next_step=cause.next_step,
+                    )
+                )
+            if found:
+                tx.audit(actor, "held events listed", at=parts.clock.now())
+        return found
+
+    def refusals(self, limit: int = 50) -> Sequence[Refusal]:
+        """Return the newest refusals (no PHI)."""
+        with self._parts.ledger.begin(write=False) as tx:
+            return [Refusal(*one) for one in tx.refusals(limit)]
+
+    def answer(self, event_ref: str, *, confirmed: bool, reason: str, actor: Actor) -> None:
+        """Answer all questions of a held event."""
+        acts.answer(self._parts, event_ref, confirmed=confirmed, reason=reason, actor=actor)
+
+    def resend(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
+        """Send the stored bytes again; return the new delivery's id."""
+        return acts.resend(self._parts, delivery_id, reason=reason, token=token, actor=actor)
+
+    def release(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> None:
+        """Let a held delivery go on, or settle one in doubt as not arrived."""
+        acts.release(self._parts, delivery_id, reason=reason, token=token, actor=actor)
+
+    def cancel(self, message_id: str, *, reason: str, actor: Actor) -> None:
+        """Withdraw a message of which nothing has left."""
+        acts.cancel(self._parts, message_id, reason=reason, actor=actor)
+
+    def record_handover(self, delivery_id: str, *, to: str, actor: Actor) -> None:
+        """Record that a printed letter was handed over."""
+        acts.record_handover(self._parts, delivery_id, to=to, actor=actor)
+
+    def submit(self, source: str, body: bytes) -> Recorded:
+        """Take in one event (T1)."""
+        return record(self._parts, source, body)
+
+
+__all__ = ["Refused", "StaffDesk"]

@@ -1,0 +1,117 @@
+"""The sweeper: from the database alone, every due, stale or overdue row is found again. A lost hint loses nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from coordinator.domain.delivery import State
+from coordinator.domain.ids import stable_uuid
+from coordinator.flow.digest import prepare_digests
+from coordinator.flow.parts import Parts
+from coordinator.flow.read_models import Actor
+from coordinator.flow.track import ask_far_side, mark_in_doubt
+from coordinator.observe.log import Log, write
+
+SWEEP = Actor("job", "sweep")
+BATCH = 200
+LONG_AGO = timedelta(days=36_500)
+
+
+def sweep(parts: Parts) -> int:
+    """Do one round: dead workers' leases, doubts, late receipts, digests, clocks. Return how many rows moved."""
+    moved = take_back_leases(parts)
+    moved += settle_doubts(parts)
+    moved += late_receipts(parts)
+    moved += prepare_digests(parts)
+    moved += clocks(parts)
+    if moved:
+        write(Log.SWEEP_DONE, count=moved)
+    return moved
+
+
+def take_back_leases(parts: Parts, *, everybody: bool = False) -> int:
+    """Free what dead workers held: claimed goes back to pending, on-wire into doubt.
+
+    `everybody` is for the start of the embedded runner, which holds a lock that
+    proves no other worker is alive.
+    """
+    now = parts.clock.now()
+    horizon = now + LONG_AGO if everybody else now
+    with parts.ledger.begin() as tx:
+        rows = tx.stale(horizon, owners_gone=None, limit=BATCH)
+        for row in rows:
+            if row.state == State.CLAIMED:
+                tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause="doubt.worker-died", status=None,
+                                 detail=b"", facts="", content_sha256=None)  # fmt: skip
+                tx.move_delivery(row.id, State.PENDING, at=now, due_at=now)
+            else:
+                mark_in_doubt(parts, tx, row)
+            write(Log.LEASE_EXPIRED, delivery_id=row.id, channel=row.channel)
+    return len(rows)
+
+
+def settle_doubts(parts: Parts) -> int:
+    """Ask the far side about deliveries in doubt whose settle pause is over."""
+    now = parts.clock.now()
+    with parts.ledger.begin(write=False) as tx:
+        rows = tx.in_state((State.IN_DOUBT,), BATCH)
+    due = [row for row in rows if row.due_at is not None and row.due_at <= now]
+    for row in due:
+        ask_far_side(parts, row.id)
+        _ask_again_later(parts, row.id, now)
+    return len(due)
+
+
+def _ask_again_later(parts: Parts, delivery_id: str, now: datetime) -> None:
+    """Space out the questions about one doubt: twice as long each time, to one hour."""
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(delivery_id, lock=True)
+        if row is None or row.state != State.IN_DOUBT:
+            return
+        age = now - row.updated_at
+        wait = min(max(age * 2, parts.policy.doubt_pause * parts.policy.retry_scale), timedelta(hours=1))
+        tx.postpone(delivery_id, now + wait)
+
+
+def late_receipts(parts: Parts) -> int:
+    """Ask about sent deliveries whose proof is late; what stays unproven is held for a person."""
+    now = parts.clock.now()
+    with parts.ledger.begin(write=False) as tx:
+        rows = tx.receipts_overdue(now, BATCH)
+    for row in rows:
+        ask_far_side(parts, row.id)
+        with parts.ledger.begin() as tx:
+            current = tx.delivery(row.id, lock=True)
+            if current is None or current.state != State.SENT or current.receipt_due_at != row.receipt_due_at:
+                continue
+            tx.move_delivery(row.id, State.HELD, at=now, cause="receipt.overdue")
+            tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code="receipt.overdue")
+            write(Log.DELIVERY_HELD, delivery_id=row.id, code="receipt.overdue")
+    return len(rows)
+
+
+def clocks(parts: Parts) -> int:
+    """Let overdue messages appear under needs-attention, and raise the telephone tasks of unanswered ones."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        late = tx.overdue(now, BATCH)
+        for message in late:
+            tx.mark_told(message.id, now)
+            tx.audit(SWEEP, "delivery overdue", at=now, patient_key=message.patient_key, subject=message.id,
+                     code="clock.overdue")  # fmt: skip
+        silent = tx.unanswered(now, BATCH)
+        for message in silent:
+            due_at = message.acknowledge_by_at or now
+            name = stable_uuid("task", message.id, "answer")
+            if tx.add_task(name, message.id, "call", "answer.overdue", due_at, now):
+                tx.audit(SWEEP, "answer overdue", at=now, patient_key=message.patient_key, subject=message.id)
+                write(Log.TASK_RAISED, message_id=message.id, code="answer.overdue")
+    return len(late) + len(silent)
+
+
+def due_now(parts: Parts, limit: int = BATCH) -> tuple[Sequence[str], Sequence[str]]:
+    """Return (events to prepare, deliveries to send) that are due: what beat hands to the workers as hints."""
+    now = parts.clock.now()
+    with parts.ledger.begin(write=False) as tx:
+        events = [row.id for row in tx.inbox_in(("received",))]
+        rows = tx.in_state((State.PENDING,), limit)
+    return events[:limit], [row.id for row in rows if row.due_at is not None and row.due_at <= now]

@@ -1,0 +1,151 @@
+"""Word from the far side: receipts, look-ups, and what they settle."""
+
+import hashlib
+from datetime import timedelta
+
+from coordinator.domain.delivery import MOVES, State
+from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.outcome import SUSPENDING, Outcome, failed, settle, suspend
+from coordinator.flow.parts import Parts
+from coordinator.flow.ports import Lookup, ReceiptNews, ReceiptSource
+from coordinator.flow.read_models import Actor
+from coordinator.flow.rows import DeliveryRow
+from coordinator.flow.send_package import load_package
+from coordinator.observe.log import Log, write
+
+TRACK = Actor("job", "receipts")
+
+
+def take_in(parts: Parts, news: ReceiptNews) -> None:
+    """Store one receipt, once, and move its delivery where the table allows.
+
+    A receipt that matches no delivery, or comes after the end, is kept as evidence
+    and settles nothing.
+    """
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = _find(tx, news)
+        once = news.key or hashlib.sha256(news.detail).hexdigest()
+        new = tx.add_receipt(
+            parts.dice.uuid(), once, row.id if row else None, news.channel, news.verdict, news.code, now, news.detail
+        )
+        if not new:
+            return
+        if row is None:
+            write(Log.RECEIPT_UNMATCHED, channel=news.channel)
+            return
+        message = tx.message(row.message_id)
+        tx.audit(TRACK, f"receipt {news.verdict}", at=now, subject=row.message_id, code=news.code,
+                 patient_key=None if message is None else message.patient_key)  # fmt: skip
+        apply_news(parts, tx, row, news)
+    write(Log.RECEIPT_TAKEN_IN, delivery_id=row.id, channel=news.channel, outcome=news.verdict)
+
+
+def _find(tx: Transaction, news: ReceiptNews) -> DeliveryRow | None:
+    if news.tag is not None:
+        found = tx.delivery(news.tag, lock=True)
+        if found is not None and found.channel == news.channel:
+            return found
+    if news.far_side_ref is not None:
+        found = tx.by_far_side(news.channel, news.far_side_ref)
+        return None if found is None else tx.delivery(found.id, lock=True)
+    return None
+
+
+def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNews) -> None:
+    """Move a delivery by a receipt, as far as its state allows."""
+    now = parts.clock.now()
+    if news.verdict == "acknowledged":
+        if State.ACKNOWLEDGED in MOVES[row.state]:
+            tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
+        return
+    if news.verdict == "processed":
+        if row.state in {State.ON_WIRE, State.IN_DOUBT}:
+            due_at = now + timedelta(hours=1) * parts.policy.retry_scale
+            tx.move_delivery(row.id, State.SENT, at=now, far_side_ref=news.far_side_ref, receipt_due_at=due_at)
+        return
+    if row.state not in {State.SENT, State.IN_DOUBT, State.ON_WIRE}:
+        return
+    code = news.code or f"{news.channel}.failed"
+    error: DeliveryError = Transient(code) if news.retry else NeedsHuman(code)
+    settle(parts, tx, row, failed(error), now)
+
+
+def fetch_receipts(parts: Parts, sources: tuple[ReceiptSource, ...]) -> int:
+    """Take in everything the sources have; return how many. A source that is away is tried at the next round."""
+    count = 0
+    for source in sources:
+        try:
+            for news, done in source.fetch():
+                take_in(parts, news)
+                done()
+                count += 1
+        except DeliveryError as away:
+            write(Log.RECEIPT_SOURCE_DOWN, code=away.code)
+    return count
+
+
+def ask_far_side(parts: Parts, delivery_id: str) -> None:
+    """Ask about a delivery in doubt, or one whose receipt is late, and settle it by the answer. Never sends."""
+    with parts.ledger.begin(write=False) as tx:
+        row = tx.delivery(delivery_id)
+        message = None if row is None else tx.message(row.message_id)
+        if row is None or message is None or row.state not in {State.IN_DOUBT, State.SENT}:
+            return
+        try:
+            loaded = load_package(tx, row, message, parts.identifier_system)
+        except NeedsHuman:
+            return
+    channel = parts.channels.get(row.channel)
+    if channel is None:
+        return
+    deadline = parts.clock.now() + parts.policy.send_limit
+    try:
+        answer = channel.look_up(loaded.package, loaded.endpoint, row.far_side_ref, deadline=deadline)
+    except DeliveryError as away:
+        answer = Lookup("unknown", code=away.code)
+    except Exception as bug:
+        write(Log.BUG, delivery_id=row.id, channel=row.channel, error_type=type(bug).__name__, job="look-up")
+        answer = Lookup("unknown", code="bug")
+    _settle_by_answer(parts, row, answer)
+
+
+def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(asked.id, lock=True)
+        if row is None or row.state != asked.state or row.fence != asked.fence:
+            return
+        if answer.verdict == "arrived-proven":
+            settle(parts, tx, row, Outcome("proven", far_side_ref=answer.far_side_ref), now)
+        elif answer.verdict == "arrived":
+            if row.state == State.IN_DOUBT:
+                due_at = now + timedelta(hours=1) * parts.policy.retry_scale
+                settle(parts, tx, row, Outcome("taken", far_side_ref=answer.far_side_ref, receipt_due_at=due_at), now)
+            return
+        elif answer.verdict == "failed":
+            _failed_there(parts, tx, row, answer)
+        elif answer.verdict == "absent" and row.state == State.IN_DOUBT:
+            tx.move_delivery(row.id, State.PENDING, at=now, due_at=now, cause="doubt.absent")
+            tx.audit(TRACK, "far side has not got it", at=now, subject=row.message_id)
+        else:
+            return
+    write(Log.DELIVERY_SETTLED, delivery_id=asked.id, outcome=answer.verdict, channel=asked.channel)
+
+
+def _failed_there(parts: Parts, tx: Transaction, row: DeliveryRow, answer: Lookup) -> None:
+    code = answer.code or f"{row.channel}.failed"
+    if code in SUSPENDING:
+        suspend(tx, row, code, parts.clock.now())
+    retry = bool(parts.retries.schedule(row.channel, row.priority, code)) and code not in SUSPENDING
+    error: DeliveryError = Transient(code) if retry else NeedsHuman(code)
+    settle(parts, tx, row, failed(error), parts.clock.now())
+
+
+def mark_in_doubt(parts: Parts, tx: Transaction, row: DeliveryRow) -> None:
+    """Put a delivery whose worker died on the wire in doubt; its attempt is closed as such."""
+    now = parts.clock.now()
+    tx.close_attempt(row.id, row.fence, at=now, outcome="in-doubt", cause="doubt.worker-died", status=None, detail=b"",
+                     facts="", content_sha256=row.content_sha256)  # fmt: skip
+    settle(parts, tx, row, failed(InDoubt("doubt.worker-died")), now)
