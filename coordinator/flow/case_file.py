@@ -71,7 +71,7 @@ def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, 
                 continue
             letters[message.provider_id] = SentLetter(
                 provider=message.provider_id,
-                kind=message.letters[0] if message.letters else "L1",  # type: ignore[arg-type]  (stored by us)
+                kind=message.letters[0] if message.letters else "L1",
                 version=message.event_version,
                 sent_at=sent_at,
                 requests=tuple(one["text"] for one in message.plan.get("requests", [])),

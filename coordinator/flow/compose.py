@@ -9,7 +9,7 @@ from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.flow.parts import Workshop
 from coordinator.flow.rows import NewDocument
-from coordinator.mapping.bundle import build_content
+from coordinator.mapping.build import build_content
 from coordinator.planning.plan import make_plan
 
 LEVELS: frozenset[ContentLevel] = frozenset({"chart", "document", "message"})
@@ -56,7 +56,7 @@ def compose_for(
     workshop: Workshop, case: Case, plan: Plan, recipient: RecipientPlan, *, every_level: bool = False
 ) -> ForRecipient:
     """Return what one recipient gets: the letters in three forms, and the FHIR bodies its channels may carry."""
-    kinds = {one.kind for one in recipient.channels}
+    kinds: set[str] = {one.kind for one in recipient.channels}
     letters: tuple[Letter, ...] = ()
     if recipient.letters:
         letters = workshop.letters.write(case, plan, recipient, fax="fax" in kinds)

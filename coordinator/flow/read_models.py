@@ -205,6 +205,23 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class EventView:
+    """Where one received event stands, and the messages made from it."""
+
+    event_ref: str
+    source: str
+    event_id: str
+    event_version: int
+    event_type: str
+    state: str
+    cause: str | None
+    next_step: str
+    received_at: datetime
+    questions: tuple[tuple[str, str, str], ...]
+    messages: tuple[MessageRow, ...]
+
+
+@dataclass(frozen=True)
 class Actor:
     """Who acts: a person of the clinic, a source system, an outside reader, or a named job of ours."""
 

@@ -134,5 +134,5 @@ def _refuse(
     refusal = tx.add_refusal(source, body, told, now)
     tx.audit(Actor("source", source), "event refused", at=now, subject=refusal, code=faults[0].code if faults else None)
     write(Log.EVENT_REFUSED, source=source, count=len(faults))
-    name = (None, None) if event is None else (event.id, event.version)
-    return Recorded("refused", None, *name, faults=told)
+    name, version = (None, None) if event is None else (event.id, event.version)
+    return Recorded("refused", None, name, version, faults=told)

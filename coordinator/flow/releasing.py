@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-from coordinator.domain.registry import Endpoint
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.rows import DeliveryRow, MessageRecord
 from coordinator.planning.release import may_release
+
+WITHDRAWING = frozenset({"release.superseded", "consent.revoked", "consent.restriction"})
+"""Causes that end a waiting message at once; every other one holds it for a person."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,23 @@ def ask_release(
     registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
     if registry is None:
         return ReleaseAnswer(False, "registry.patient-missing")
-    patient = registry.patient(message.plan["patient"]["id"])
     provider = registry.provider(message.provider_id)
-    if patient is None or provider is None:
-        return ReleaseAnswer(False, "registry.recipient-missing")
-    endpoint = next((one for one in provider.endpoints if one.id == row.endpoint_id), None)
-    if row.channel == "by-hand":
-        endpoint = Endpoint(id="by-hand", kind="by-hand", address="by-hand")
-    if endpoint is None:
-        return ReleaseAnswer(False, "route.endpoint-gone")
+    endpoint = next((one for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), None)
     health = tx.health(row.endpoint_id)
-    suspended = health.suspended_at is not None and health.suspended_address_key == tx.key("address", endpoint.address)
-    today = now.astimezone(ZoneInfo(registry.clinic.time_zone)).date()
+    address_key = None if endpoint is None else tx.key("address", endpoint.address)
     release = may_release(
-        patient=patient,
-        provider=provider,
-        endpoint=endpoint,
-        content=message.content_class,  # type: ignore[arg-type]  (stored by us)
-        on=today,
-        suspended=suspended,
-        superseded=message.superseded_by is not None,
-        correction=message.corrects is not None,
+        registry=registry,
+        patient_id=message.plan["patient"]["id"],
+        recipient=message.provider_id,
+        endpoint_id=row.endpoint_id,
+        letters=message.letters,
+        now=now,
+        is_correction=message.corrects is not None,
+        is_superseded=message.superseded_by is not None,
+        is_suspended=health.suspended_at is not None and health.suspended_address_key == address_key,
     )
-    if release.permits:
-        return ReleaseAnswer(True, directive=release.directive, version=release.version)
-    return ReleaseAnswer(False, release.code, withdraw=release.code == "release.superseded")
+    if release.allowed:
+        consent = release.consent
+        directive, version = (consent.directive, consent.version) if consent is not None else (None, None)
+        return ReleaseAnswer(True, directive=directive, version=version)
+    return ReleaseAnswer(False, release.cause, withdraw=release.cause in WITHDRAWING)

@@ -10,7 +10,7 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.releasing import ask_release
-from coordinator.flow.rows import DeliveryRow, MessageRecord, NewDelivery
+from coordinator.flow.rows import DeliveryRow, InboxState, MessageRecord, NewDelivery
 
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE})
 MIN_REASON = 5
@@ -185,7 +185,7 @@ def answer(parts: Parts, event_ref: str, *, confirmed: bool, reason: str, actor:
 
 
 def _settle_event(tx: Transaction, event_ref: str, now: datetime, *, confirmed: bool) -> None:
-    waiting = ("question", "stuck")
+    waiting: tuple[InboxState, ...] = ("question", "stuck")
     if confirmed:
         tx.move_inbox(event_ref, "received", at=now, composed_at=now, expect=waiting)
     else:

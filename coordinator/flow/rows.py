@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from coordinator.domain.case import ClinicEvent
 from coordinator.domain.delivery import State
+from coordinator.domain.plan import LetterKind
 
 InboxState = Literal["received", "question", "stuck", "prepared", "superseded", "declined"]
 MessageState = Literal["open", "digest", "withheld", "superseded", "cancelled", "nothing-to-send"]
@@ -44,7 +45,7 @@ class NewMessage:
     patient_key: str
     provider_id: str
     audience: str
-    letters: tuple[str, ...]
+    letters: tuple[LetterKind, ...]
     priority: str
     lane_subject: str
     occurred_at: datetime

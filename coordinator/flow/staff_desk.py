@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.errors import NotFound
 from coordinator.flow import resend as acts
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import delivery_view, message_row
 from coordinator.flow.read_models import (
     Actor,
     DocumentView,
+    EventView,
     HeldEvent,
     MessageDetail,
     MessageFilter,
@@ -170,9 +171,30 @@ class StaffDesk:
         """Record that a printed letter was handed over."""
         acts.record_handover(self._parts, delivery_id, to=to, actor=actor)
 
+    def event(self, event_ref: str, actor: Actor) -> EventView:
+        """Return where one event stands; raise NotFound."""
+        parts = self._parts
+        with parts.ledger.begin() as tx:
+            row = tx.inbox_row(event_ref)
+            if row is None or (actor.kind == "source" and actor.name != row.source):
+                raise NotFound("event")
+            rows = tuple(message_row(parts, tx, one) for one in tx.messages_of_event(event_ref))
+            tx.audit(actor, "event opened", at=parts.clock.now(), patient_key=row.patient_key, subject=event_ref)
+            cause = None if row.cause is None else parts.causes.get(row.cause)
+            return EventView(
+                event_ref=row.id,
+                source=row.source,
+                event_id=row.event.id,
+                event_version=row.version,
+                event_type=row.event_type,
+                state=row.state,
+                cause=row.cause,
+                next_step="" if cause is None else cause.next_step,
+                received_at=row.received_at,
+                questions=row.questions if row.state == "question" else (),
+                messages=rows,
+            )
+
     def submit(self, source: str, body: bytes) -> Recorded:
         """Take in one event (T1)."""
         return record(self._parts, source, body)
-
-
-__all__ = ["Refused", "StaffDesk"]

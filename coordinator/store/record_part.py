@@ -189,7 +189,7 @@ class RecordRows(Part):
                 sealed = row.detail_sealed
                 try:
                     detail = None if sealed is None else self._open("audit", place, "detail", sealed).decode()
-                except ValueError:
+                except Exception:  # whatever this cipher raises, the line is broken
                     broken.append(place)
                     detail = None
                 line = link(previous, str(row.shard), str(row.seq), row.at.isoformat(), row.actor_kind, row.actor,
