@@ -153,8 +153,11 @@ class Accounts:
         self._store.forget_failures(place)
         return self._open(account, "link")
 
-    def signed_in(self, token: str) -> SignedIn | None:
-        """Return who this session token belongs to, or None once it is over for whatever reason."""
+    def signed_in(self, token: str, *, touch: bool = True) -> SignedIn | None:
+        """Return who this session token belongs to, or None once it is over for whatever reason.
+
+        `touch` False is for a page that refreshes itself: that is not a person at work.
+        """
         session = self._store.session(token_key(token))
         if session is None:
             return None
@@ -165,7 +168,7 @@ class Accounts:
         account = self._store.account(session.account_id)
         if account is None or account.disabled_at is not None:
             return None
-        if now - session.seen_at >= TOUCH_EVERY:
+        if touch and now - session.seen_at >= TOUCH_EVERY:
             self._store.touch_session(session.token_key, now)
         return SignedIn(account, session, token)
 

@@ -1,0 +1,129 @@
+"""The staff console: put together here, started by `create`. Its pages call the desk and nothing below it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from coordinator.console import lists, message, sign_in
+from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Public, TooMuch, check_routes, person_of
+from coordinator.console.contracts import Service
+from coordinator.console.rendering import STATIC, Pages
+from coordinator.domain.errors import NotFound
+from coordinator.security.edge import PAGE_POLICY, LastCatch, SecurityHeaders
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create() -> FastAPI:
+    """Return the console around the configured service."""
+    from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
+
+    return build(service())
+
+
+def build(service: Service, *, now: Callable[[], datetime] = _utc_now) -> FastAPI:
+    """Return the console around a service.
+
+    Raises ConfigurationError for an http address beyond loopback, and when a route
+    says nothing about who may see it.
+    """
+    cookies = Cookies.at(service.settings.console_url, service.settings.environment)
+    app = FastAPI(title="coordinator console", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.service = service
+    app.state.cookies = cookies
+    pages = Pages(service, now)
+    sign_in.add_routes(app.router, service, pages, cookies)
+    sign_in.add_account_routes(app.router, service, pages, cookies)
+    lists.add_routes(app.router, service, pages)
+    message.add_routes(app.router, service, pages)
+    message.add_actions(app.router, service, pages)
+    _add_static(app.router, pages)
+    check_routes(app)
+    _add_handlers(app, pages)
+    app.add_middleware(LastCatch, answer=_incident)
+    app.add_middleware(SecurityHeaders, policy=PAGE_POLICY, https=cookies.secure)
+    return app
+
+
+def _add_static(router: APIRouter, pages: Pages) -> None:
+    @router.get("/static/{version}/{name}", dependencies=[Depends(Public("styles and script, the same for everybody"))])
+    def static(version: str, name: str) -> Response:
+        """Return a static file; its address changes with its content."""
+        if name not in STATIC:
+            raise NotFound("file")
+        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(pages.files[name], media_type=STATIC[name], headers=kept)
+
+    @router.get("/health/live", dependencies=[Depends(Public("says only that the process answers"))])
+    def live() -> Response:
+        """Return that the process answers."""
+        return Response('{"live":true}', media_type="application/json")
+
+
+def _add_handlers(app: FastAPI, pages: Pages) -> None:
+    def error(request: Request, status: int, title: str, text: str, *, known: bool = True) -> Response:
+        person = person_of(request) if known else None
+        return pages.page(request, "error.html", person, status=status, title=title, text=text)
+
+    @app.exception_handler(NotSignedIn)
+    def not_signed_in(request: Request, wrong: NotSignedIn) -> Response:
+        if request.method in ("GET", "HEAD"):
+            return RedirectResponse(f"/sign-in?next={sign_in.safe_next(request.url.path)}", 303)
+        text = "Your session has ended, so nothing was done. Sign in, then do it again."
+        return error(request, 401, "Please sign in again", text)
+
+    @app.exception_handler(Denied)
+    def denied(request: Request, wrong: Denied) -> Response:
+        text = "Your role does not include this page. An administrator of the clinic can change that."
+        return error(request, 403, "Not for your role", text)
+
+    @app.exception_handler(Forged)
+    def forged(request: Request, wrong: Forged) -> Response:
+        text = "The form was from another session or another site, so nothing was done. Open the page again and repeat."
+        return error(request, 403, "Nothing was done", text)
+
+    @app.exception_handler(TooMuch)
+    def too_much(request: Request, wrong: TooMuch) -> Response:
+        return error(request, 413, "Nothing was done", "The form held more than it can hold. Shorten the text.")
+
+    @app.exception_handler(NotFound)
+    def not_found(request: Request, wrong: NotFound) -> Response:
+        return error(request, 404, "Not here", "There is nothing at this address, or it is over.")
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, wrong: HTTPException) -> Response:
+        return error(request, wrong.status_code, "Not here", "There is nothing at this address.")
+
+    @app.exception_handler(RequestValidationError)
+    def parameters(request: Request, wrong: RequestValidationError) -> Response:
+        return error(request, 422, "Not understood", "The address holds something that is not understood.")
+
+    def away(request: Request, wrong: Exception) -> Response:
+        answer = _plain(503, "Not reachable just now", "The database does not answer. Nothing was done. Try again.")
+        answer.headers["Retry-After"] = "10"
+        return answer
+
+    for kind in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(kind, away)
+
+
+def _incident(incident: str) -> Response:
+    text = f"Something failed on our side. Give the operator this number: {incident}. Look at the page again first."
+    return _plain(500, "Something failed", text)
+
+
+def _plain(status: int, title: str, text: str) -> Response:
+    """Return a page that needs neither template nor database."""
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · coordinator</title>'
+        f'<main><h1>{title}</h1><p>{text}</p><p><a href="/">To the first page</a></p></main></html>'
+    )
+    return HTMLResponse(page, status_code=status)

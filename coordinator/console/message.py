@@ -1,0 +1,188 @@
+"""One message: the page, its documents, and the buttons. A button calls the desk and nothing else."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from coordinator.console import presenters, words
+from coordinator.console.access import Person, Requires, posted
+from coordinator.console.contracts import Service
+from coordinator.console.lists import attention_page
+from coordinator.console.rendering import Pages
+from coordinator.domain.errors import NotFound, Refused, StateConflict
+from coordinator.flow.desk import Desk
+
+Form = Annotated[Mapping[str, str], Depends(posted)]
+Sender = Annotated[Person, Depends(Requires("act"))]
+MAX_REASON = 500
+FASTER = "Somebody else, or the service itself, was faster. This page shows where it stands now."
+LETTER_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
+)
+"""A letter is shown without any right: no script, no form, no other address, styles of its own only."""
+INLINE = {"text/html", "text/plain", "application/pdf"}
+
+
+def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
+    """Add the page of one message, its documents and the answer to a held event."""
+
+    @router.get("/messages/{message_id}")
+    def show(
+        message_id: str,
+        request: Request,
+        person: Annotated[Person, Depends(Requires("messages"))],
+        done: str | None = None,
+    ) -> Response:
+        """Show one message."""
+        return _message_page(request, service, pages, person, message_id, done=done)
+
+    @router.get("/messages/{message_id}/documents/{document_id}")
+    def document(message_id: str, document_id: str, person: Annotated[Person, Depends(Requires("letter"))]) -> Response:
+        """Return one stored document, the very bytes."""
+        detail = service.desk.message(message_id, person.actor)
+        if all(one.id != document_id for one in detail.documents):
+            raise NotFound("document")
+        media_type, body, _ = service.desk.document(document_id, person.actor)
+        return _document(media_type, body, document_id)
+
+    @router.post("/events/{event_ref}/answer")
+    def answer(
+        event_ref: str, request: Request, fields: Form, person: Annotated[Person, Depends(Requires("answer"))]
+    ) -> Response:
+        """Answer the questions of a held event."""
+        confirmed, reason = fields.get("confirmed"), fields.get("reason", "").strip()
+        if confirmed not in ("yes", "no") or not reason or len(reason) > MAX_REASON:
+            wrong = f"Say how you know, in at most {MAX_REASON} characters, and choose one of the two answers."
+            return attention_page(request, service, pages, person, wrong=wrong, status=422)
+        try:
+            service.desk.answer(event_ref, confirmed=confirmed == "yes", reason=reason, actor=person.actor)
+        except Refused as refused:
+            return attention_page(request, service, pages, person, wrong=refused.reason, status=409)
+        except StateConflict:
+            return attention_page(request, service, pages, person, wrong=FASTER, status=409)
+        return RedirectResponse("/?done=confirmed" if confirmed == "yes" else "/?done=not-confirmed", 303)
+
+
+def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
+    """Add the buttons of one message."""
+
+    @router.post("/messages/{message_id}/resend")
+    def resend(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+        """Send the stored letter again, as a new delivery."""
+
+        def act(desk: Desk, delivery: str, said: str) -> None:
+            desk.resend(delivery, reason=said, token=fields.get("token", ""), actor=person.actor)
+
+        return _act(request, service, pages, person, message_id, fields, act, done="resent")
+
+    @router.post("/messages/{message_id}/release")
+    def release(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+        """Let a held delivery go on, or settle one in doubt as not arrived."""
+
+        def act(desk: Desk, delivery: str, said: str) -> None:
+            desk.release(delivery, reason=said, token=fields.get("token", ""), actor=person.actor)
+
+        return _act(request, service, pages, person, message_id, fields, act, done="released")
+
+    @router.post("/messages/{message_id}/cancel")
+    def cancel(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+        """Withdraw a message of which nothing has left."""
+
+        def act(desk: Desk, delivery: str, said: str) -> None:
+            desk.cancel(message_id, reason=said, actor=person.actor)
+
+        return _act(request, service, pages, person, message_id, fields, act, done="cancelled")
+
+    @router.post("/messages/{message_id}/handover")
+    def handover(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+        """Record that the printed letter was handed over."""
+
+        def act(desk: Desk, delivery: str, said: str) -> None:
+            desk.record_handover(delivery, to=said, actor=person.actor)
+
+        return _act(request, service, pages, person, message_id, fields, act, done="handed-over", field="to")
+
+
+def _act(
+    request: Request,
+    service: Service,
+    pages: Pages,
+    person: Person,
+    message_id: str,
+    fields: Mapping[str, str],
+    act: Callable[[Desk, str, str], None],
+    *,
+    done: str,
+    field: str = "reason",
+) -> Response:
+    """Do one thing with one delivery of this message, and show the message again, or why it was not done."""
+    said = fields.get(field, "").strip()
+    detail = service.desk.message(message_id, person.actor)
+    delivery = fields.get("delivery", "")
+    if all(one.id != delivery for one in detail.deliveries):
+        raise NotFound("delivery")
+    status, wrong = 409, FASTER
+    if not said or len(said) > MAX_REASON:
+        asked = "Say why" if field == "reason" else "Say who took it"
+        status, wrong = 422, f"{asked}, in at most {MAX_REASON} characters. Nothing was done."
+    else:
+        try:
+            act(service.desk, delivery, said)
+        except Refused as refused:
+            wrong = refused.reason
+        except StateConflict:
+            pass
+        else:
+            return RedirectResponse(f"/messages/{message_id}?done={done}", 303)
+    return _message_page(request, service, pages, person, message_id, wrong=wrong, status=status)
+
+
+def _message_page(
+    request: Request,
+    service: Service,
+    pages: Pages,
+    person: Person,
+    message_id: str,
+    *,
+    done: str | None = None,
+    wrong: str | None = None,
+    status: int = 200,
+) -> Response:
+    detail = service.desk.message(message_id, person.actor)
+    letter = presenters.letter_of(detail) if person.may("letter") else None
+    text = None
+    if letter is not None and letter.role == "letter-text":
+        text = service.desk.document(letter.id, person.actor)[1].decode("utf-8", "replace")
+    current = presenters.newest(detail)
+    return pages.page(
+        request,
+        "message.html",
+        person,
+        status=status,
+        detail=detail,
+        row=detail.row,
+        current=current,
+        earlier=[one for one in reversed(detail.deliveries) if one is not current],
+        actions=presenters.actions(current, allowed=person.may("act")) if current else (),
+        letter=letter,
+        letter_text=text,
+        moving=detail.row.state in presenters.MOVING,
+        done=words.DONE.get(done or ""),
+        wrong=wrong,
+    )
+
+
+def _document(media_type: str, body: bytes, document_id: str) -> Response:
+    kind = media_type.partition(";")[0]
+    shown = "inline" if kind in INLINE else "attachment"
+    ending = {"text/html": "html", "text/plain": "txt", "application/pdf": "pdf"}.get(kind, "json")
+    # A browser's own PDF reader does not start under `sandbox`; a PDF is shown by itself, where it has no rights.
+    policy = "default-src 'none'; frame-ancestors 'self'" if kind == "application/pdf" else LETTER_POLICY
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Frame-Options": "SAMEORIGIN",
+        "Content-Disposition": f'{shown}; filename="{document_id}.{ending}"',
+    }
+    return Response(body, media_type=media_type, headers=headers)

@@ -1,0 +1,156 @@
+"""From what the desk shows to what a page needs: groups of stuck messages, filters, refused actions with reasons."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.domain.delivery import FINAL, State
+from coordinator.domain.plan import PRIORITIES
+from coordinator.flow.read_models import DeliveryView, DocumentView, MessageDetail, MessageFilter, MessageRow
+
+PAGE = 50
+MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Messages that stand still at one recipient's channel for one cause."""
+
+    recipient: str
+    channel: str
+    cause: str | None
+    why: str
+    next_step: str
+    role: str | None
+    priority: str
+    oldest_at: datetime
+    rows: tuple[MessageRow, ...]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One button: what it does, and why it may not be used now (None when it may)."""
+
+    name: str
+    label: str
+    why_not: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of the list, with what leads to the next one."""
+
+    rows: tuple[MessageRow, ...]
+    wanted: MessageFilter
+    next_id: str | None
+    moving: bool
+
+    @property
+    def by_person(self) -> bool:
+        """Whether the filter may name a person; then it travels in forms and never in an address."""
+        return bool(self.wanted.text or self.wanted.patient)
+
+
+def groups(rows: Sequence[MessageRow]) -> list[Group]:
+    """Return the rows grouped by recipient, channel and cause: most pressing first, then the longest waiting."""
+    found: dict[tuple[str, str, str | None, str], list[MessageRow]] = defaultdict(list)
+    for row in rows:
+        found[(row.provider_id, row.channel, row.cause, row.state)].append(row)
+    made = [_group(members) for members in found.values()]
+    return sorted(made, key=lambda one: (-_rank(one.priority), one.oldest_at))
+
+
+def _group(members: list[MessageRow]) -> Group:
+    ordered = tuple(sorted(members, key=lambda row: (-_rank(row.priority), row.created_at)))
+    first = ordered[0]
+    return Group(
+        recipient=first.recipient,
+        channel=first.channel,
+        cause=first.cause,
+        why=first.why,
+        next_step=first.next_step,
+        role=first.role,
+        priority=first.priority,
+        oldest_at=min(row.created_at for row in ordered),
+        rows=ordered,
+    )
+
+
+def _rank(priority: str) -> int:
+    ranks: Mapping[str, int] = {name: place for place, name in enumerate(PRIORITIES)}
+    return ranks.get(priority, 0)
+
+
+def wanted(fields: Mapping[str, str]) -> MessageFilter:
+    """Return the filter that a form or an address asks for. What cannot be meant is left out."""
+    state = fields.get("state", "")
+    return MessageFilter(
+        state=State(state) if state in tuple(State) else None,
+        needs_attention=fields.get("attention") == "1",
+        channel=fields.get("channel") or None,
+        patient=fields.get("patient", "").strip()[:64] or None,
+        text=fields.get("text", "").strip()[:100] or None,
+        before_id=fields.get("before") or None,
+        limit=PAGE,
+    )
+
+
+def found(rows: Sequence[MessageRow], asked: MessageFilter) -> Found:
+    """Return the page; the last row leads to the next one when the page is full."""
+    return Found(
+        rows=tuple(rows),
+        wanted=asked,
+        next_id=rows[-1].id if len(rows) >= asked.limit else None,
+        moving=any(row.state in MOVING for row in rows),
+    )
+
+
+def actions(view: DeliveryView, *, allowed: bool) -> tuple[Action, ...]:
+    """Return what may be done with a delivery, each with the reason when it may not."""
+    role = None if allowed else "Your role does not allow this. Ask a colleague with the role sender."
+    return (
+        Action("resend", "Send again", role or (None if view.may_resend else _no_resend(view))),
+        Action(
+            "release",
+            "Settle: it did not arrive" if view.state == State.IN_DOUBT else "Release",
+            role or (None if view.may_release else _no_release(view)),
+        ),
+        Action(
+            "cancel",
+            "Withdraw",
+            role or (None if view.may_cancel else "Something of it may have left already, or it is over."),
+        ),
+        Action(
+            "handover",
+            "Record hand-over",
+            role or (None if view.may_record_handover else "Only a printed letter that waits for its hand-over."),
+        ),
+    )
+
+
+def _no_resend(view: DeliveryView) -> str:
+    return view.may_not_resend_because or "It may not be sent again in this state."
+
+
+def _no_release(view: DeliveryView) -> str:
+    if view.state in FINAL:
+        return "It is over; there is nothing to release."
+    return "Only what is held or in doubt can be released."
+
+
+def letter_of(detail: MessageDetail) -> DocumentView | None:
+    """Return the document that shows the letter on screen: HTML first, else text."""
+    for role in ("letter-html", "letter-text"):
+        for one in detail.documents:
+            if one.role == role:
+                return one
+    return None
+
+
+def newest(detail: MessageDetail) -> DeliveryView | None:
+    """Return the delivery that the list shows, else the last one made."""
+    for one in detail.deliveries:
+        if one.id == detail.row.delivery_id:
+            return one
+    return max(detail.deliveries, key=lambda one: one.created_at, default=None)

@@ -1,0 +1,101 @@
+"""Pages out of templates: the environment, the frame every page shares, and times in the clinic's own zone."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from coordinator.console import words
+from coordinator.console.access import Person, form_token
+from coordinator.console.contracts import Service
+from coordinator.domain.errors import NotFound
+from coordinator.flow.read_models import Actor
+
+HERE = Path(__file__).parent
+STATIC: Mapping[str, str] = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
+CLINIC_KEPT_S = 60.0
+
+
+class Pages:
+    """Renders pages. Knows the clinic's name and zone, and when it is."""
+
+    def __init__(self, service: Service, now: Callable[[], datetime]) -> None:
+        self._service = service
+        self._now = now
+        self._clinic: tuple[float, str, ZoneInfo] | None = None
+        self.files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
+        self.environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.globals["asset"] = self.asset
+        self.environment.globals["words"] = words
+        self.environment.filters["time"] = self.time
+        self.environment.filters["since"] = self.since
+
+    def page(
+        self, request: Request, template: str, person: Person | None, *, status: int = 200, **shown: object
+    ) -> HTMLResponse:
+        """Return a page. `person` None is a page before sign-in; `shown` is what the template asks for."""
+        waiting = 0
+        if person is not None and person.may("attention"):
+            overview = self._service.desk.overview()
+            waiting = overview.needs_attention + overview.held_events
+        form_cookie = request.cookies.get(request.app.state.cookies.form, "")
+        text = self.environment.get_template(template).render(
+            person=person,
+            clinic=self.clinic()[0],
+            zone=self.clinic()[1].key,
+            csrf=person.csrf if person else form_token(form_cookie),
+            waiting=waiting,
+            here=request.url.path,
+            now=self._now(),
+            **shown,
+        )
+        return HTMLResponse(text, status_code=status)
+
+    def clinic(self) -> tuple[str, ZoneInfo]:
+        """Return the clinic's name and time zone, read again every minute; no name and UTC while there is none."""
+        if self._clinic is None or time.monotonic() - self._clinic[0] > CLINIC_KEPT_S:
+            name, zone = "", ZoneInfo("UTC")
+            try:
+                found = json.loads(self._service.registry.read("clinic", None, Actor("job", "console")))
+                name, zone = str(found.get("name", "")), ZoneInfo(found.get("time_zone", "UTC"))
+            except (NotFound, ZoneInfoNotFoundError):
+                pass
+            self._clinic = (time.monotonic(), name, zone)
+        return self._clinic[1], self._clinic[2]
+
+    def asset(self, name: str) -> str:
+        """Return the address of a static file; it changes with the file, so that it may be kept for long."""
+        return f"/static/{hashlib.sha256(self.files[name]).hexdigest()[:12]}/{name}"
+
+    def time(self, at: datetime | None, *, seconds: bool = False) -> Markup:
+        """Return an instant in the clinic's zone as a time element: "Mon 23 Nov 2026, 14:05"."""
+        if at is None:
+            return Markup('<span class="quiet">–</span>')
+        here = at.astimezone(self.clinic()[1])
+        shape = "%a %-d %b %Y, %H:%M:%S" if seconds else "%a %-d %b, %H:%M"
+        if not seconds and here.year != self._now().astimezone(self.clinic()[1]).year:
+            shape = "%a %-d %b %Y, %H:%M"
+        whole = here.strftime("%A %-d %B %Y, %H:%M:%S %Z")
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.astimezone(UTC).isoformat(timespec="seconds"), whole, here.strftime(shape)
+        )
+
+    def since(self, at: datetime | None) -> str:
+        """Return how long ago that was, in the largest unit that fits: "3 h"."""
+        if at is None:
+            return ""
+        return words.span((self._now() - at).total_seconds())

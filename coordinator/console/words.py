@@ -1,0 +1,147 @@
+"""What the console calls things: states, channels, roles, priorities. Shown to clinic staff, in their words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from coordinator.domain.delivery import State
+
+
+@dataclass(frozen=True)
+class StateWords:
+    """How a state is shown: a label, one line that explains it, a tone, and a sign that works without colour."""
+
+    label: str
+    means: str
+    tone: str
+    sign: str
+
+
+STATES: Mapping[str, StateWords] = {
+    State.PENDING: StateWords("Waiting", "It will be tried when it is due.", "calm", "dots"),
+    State.CLAIMED: StateWords("Starting", "It is about to be sent; nothing has left yet.", "calm", "dots"),
+    State.ON_WIRE: StateWords("Being sent", "It is leaving now.", "calm", "arrow"),
+    State.SENT: StateWords("Sent", "The far side took it. Nothing proves yet that it arrived.", "info", "arrow"),
+    State.ACKNOWLEDGED: StateWords("Acknowledged", "A receipt proves that it arrived.", "good", "check"),
+    State.IN_DOUBT: StateWords("In doubt", "It may have arrived. It is not sent again on its own.", "warn", "question"),
+    State.HELD: StateWords("Held", "It waits for a person.", "warn", "pause"),
+    State.DEAD: StateWords("Failed", "No further attempt will be made.", "bad", "cross"),
+    State.CANCELLED: StateWords("Withdrawn", "It was withdrawn or replaced before anything left.", "calm", "minus"),
+}
+
+CHANNELS: Mapping[str, str] = {
+    "fhir-rest": "EHR (FHIR)",
+    "fhir-message": "EHR (FHIR message)",
+    "direct": "Direct mail",
+    "fax": "Fax",
+    "secure-link": "Secure link",
+    "by-hand": "By hand",
+}
+
+ROLES: Mapping[str, str] = {
+    "front-desk": "Front desk",
+    "nurse": "Nurse",
+    "clinician": "Clinician",
+    "privacy-officer": "Privacy officer",
+    "administrator": "Administrator",
+    "clinic-engineer": "Clinic engineer",
+    "engineer": "Engineer",
+}
+
+STAFF_ROLES: Mapping[str, str] = {
+    "viewer": "sees where messages stand, not the letters",
+    "sender": "reads letters, answers questions, resends and withdraws",
+    "admin": "sees where messages stand; sets up accounts and addresses",
+    "auditor": "sees the audit trail",
+}
+
+PRIORITIES: Mapping[str, str] = {"routine": "Routine", "urgent": "Urgent", "stat": "Immediate"}
+
+EVENTS: Mapping[str, str] = {"session-outcome": "Session outcome", "dose-change": "Dose change"}
+
+OUTCOMES: Mapping[str, str] = {
+    "taken": "Taken by the far side",
+    "proven": "Arrived",
+    "transient": "Not now; tried again",
+    "permanent": "Refused for good",
+    "needs-human": "A person must act",
+    "in-doubt": "May have arrived",
+}
+
+VERDICTS: Mapping[str, str] = {
+    "processed": "Taken over, not yet delivered",
+    "acknowledged": "Arrived",
+    "failed": "Failed",
+    "partial": "Arrived in part",
+}
+
+DOCUMENTS: Mapping[str, str] = {
+    "letter-html": "Letter",
+    "letter-text": "Letter as text",
+    "letter-pdf": "Letter as PDF",
+    "fax-pdf": "Fax pages as PDF",
+    "fhir-chart": "FHIR resources",
+    "fhir-document": "FHIR document",
+    "fhir-message": "FHIR message",
+}
+
+DONE: Mapping[str, str] = {
+    "resent": "A new delivery was made; it goes out shortly.",
+    "released": "Released. It goes on when it is due.",
+    "cancelled": "Withdrawn. Nothing of it has left.",
+    "handed-over": "The hand-over is on record.",
+    "confirmed": "Answered. The event goes on.",
+    "not-confirmed": "Answered. The event stays until the source sends a correction.",
+    "password": "Your password was changed. Other browsers were signed out.",
+}
+
+PROOF: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "EHR (FHIR)",
+        "the server answered with the place where it keeps the letter",
+        "the same moment; it is read back where the server allows",
+        "after asking the server whether it is there",
+    ),
+    (
+        "EHR (FHIR message)",
+        "the server took the message",
+        "its response message says ok",
+        "after asking; else a person decides",
+    ),
+    (
+        "Direct mail",
+        "our mail operator took it",
+        "the notice “dispatched” came; “processed” alone is not delivery",
+        "no",
+    ),
+    (
+        "Fax",
+        "the fax gateway queued it",
+        "the transmission report says that all pages went through",
+        "after asking the gateway",
+    ),
+    (
+        "Secure link",
+        "the notice without patient data was handed over",
+        "the identified reader opened the letter",
+        "the notice yes; the link stays one",
+    ),
+    ("By hand", "staff printed it", "staff recorded the hand-over", "a person decides"),
+)
+"""(channel, sent when, acknowledged when, may a timed-out send be repeated?)."""
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in one unit, rounded down: "40 s", "12 min", "3 h", "2 days"."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h"
+    return f"{whole // 86400} days"
+
+
+def size(count: int) -> str:
+    """Return a size in bytes for people: "182 kB"."""
+    return f"{count} bytes" if count < 1000 else f"{count // 1000} kB"
