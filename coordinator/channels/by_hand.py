@@ -1,4 +1,4 @@
-"""By hand: the letter waits to be printed; staff record who took it. Always there, so no message is without a way out."""
+"""By hand: the letter waits to be printed; staff record who took it. No message is ever without this way out."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,0 +1,321 @@
+"""A pretend EHR: a FHIR R4 server that records every request, and can play dead, slow, or like a large one."""
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import parse_qsl, unquote
+
+import jwt
+import orjson
+
+from coordinator.domain.registry import Identifier, Patient
+from coordinator.sandbox import ehr_records as records
+from coordinator.sandbox.ehr_capability import CREATES, Play, capability_statement
+from coordinator.sandbox.shelf import Shelf
+from coordinator.sandbox.web import Fault, Reply, Request, Web
+
+BASE = "/fhir"
+OUTCOME_TEXT = {400: "invalid", 401: "login", 404: "not-found", 412: "multiple-matches", 422: "not-supported"}
+
+
+def patient_resource(patient: Patient, numbers: tuple[Identifier, ...]) -> dict[str, Any]:
+    """Return the patient as the far side would hold them, under the far side's own numbers."""
+    name = {"family": patient.name.family, "given": list(patient.name.given)}
+    resource: dict[str, Any] = {
+        "resourceType": "Patient",
+        "identifier": [{"system": one.system, "value": one.value} for one in numbers],
+        "name": [{key: value for key, value in name.items() if value}],
+        "birthDate": patient.birth_date.isoformat(),
+        "gender": patient.sex,
+    }
+    if patient.address is not None:
+        resource["address"] = [{"postalCode": patient.address.postal_code, "city": patient.address.city}]
+    if patient.phone is not None:
+        resource["telecom"] = [{"system": "phone", "value": patient.phone}]
+    return resource
+
+
+class Ehr:
+    """The server. Everything it acknowledged is in its file before the answer leaves."""
+
+    def __init__(self, folder: Path, port: int = 0, *, play: Play = "whole") -> None:
+        self._shelf = Shelf(folder / "ehr.sqlite", records.SCHEMA)
+        self._web = Web(port, self._answer, lambda method, path: method == "POST" and _is_content(path))
+        self._default_play = play
+        self._tokens: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def port(self) -> int:
+        """Return the port."""
+        return self._web.port
+
+    @property
+    def address(self) -> str:
+        """Return the FHIR base URL."""
+        return f"http://127.0.0.1:{self._web.port}{BASE}"
+
+    def start(self) -> None:
+        """Take requests."""
+        self._web.start()
+        if self._state("down") == "yes":
+            self._web.faults.add(Fault("answer", None))
+
+    def stop(self) -> None:
+        """Take no more."""
+        self._web.stop()
+        self._shelf.close()
+
+    def admit(self, patient: Patient, held_by: str) -> None:
+        """Hold this patient under the numbers that `held_by` (a provider's id) keeps. Twice is once."""
+        numbers = tuple(one for one in patient.identifiers if one.held_by == held_by)
+        self.seed(patient_resource(patient, numbers), f"pat-{hashlib.sha256(patient.id.encode()).hexdigest()[:12]}")
+
+    def seed(self, resource: Mapping[str, Any], one_id: str | None = None) -> None:
+        """Hold this resource."""
+        with self._shelf.keep() as db:
+            records.store(db, resource, one_id)
+
+    def trust(self, client_id: str, jwks: Mapping[str, Any]) -> None:
+        """Know this client by its public keys. Once one is known, requests need a token."""
+        with self._shelf.keep() as db:
+            db.execute("REPLACE INTO clients VALUES (?,?)", (client_id, orjson.dumps(dict(jwks))))
+
+    def play(self, play: Play) -> None:
+        """Be like another server from now on."""
+        self._set_state("play", play)
+
+    def go_down(self, requests: int | None = None) -> None:
+        """Answer 503 to the next requests, or until told to come back (even across a restart)."""
+        if requests is None:
+            self._set_state("down", "yes")
+        self._web.faults.add(Fault("answer", requests))
+
+    def come_back(self) -> None:
+        """Behave well again."""
+        self._set_state("down", "no")
+        self._web.faults.clear()
+
+    def misbehave(self, fault: Fault) -> None:
+        """Misbehave so, after what already waits."""
+        self._web.faults.add(fault)
+
+    def count(self) -> int:
+        """Return how many distinct messages it holds."""
+        return int(self._shelf.rows("SELECT count(DISTINCT key) FROM messages WHERE changed=1")[0][0])
+
+    def duplicates(self) -> list[str]:
+        """Return the names of messages that it holds more than once."""
+        twice = self._shelf.rows("SELECT key FROM messages WHERE changed=1 GROUP BY key, sha HAVING count(*) > 1")
+        doubled = self._shelf.rows(
+            "SELECT value FROM names WHERE type IN ('DocumentReference', 'Encounter') "
+            "GROUP BY type, system, value HAVING count(DISTINCT id) > 1"
+        )
+        return sorted({str(row[0]) for row in (*twice, *doubled)})
+
+    def requests(self) -> list[tuple[str, str, str, int]]:
+        """Return every request as (method, path, SHA-256 of the body, status), oldest first."""
+        return [
+            (str(row[0]), str(row[1]), str(row[2]), int(row[3]))
+            for row in self._shelf.rows("SELECT method, path, sha, status FROM requests ORDER BY n")
+        ]
+
+    def resources(self, kind: str) -> list[dict[str, Any]]:
+        """Return every resource of a type that it holds."""
+        return [orjson.loads(row[0]) for row in self._shelf.rows("SELECT body FROM resources WHERE type=?", kind)]
+
+    def _answer(self, request: Request) -> Reply:
+        path = unquote(request.path.removeprefix(BASE)).strip("/")
+        reply = self._route(request, path)
+        names = ";".join(f"{system}|{value}" for system, value in _all_names(request.body) if _is_content(request.path))
+        with self._shelf.keep() as db:
+            db.execute(
+                "INSERT INTO requests (method, path, sha, names, status) VALUES (?,?,?,?,?)",
+                (request.method, request.path, hashlib.sha256(request.body).hexdigest(), names, reply.status),
+            )
+        return reply
+
+    def _route(self, request: Request, path: str) -> Reply:
+        if path == "metadata":
+            return _json(200, capability_statement(self._play()))
+        if path == ".well-known/smart-configuration":
+            return _json(200, self._smart(), "application/json")
+        if path == "token":
+            return self._token(request)
+        if not self._is_signed_in(request):
+            return _outcome(401)
+        if request.method == "GET":
+            return self._get(path, request.query)
+        if path.endswith("/_search"):
+            return self._search(path.partition("/")[0], dict(parse_qsl(request.body.decode("utf-8"))))
+        return self._write(path, request)
+
+    def _write(self, path: str, request: Request) -> Reply:
+        try:
+            body = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            return _outcome(400)
+        if not isinstance(body, dict):
+            return _outcome(400)
+        try:
+            if path == "" and body.get("type") == "transaction":
+                return self._transaction(body, request) if self._play() == "whole" else _outcome(422)
+            if path == body.get("resourceType") and path in CREATES[self._play()]:
+                return self._create(body, request)
+        except records.Conflict as conflict:
+            return _outcome(conflict.status)
+        return _outcome(404)
+
+    def _transaction(self, bundle: dict[str, Any], request: Request) -> Reply:
+        with self._shelf.keep() as db:
+            answers, changed = records.transact(db, bundle)
+            _note(db, request.body, changed=changed)
+        return _json(200, {"resourceType": "Bundle", "type": "transaction-response", "entry": answers})
+
+    def _create(self, resource: dict[str, Any], request: Request) -> Reply:
+        condition = request.headers.get("if-none-exist") if self._play() == "whole" else None
+        with self._shelf.keep() as db:
+            status, one_id, changed = records.create(db, resource, condition)
+            _note(db, request.body, changed=changed)
+            stored = records.load(db, str(resource["resourceType"]), one_id)
+        location = f"{self.address}/{resource['resourceType']}/{one_id}/_history/1"
+        return Reply(status, orjson.dumps(stored), {"Content-Type": "application/fhir+json", "Location": location})
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Reply:
+        kind, _, one_id = path.partition("/")
+        if not one_id:
+            return self._search(kind, query)
+        with self._shelf.keep() as db:
+            found = records.load(db, kind, one_id.partition("/")[0])
+        return _json(200, found) if found is not None else _outcome(404)
+
+    def _search(self, kind: str, terms: Mapping[str, str]) -> Reply:
+        held = self.resources(kind)
+        hits = [one for one in held if all(_fits(one, name, value) for name, value in terms.items())]
+        entries = [{"resource": one, "search": {"mode": "match"}} for one in hits]
+        return _json(200, {"resourceType": "Bundle", "type": "searchset", "total": len(hits), "entry": entries})
+
+    def _smart(self) -> dict[str, Any]:
+        return {
+            "token_endpoint": f"{self.address}/token",
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+            "capabilities": ["client-confidential-asymmetric", "permission-v2"],
+        }
+
+    def _token(self, request: Request) -> Reply:
+        form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+        problem = self._check_assertion(form.get("client_assertion", ""))
+        if problem is not None or form.get("grant_type") != "client_credentials":
+            return _json(400, {"error": "invalid_client", "error_description": problem or "grant"}, "application/json")
+        token = uuid.uuid4().hex
+        with self._lock:
+            self._tokens.add(token)
+        said = {"access_token": token, "token_type": "bearer", "expires_in": 300, "scope": form.get("scope", "")}
+        return _json(200, said, "application/json")
+
+    def _check_assertion(self, text: str) -> str | None:
+        """Return what is wrong with the assertion, or None. Rules: SMART Backend Services."""
+        try:
+            header = jwt.get_unverified_header(text)
+            client_id = str(jwt.decode(text, options={"verify_signature": False}).get("iss"))
+            rows = self._shelf.rows("SELECT jwks FROM clients WHERE client_id=?", client_id)
+            keys = (
+                [one for one in orjson.loads(rows[0][0])["keys"] if one.get("kid") == header.get("kid")] if rows else []
+            )
+            if len(keys) != 1 or header.get("alg") not in ("RS384", "ES384") or header.get("typ") != "JWT":
+                return "no such key"
+            claims = jwt.decode(
+                text,
+                jwt.PyJWK(keys[0], algorithm=str(header["alg"])).key,
+                algorithms=[str(header["alg"])],
+                audience=f"{self.address}/token",
+                options={"require": ["exp", "iss", "sub", "aud", "jti"]},
+            )
+        except (jwt.InvalidTokenError, jwt.PyJWKError, KeyError):
+            return "not valid"
+        return self._check_claims(claims, client_id)
+
+    def _check_claims(self, claims: Mapping[str, Any], client_id: str) -> str | None:
+        if claims["sub"] != client_id:
+            return "iss and sub differ"
+        if "iat" in claims and claims["exp"] - claims["iat"] > 300:
+            return "lives too long"
+        with self._shelf.keep() as db:
+            if db.execute("SELECT 1 FROM used WHERE jti=?", (claims["jti"],)).fetchone():
+                return "jti used before"
+            db.execute("INSERT INTO used VALUES (?)", (claims["jti"],))
+        return None
+
+    def _is_signed_in(self, request: Request) -> bool:
+        if not self._shelf.rows("SELECT 1 FROM clients LIMIT 1"):
+            return True
+        with self._lock:
+            return request.headers.get("authorization", "").removeprefix("Bearer ") in self._tokens
+
+    def _play(self) -> Play:
+        return cast("Play", self._state("play") or self._default_play)
+
+    def _state(self, name: str) -> str | None:
+        rows = self._shelf.rows("SELECT value FROM state WHERE name=?", name)
+        return str(rows[0][0]) if rows else None
+
+    def _set_state(self, name: str, value: str) -> None:
+        with self._shelf.keep() as db:
+            db.execute("REPLACE INTO state VALUES (?,?)", (name, value))
+
+
+def _is_content(path: str) -> bool:
+    return not path.endswith(("/_search", "/token"))
+
+
+def _note(db: Any, body: bytes, *, changed: bool) -> None:  # noqa: ANN401
+    """Write down which message this was: its document's name, else its encounter's, else its hash."""
+    sha = hashlib.sha256(body).hexdigest()
+    key = next((value for _, value in _all_names(body)), sha)
+    db.execute("INSERT INTO messages (key, sha, changed) VALUES (?,?,?)", (key, sha, int(changed)))
+
+
+def _all_names(body: bytes) -> list[tuple[str, str]]:
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return []
+    if not isinstance(sent, dict):
+        return []
+    inside = [one.get("resource") or {} for one in sent.get("entry", []) if isinstance(one, dict)] or [sent]
+    wanted = [one for kind in ("DocumentReference", "Encounter") for one in inside if one.get("resourceType") == kind]
+    return [name for one in wanted for name in records.names_of(one)]
+
+
+def _fits(resource: Mapping[str, Any], name: str, value: str) -> bool:
+    if name == "identifier":
+        system, bar, number = value.rpartition("|")
+        return any(number == its and (not bar or system == of) for of, its in records.names_of(resource))
+    people = [one for one in resource.get("name", []) if isinstance(one, dict)]
+    fits: dict[str, bool] = {
+        "family": any(str(one.get("family", "")).casefold().startswith(value.casefold()) for one in people),
+        "given": any(str(g).casefold().startswith(value.casefold()) for one in people for g in one.get("given", [])),
+        "birthdate": resource.get("birthDate") == value,
+        "gender": resource.get("gender") == value,
+        "phone": any(one.get("value") == value for one in resource.get("telecom", [])),
+        "address-postalcode": any(one.get("postalCode") == value for one in resource.get("address", [])),
+    }
+    return fits.get(name, True)  # like many servers: a term it does not know is ignored
+
+
+def _json(
+    status: int,
+    body: Mapping[str, Any],
+    media_type: Literal["application/fhir+json", "application/json"] = "application/fhir+json",
+) -> Reply:
+    return Reply(status, orjson.dumps(dict(body)), {"Content-Type": media_type})
+
+
+def _outcome(status: int) -> Reply:
+    issue = {"severity": "error", "code": OUTCOME_TEXT.get(status, "processing")}
+    return _json(status, {"resourceType": "OperationOutcome", "issue": [issue]})
