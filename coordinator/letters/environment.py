@@ -1,0 +1,52 @@
+"""The one Jinja2 environment of the letters, and its sandboxed twin for a template that a clinic uploads."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from coordinator.letters import formats
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "quantity": formats.quantity,
+    "clinic_date": formats.clinic_date,
+    "clinic_time": formats.clinic_time,
+    "person_name": formats.person_name,
+    "phone": formats.phone,
+}
+"""Few, and named for what they mean. The rules of writing doses and times live in `formats`."""
+
+
+def environment(templates: Path) -> Environment:
+    """Return the environment over the templates folder. A missing field stops a letter; everything is escaped."""
+    return _prepared(Environment, templates)
+
+
+def sandboxed(templates: Path) -> Environment:
+    """Return the environment for templates from an upload: no attribute tricks, no change of what it is given."""
+    return _prepared(ImmutableSandboxedEnvironment, templates)
+
+
+def _prepared(kind: type[Environment], templates: Path) -> Environment:
+    made = kind(
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+        finalize=_present,
+    )
+    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    made.policies["ext.i18n.trimmed"] = True
+    made.filters.update(FILTERS)
+    return made
+
+
+def _present(value: Any) -> Any:
+    """Stop a letter that would print a missing part as the word "None"."""
+    if value is None:
+        raise UndefinedError("a part that is not there")
+    return value

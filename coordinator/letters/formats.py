@@ -1,0 +1,109 @@
+"""How numbers, dates, times and people are written in a letter. The safety rules of writing doses live here.
+
+A leading zero is kept, a trailing one is dropped, a non-breaking space stands before
+the unit, the month is a word, and a time names its zone. Source: the Joint Commission's
+official do-not-use list.
+"""
+
+import unicodedata
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from babel.dates import format_date
+
+from coordinator.domain.quantities import plain
+from coordinator.domain.registry import Name
+
+NO_BREAK_SPACE = "\u00a0"
+MINUS = "\u2212"
+
+_UNIT_TEXT = {
+    "mg": "mg",
+    "mcg": "mcg",
+    "ug": "mcg",
+    "g": "g",
+    "mg/kg": "mg/kg",
+    "mcg/kg": "mcg/kg",
+    "ug/kg": "mcg/kg",
+    "mg/mL": "mg/mL",
+    "mL": "mL",
+    "L/min": "L/min",
+    "kg": "kg",
+    "[lb_av]": "lb",
+    "cm": "cm",
+    "m": "m",
+    "[in_i]": "in",
+    "mm[Hg]": "mmHg",
+    "/min": "per minute",
+    "%": "%",
+    "Cel": "°C",
+    "[degF]": "°F",
+    "h": "h",
+    "min": "min",
+}
+"""UCUM unit -> what is printed. "mcg", never the Greek letter, which is misread."""
+
+_DATE_PATTERN = {"en": "d MMMM y", "es": "d 'de' MMMM 'de' y"}
+
+
+def number(value: Decimal | int) -> str:
+    """Return the number as it is printed: "37.5" for 37.50, "0.5" for .5, with a true minus sign."""
+    return plain(Decimal(value)).replace("-", MINUS)
+
+
+def quantity(value: Decimal | int, unit: str) -> str:
+    """Return the amount with its unit, "37.5 mg". A unit that has no printed form raises ValueError."""
+    printed = _UNIT_TEXT.get(unit)
+    if printed is None:
+        raise ValueError("a unit without a printed form")
+    return f"{number(value)}{NO_BREAK_SPACE}{printed}"
+
+
+def signed(value: int) -> str:
+    """Return a difference with its sign: "+50", "−4", "0"."""
+    return f"+{value}" if value > 0 else number(value)
+
+
+def clinic_date(on: date, language: str = "en") -> str:
+    """Return the day with the month as a word, "14 October 2026", without a break inside."""
+    return format_date(on, format=_DATE_PATTERN[language], locale=language).replace(" ", NO_BREAK_SPACE)
+
+
+def zone_name(at: datetime, zone: str) -> str:
+    """Return the zone's usual short name at that instant: "CDT", or "UTC−03" where it has none."""
+    name = at.astimezone(ZoneInfo(zone)).tzname() or "UTC"
+    return f"UTC{name.replace('-', MINUS)}" if name[0] in "+-" else name
+
+
+def clock_time(at: datetime, zone: str) -> str:
+    """Return the time of day without its zone, for a table whose caption names it."""
+    return at.astimezone(ZoneInfo(zone)).strftime("%H:%M")
+
+
+def clinic_time(at: datetime, zone: str) -> str:
+    """Return the time of day with its zone, "10:40 CDT"."""
+    return f"{clock_time(at, zone)}{NO_BREAK_SPACE}{zone_name(at, zone)}"
+
+
+def clinic_instant(at: datetime, zone: str, language: str = "en") -> str:
+    """Return day and time with the zone, "14 October 2026, 10:40 CDT", as seen in that zone."""
+    return f"{clinic_date(local_day(at, zone), language)}, {clinic_time(at, zone)}"
+
+
+def local_day(at: datetime, zone: str) -> date:
+    """Return the calendar day of an instant in a zone."""
+    return at.astimezone(ZoneInfo(zone)).date()
+
+
+def person_name(name: Name) -> str:
+    """Return the name in full, composed form, suffix last."""
+    return unicodedata.normalize("NFC", name.full())
+
+
+def phone(number_e164: str) -> str:
+    """Return a telephone number for reading, "+1 218-555-0110", without a break inside."""
+    parsed = phonenumbers.parse(number_e164, None)
+    text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    return text.replace(" ", NO_BREAK_SPACE)

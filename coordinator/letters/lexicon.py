@@ -1,0 +1,95 @@
+"""The letters' own data: words for codes, instruments, forced statements, forbidden words. Read once at start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from coordinator.letters.refusal import LetterRefused
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A scale: what it is called, its range, how far it looks back, its bands (lowest total, words)."""
+
+    key: str
+    name: str
+    about: str
+    lowest: int
+    highest: int
+    window: str
+    bands: tuple[tuple[int, str], ...]
+
+    def band(self, total: int) -> str | None:
+        """Return the band of a total in words, or None where the scale has no agreed bands."""
+        found = [words for lowest, words in self.bands if total >= lowest]
+        return found[-1] if found else None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence that an indication forces onto a letter, and when."""
+
+    id: str
+    when: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """All of it, for one language."""
+
+    words: Mapping[str, Mapping[str, str]]
+    instruments: Mapping[str, Instrument]
+    statements: Mapping[str, tuple[Statement, ...]]
+    version: str
+
+    def say(self, group: str, code: str) -> str:
+        """Return the words for a code; a code without words refuses the letter."""
+        text = self.words.get(group, {}).get(code)
+        if text is None:
+            raise LetterRefused("letter.template", f"words.yaml {group}.{code}")
+        return text
+
+    def instrument(self, key: str) -> Instrument:
+        """Return the scale; one that the data does not have refuses the letter."""
+        found = self.instruments.get(key)
+        if found is None:
+            raise LetterRefused("letter.template", f"instruments.yaml {key}")
+        return found
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the file's data."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def load_lexicon(layout: Path, language: str = "en") -> Lexicon:
+    """Read words, instruments and statements from the layout folder."""
+    words = read_yaml(layout / "words.yaml")
+    scales = read_yaml(layout / "instruments.yaml")
+    statements = read_yaml(layout / "statements.yaml")
+    return Lexicon(
+        words={
+            group: {str(code): str(text) for code, text in table.items()} for group, table in words[language].items()
+        },
+        instruments={
+            key: Instrument(
+                key=key,
+                name=one["name"],
+                about=one["about"],
+                lowest=int(one["lowest"]),
+                highest=int(one["highest"]),
+                window=one["window"],
+                bands=tuple((int(lowest), str(text)) for lowest, text in one["bands"]),
+            )
+            for key, one in scales["instruments"].items()
+        },
+        statements={
+            key: tuple(Statement(one["id"], one["when"], one["text"]) for one in rows)
+            for key, rows in {**statements["indications"], "any": statements["any"]}.items()
+        },
+        version=f"words {words['version']}, instruments {scales['version']}, statements {statements['version']}",
+    )

@@ -1,0 +1,63 @@
+"""Words that no letter may say, looked for in templates and in finished letters."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coordinator.letters.lexicon import read_yaml
+from coordinator.letters.refusal import LetterRefused
+
+_TEMPLATE_CODE = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<[^>]*>|<style>.*?</style>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """One pattern, and what to write instead."""
+
+    pattern: re.Pattern[str]
+    why: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A forbidden word found: where, and why it is one."""
+
+    element: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Lint:
+    """The list, compiled."""
+
+    forbidden: tuple[Forbidden, ...]
+
+    def find(self, text: str, element: str) -> tuple[Finding, ...]:
+        """Return what a text says that it may not."""
+        return tuple(Finding(element, one.why) for one in self.forbidden if one.pattern.search(text))
+
+    def check_letter(self, text: str, names: Iterable[str], element: str) -> None:
+        """Raise LetterRefused for a forbidden word in a finished letter. A name is never a forbidden word."""
+        for name in sorted(set(names), key=len, reverse=True):
+            text = text.replace(name, "")
+        found = self.find(text, element)
+        if found:
+            raise LetterRefused("letter.lint", f"{element}: {found[0].why}")
+
+    def check_templates(self, templates: Path) -> tuple[Finding, ...]:
+        """Return the forbidden words in every template and in the words that letters are made of."""
+        found: list[Finding] = []
+        for path in sorted(templates.rglob("*")):
+            name = str(path.relative_to(templates))
+            if path.suffix == ".html":
+                found.extend(self.find(_TEMPLATE_CODE.sub(" ", path.read_text(encoding="utf-8")), name))
+            elif path.name in ("words.yaml", "instruments.yaml", "statements.yaml"):
+                found.extend(self.find(path.read_text(encoding="utf-8"), name))
+        return tuple(found)
+
+
+def load_lint(path: Path) -> Lint:
+    """Read the list of forbidden words."""
+    rows = read_yaml(path)["forbidden"]
+    return Lint(tuple(Forbidden(re.compile(one["find"], re.IGNORECASE | re.MULTILINE), one["why"]) for one in rows))

@@ -1,0 +1,167 @@
+"""The PDF engine: tagged PDF with the bundled fonts, and the reading back of what it printed.
+
+Fails closed. A character that the fonts lack is refused before rendering; a printed
+fact that cannot be read back from the finished file is refused after it.
+"""
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+from fontTools.ttLib import TTFont
+from weasyprint import CSS, HTML
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
+
+from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.traced import Traced
+
+_ENGINE = threading.Lock()
+"""Pango's font map and pdfium are not safe to use from two threads at once."""
+
+_SPACES = re.compile(r"\s+")
+_LINE_END_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-"})
+"""pdfium marks a hyphen at the end of a line with these; ours are hard hyphens, never a broken word."""
+
+
+class _PackagedFiles(URLFetcher):
+    """Serves `letter:` addresses inside the layout folder and refuses every other address."""
+
+    def __init__(self, layout: Path) -> None:
+        super().__init__()
+        self._layout = layout.resolve()
+
+    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+        """Return a packaged file."""
+        path = (self._layout / url.removeprefix("letter:")).resolve()
+        if not url.startswith("letter:") or not path.is_relative_to(self._layout) or not path.is_file():
+            raise FatalURLFetchingError("only packaged files may be used in a letter")
+        return URLFetcherResponse(url, body=path.read_bytes())
+
+
+class PdfEngine:
+    """Renders letters to PDF. One for the whole process: fonts are read once."""
+
+    def __init__(self, layout: Path) -> None:
+        """`layout` holds fonts.css and the font files it names."""
+        self._layout = layout
+        self._fetcher = _PackagedFiles(layout)
+
+    @cached_property
+    def _glyphs(self) -> frozenset[int]:
+        shared: set[int] | None = None
+        for path in sorted((self._layout / "fonts").glob("*.ttf")):
+            with TTFont(path, lazy=True) as font:
+                found = set(font.getBestCmap())
+            shared = found if shared is None else shared & found
+        return frozenset(shared or ())
+
+    @cached_property
+    def _fonts(self) -> FontConfiguration:
+        return FontConfiguration()
+
+    @cached_property
+    def _font_faces(self) -> CSS:
+        css = (self._layout / "fonts.css").read_text(encoding="utf-8")
+        return CSS(string=css, font_config=self._fonts, url_fetcher=self._fetcher, base_url="letter:")
+
+    def lacks(self, text: str) -> str | None:
+        """Return the first character ("U+2610") that the bundled fonts cannot print, or None."""
+        for one in text:
+            if ord(one) not in self._glyphs and not one.isspace():
+                return f"U+{ord(one):04X}"
+        return None
+
+    def render(self, html: str) -> bytes:
+        """Return the tagged PDF of a letter's HTML. The same HTML gives the same bytes."""
+        with _ENGINE:
+            document = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:")
+            made: bytes = document.write_pdf(
+                stylesheets=[self._font_faces], font_config=self._fonts, pdf_variant="pdf/ua-1"
+            )
+        return made
+
+    def check_glyphs(self, facts: Iterable[Traced], text: str) -> None:
+        """Raise LetterRefused when a character would be missing; names the field where it stands."""
+        missing = self.lacks(text)
+        for one in facts:
+            found = self.lacks(one.text)
+            if found:
+                raise LetterRefused("letter.glyph", f"{one.sources[0]} {found}")
+        if missing:
+            raise LetterRefused("letter.glyph", missing)
+
+
+def pages_text(pdf: bytes) -> tuple[str, ...]:
+    """Return the text layer of each page, in composed form."""
+    with _ENGINE:
+        document = pypdfium2.PdfDocument(pdf)
+        try:
+            texts = []
+            for page in document:
+                layer = page.get_textpage()
+                texts.append(layer.get_text_range())
+                layer.close()
+                page.close()
+        finally:
+            document.close()
+    return tuple(unicodedata.normalize("NFC", text.translate(_LINE_END_HYPHENS)) for text in texts)
+
+
+def read_back(pdf: bytes, facts: Iterable[Traced]) -> None:
+    """Raise LetterRefused unless every fact can be read in the text layer of the PDF, whole.
+
+    A number inside a longer number does not count, and a fact may run over a line end.
+    """
+    text = _SPACES.sub(" ", " ".join(pages_text(pdf)))
+    for one in facts:
+        if not _stands_in(one.text, text):
+            raise LetterRefused("letter.text-layer", one.sources[0])
+
+
+def _stands_in(needle: str, text: str) -> bool:
+    wanted = _SPACES.sub(" ", needle).strip()
+    if not wanted:
+        return True
+    if wanted in text and not wanted[0].isdigit() and not wanted[-1].isdigit():
+        return True
+    pattern = r"\s*".join(re.escape(part) for part in _pieces(wanted))
+    before = r"(?<![\d.,])" if wanted[0].isdigit() else ""
+    after = r"(?![\d])(?![.,]\d)" if wanted[-1].isdigit() else ""
+    return re.search(before + pattern + after, text) is not None
+
+
+def _pieces(wanted: str) -> list[str]:
+    """Split where a line may end: at spaces and after hyphens and slashes."""
+    return [piece for piece in re.split(r"\s+|(?<=[-/–—])", wanted) if piece]
+
+
+def page_count(pdf: bytes) -> int:
+    """Return the number of pages."""
+    with _ENGINE:
+        document = pypdfium2.PdfDocument(pdf)
+        try:
+            return len(document)
+        finally:
+            document.close()
+
+
+def join(cover: bytes, letter: bytes) -> bytes:
+    """Return one PDF: the cover first, then the letter's own pages. The same input gives the same bytes."""
+    with _ENGINE:
+        whole = pypdfium2.PdfDocument(cover)
+        second = pypdfium2.PdfDocument(letter)
+        try:
+            whole.import_pages(second)
+            buffer = BytesIO()
+            whole.save(buffer)
+        finally:
+            second.close()
+            whole.close()
+    return buffer.getvalue()

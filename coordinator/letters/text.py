@@ -1,0 +1,154 @@
+"""The text part of a letter, made from its HTML: headings, lists and tables become lines."""
+
+import re
+from html.parser import HTMLParser
+
+_BLOCKS = frozenset(
+    {
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "div",
+        "section",
+        "header",
+        "footer",
+        "main",
+        "figure",
+        "figcaption",
+        "dl",
+        "dt",
+        "ul",
+        "ol",
+    }
+)
+_SKIPPED = frozenset({"style", "script", "head"})
+_SPACES = re.compile(r"\s+")
+
+
+class _Reader(HTMLParser):
+    """Walks the letter's own HTML and collects lines. An SVG gives its title and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.lines: list[str] = []
+        self._words: list[str] = []
+        self._skip = 0
+        self._svg = 0
+        self._in_title = False
+        self._lists: list[int | None] = []
+        self._cells: list[str] | None = None
+        self._heads: list[str] = []
+        self._in_thead = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _SKIPPED:
+            self._skip += 1
+        elif tag == "svg":
+            self._svg += 1
+        elif tag == "title":
+            self._in_title = bool(self._svg)
+        elif tag in ("ul", "ol"):
+            self._flush()
+            self._lists.append(0 if tag == "ol" else None)
+        elif tag == "li":
+            self._flush()
+            self._words.append(self._bullet())
+        elif tag == "table":
+            self._flush()
+            self._heads = []
+        elif tag in ("thead", "tr", "td", "th", "dd", "br"):
+            self._start_part(tag)
+        elif tag in _BLOCKS:
+            self._flush()
+            if tag in ("h1", "h2", "h3"):
+                self._blank()
+
+    def _start_part(self, tag: str) -> None:
+        if tag == "thead":
+            self._in_thead = True
+        elif tag == "tr":
+            self._flush()
+            self._cells = []
+        elif tag in ("td", "th"):
+            self._words = []
+        elif tag == "dd":
+            self._words.append(": ")
+        else:
+            self._words.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _SKIPPED:
+            self._skip -= 1
+        elif tag == "svg":
+            self._svg -= 1
+        elif tag == "title":
+            self._in_title = False
+        elif tag in ("ul", "ol"):
+            self._flush()
+            self._lists.pop()
+        elif tag in ("td", "th") and self._cells is not None:
+            self._cells.append(self._take())
+        elif tag == "tr":
+            self._row()
+        elif tag == "thead":
+            self._in_thead = False
+        elif tag == "table":
+            self._blank()
+        elif tag in _BLOCKS or tag in ("li", "dd"):
+            if tag != "dt":
+                self._flush()
+            if tag in ("p", "section", "dl", "figure") and self._cells is None:
+                self._blank()
+
+    def handle_data(self, data: str) -> None:
+        if self._skip or (self._svg and not self._in_title):
+            return
+        self._words.append(data)
+
+    def _bullet(self) -> str:
+        if not self._lists or self._lists[-1] is None:
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1]}. "
+
+    def _take(self) -> str:
+        text = _SPACES.sub(" ", "".join(self._words)).strip().replace(" :", ":")
+        self._words = []
+        return text
+
+    def _flush(self) -> None:
+        if self._cells is not None:
+            return
+        text = self._take()
+        if text:
+            self.lines.append(text)
+
+    def _blank(self) -> None:
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    def _row(self) -> None:
+        cells, self._cells = self._cells or [], None
+        if self._in_thead:
+            self._heads = cells
+        elif len(cells) == 1 or not self._heads:
+            self.lines.append(" | ".join(cells))
+        else:
+            named = [
+                f"{head}: {cell}" if head else cell for head, cell in zip(self._heads[1:], cells[1:], strict=False)
+            ]
+            self.lines.append(f"- {cells[0]}. " + "; ".join(named))
+
+
+def text_of(html: str) -> str:
+    """Return the letter as plain text, one thought a line, paragraphs apart by an empty line.
+
+    Each row of a table becomes one line that repeats the headings, so that it reads
+    aloud and survives any width. Non-breaking spaces become spaces.
+    """
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    reader._flush()
+    return "\n".join(reader.lines).strip() + "\n"

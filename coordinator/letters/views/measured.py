@@ -1,0 +1,304 @@
+"""What was measured in a session: the blood-pressure strip, scores, safety, and how it came out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.domain.events import (
+    AdverseEvent,
+    Dissociation,
+    RescueMedication,
+    Score,
+    Sedation,
+    SessionOutcome,
+    VitalSigns,
+)
+from coordinator.domain.values import NotDone, Unknown
+from coordinator.letters import formats
+from coordinator.letters.brief import Brief
+from coordinator.letters.traced import Traced, fact
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One set of readings. `pressure` is systolic over diastolic in mmHg; rates per minute."""
+
+    at: Traced
+    pressure: Traced
+    heart_rate: Traced
+    spo2: Traced
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Before the dose, the highest, at discharge. `rise` is highest minus before, both halves."""
+
+    baseline: Reading | None
+    peak: Reading | None
+    discharge: Reading | None
+    rise: Traced | None
+    highest_heart_rate: Traced | None
+    highest_heart_rate_at: Traced | None
+    symptoms: Traced
+    count: int
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """One score with what is needed to read it."""
+
+    name: Traced
+    about: Traced
+    total: Traced
+    highest: Traced | None
+    band: Traced | None
+    window: Traced
+    on: Traced
+    previous: Traced | None
+    previous_on: Traced | None
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """One untoward event, with its course."""
+
+    term: Traced
+    severity: Traced
+    serious: bool
+    resolved: Traced | None
+    action: Traced | None
+
+
+@dataclass(frozen=True)
+class Safety:
+    """What came out of looking for harm. `events` None when nobody recorded whether there was any."""
+
+    risk: Traced
+    risk_tool: Traced | None
+    risk_how: Traced | None
+    item_9: Traced | None
+    events: tuple[EventLine, ...] | None
+    events_missing: Traced | None
+    given: tuple[Traced, ...]
+
+
+@dataclass(frozen=True)
+class Mind:
+    """Sedation and dissociation: what the session did to awareness, and when it was over."""
+
+    sedation: Traced
+    sedation_at: Traced | None
+    dissociation: bool
+    dissociation_missing: Traced | None
+    cadss: Traced | None
+    resolved: Traced | None
+
+
+def readings(session: SessionOutcome) -> list[tuple[int, VitalSigns]]:
+    """Return the readings that have a whole blood pressure, in order of time, each with its index."""
+    rows = enumerate(session.vitals)
+    whole = [row for row in rows if isinstance(row[1].systolic, int) and isinstance(row[1].diastolic, int)]
+    return sorted(whole, key=lambda row: row[1].at)
+
+
+def baseline_of(session: SessionOutcome) -> tuple[int, VitalSigns] | None:
+    """Return the last whole reading before the dose, or None."""
+    rows = [row for row in readings(session) if row[1].slot == "baseline"]
+    return rows[-1] if rows else None
+
+
+def peak_of(session: SessionOutcome) -> tuple[int, VitalSigns] | None:
+    """Return the reading after the dose began with the highest systolic value (the diastolic one decides a tie)."""
+    rows = [row for row in readings(session) if row[1].slot != "baseline"]
+    return max(rows, key=lambda row: (_whole(row[1].systolic), _whole(row[1].diastolic)), default=None)
+
+
+def discharge_of(session: SessionOutcome) -> tuple[int, VitalSigns] | None:
+    """Return the last reading at discharge, or None."""
+    rows = [row for row in readings(session) if row[1].slot == "discharge"]
+    return rows[-1] if rows else None
+
+
+def vitals(brief: Brief, session: SessionOutcome, at: str) -> Vitals | None:
+    """Return the blood-pressure strip; None when no reading was recorded. `at` is the session's source."""
+    if not session.vitals:
+        return None
+    base, peak, last = baseline_of(session), peak_of(session), discharge_of(session)
+    rates = [(index, one) for index, one in enumerate(session.vitals) if isinstance(one.heart_rate, int)]
+    fastest = max(rates, key=lambda row: _whole(row[1].heart_rate), default=None)
+    apart = fastest is not None and peak is not None and fastest[0] != peak[0]
+    return Vitals(
+        baseline=_reading(brief, base, at),
+        peak=_reading(brief, peak, at),
+        discharge=_reading(brief, last, at),
+        rise=_rise(session, at),
+        highest_heart_rate=brief.count(fastest[1].heart_rate, f"{at}/vitals/{fastest[0]}/heart_rate")
+        if apart and fastest
+        else None,
+        highest_heart_rate_at=brief.time(fastest[1].at, f"{at}/vitals/{fastest[0]}/at") if apart and fastest else None,
+        symptoms=_symptoms(brief, session, at),
+        count=len(readings(session)),
+    )
+
+
+def pressure(one: VitalSigns, at: str) -> Traced:
+    """Return a whole blood pressure as "184/112"."""
+    text = f"{_whole(one.systolic)}/{_whole(one.diastolic)}"
+    return fact(text, (one.systolic, one.diastolic), f"{at}/systolic", f"{at}/diastolic")
+
+
+def _reading(brief: Brief, row: tuple[int, VitalSigns] | None, at: str) -> Reading | None:
+    if row is None:
+        return None
+    place, one = f"{at}/vitals/{row[0]}", row[1]
+    return Reading(
+        at=brief.time(one.at, f"{place}/at"),
+        pressure=pressure(one, place),
+        heart_rate=brief.count(one.heart_rate, f"{place}/heart_rate"),
+        spo2=brief.count(one.spo2, f"{place}/spo2", "%"),
+    )
+
+
+def _rise(session: SessionOutcome, at: str) -> Traced | None:
+    """Each half's own highest value minus the value before the dose: the two may stand in different readings."""
+    base = baseline_of(session)
+    after = [row for row in readings(session) if row[1].slot != "baseline"]
+    if base is None or not after:
+        return None
+    high = max(after, key=lambda row: _whole(row[1].systolic))
+    low = max(after, key=lambda row: _whole(row[1].diastolic))
+    up = _whole(high[1].systolic) - _whole(base[1].systolic)
+    up_low = _whole(low[1].diastolic) - _whole(base[1].diastolic)
+    return fact(
+        f"{formats.signed(up)}/{formats.signed(up_low)}",
+        (up, up_low),
+        f"{at}/vitals/{high[0]}/systolic",
+        f"{at}/vitals/{low[0]}/diastolic",
+        f"{at}/vitals/{base[0]}/systolic",
+        f"{at}/vitals/{base[0]}/diastolic",
+    )
+
+
+def _symptoms(brief: Brief, session: SessionOutcome, at: str) -> Traced:
+    place, value = f"{at}/blood_pressure_symptoms", session.blood_pressure_symptoms
+    if value == "none" or (isinstance(value, tuple) and not value):
+        return brief.words("symptom", "none", place)
+    if isinstance(value, tuple):
+        return fact(", ".join(brief.lexicon.say("symptom", one) for one in value), value, place, kind="words")
+    return brief.missing(value, place)
+
+
+def score_line(brief: Brief, score: Score, at: str, earlier: tuple[Score, str] | None) -> ScoreLine:
+    """Return one score with range, band, recall window and the one before."""
+    scale = brief.lexicon.instrument(score.instrument)
+    data = f"letters:/instruments/{scale.key}"
+    known = isinstance(score.total, int)
+    band = scale.band(score.total) if isinstance(score.total, int) else None
+    return ScoreLine(
+        name=fact(scale.name, scale.key, f"{at}/instrument", f"{data}/name"),
+        about=fact(scale.about, None, f"{data}/about", kind="words"),
+        total=brief.count(score.total, f"{at}/total"),
+        highest=fact(str(scale.highest), scale.highest, f"{data}/highest") if known else None,
+        band=fact(band, band, f"{data}/bands", kind="words") if band else None,
+        window=fact(scale.window, None, f"{data}/window"),
+        on=brief.day(score.on, f"{at}/on"),
+        previous=brief.count(earlier[0].total, f"{earlier[1]}/total") if earlier else None,
+        previous_on=brief.day(earlier[0].on, f"{earlier[1]}/on") if earlier else None,
+    )
+
+
+def scores(brief: Brief, session: SessionOutcome, at: str) -> tuple[ScoreLine, ...]:
+    """Return the session's scores (dissociation stands with safety), each with the one before it in the history."""
+    rows = []
+    for index, one in enumerate(session.scores):
+        if not one.instrument.startswith("cadss"):
+            rows.append(score_line(brief, one, f"{at}/scores/{index}", _earlier(brief, one)))
+    return tuple(rows)
+
+
+def _earlier(brief: Brief, score: Score) -> tuple[Score, str] | None:
+    found: tuple[Score, str] | None = None
+    for place, event in enumerate(brief.case.history):
+        if not isinstance(event, SessionOutcome) or event.status == "entered-in-error":
+            continue
+        for index, one in enumerate(event.scores):
+            same = one.instrument == score.instrument and isinstance(one.total, int) and one.on < score.on
+            if same and (found is None or one.on >= found[0].on):
+                found = (one, f"history/{place}:/scores/{index}")
+    return found
+
+
+def safety(brief: Brief, session: SessionOutcome, at: str) -> Safety:
+    """Return the safety line: every part says what was found, or that it was not recorded."""
+    risk = session.suicide_risk
+    known_risk = None if risk is None or isinstance(risk, NotDone | Unknown) else risk
+    place = f"{at}/suicide_risk"
+    events = session.adverse_events
+    told = None if isinstance(events, NotDone | Unknown) else events
+    return Safety(
+        risk=brief.words("risk", known_risk.result, f"{place}/result") if known_risk else brief.missing(risk, place),
+        risk_tool=brief.words("risk_tool", known_risk.instrument, f"{place}/instrument") if known_risk else None,
+        risk_how=brief.words("administered", known_risk.administered, f"{place}/administered") if known_risk else None,
+        item_9=_item_9(brief, session, at),
+        events=None
+        if told is None
+        else tuple(_event_line(brief, one, f"{at}/adverse_events/{index}") for index, one in enumerate(told)),
+        events_missing=brief.missing(events, f"{at}/adverse_events") if told is None else None,
+        given=tuple(
+            _given_line(brief, one, f"{at}/rescue_medications/{index}")
+            for index, one in enumerate(session.rescue_medications)
+        ),
+    )
+
+
+def mind(brief: Brief, session: SessionOutcome, at: str) -> Mind:
+    """Return sedation and dissociation, each found or said to be missing."""
+    sedation, away = session.sedation, session.dissociation
+    deep = sedation if isinstance(sedation, Sedation) else None
+    known = away if isinstance(away, Dissociation) else None
+    cadss = known.cadss_total if known and known.present else None
+    return Mind(
+        sedation=brief.count(deep.lowest, f"{at}/sedation/lowest")
+        if deep
+        else brief.missing(sedation, f"{at}/sedation"),
+        sedation_at=brief.time(deep.at, f"{at}/sedation/at") if deep else None,
+        dissociation=bool(known and known.present),
+        dissociation_missing=None if known else brief.missing(away, f"{at}/dissociation"),
+        cadss=brief.count(cadss, f"{at}/dissociation/cadss_total") if isinstance(cadss, int) else None,
+        resolved=_resolved(brief, known.resolved_at, f"{at}/dissociation/resolved_at")
+        if known and known.present
+        else None,
+    )
+
+
+def _given_line(brief: Brief, one: RescueMedication, at: str) -> Traced:
+    dose = brief.amount(one.dose, f"{at}/dose").text
+    text = f"{one.product} {dose}, {formats.clinic_time(one.at, brief.zone)}"
+    return fact(text, one.product, f"{at}/product", f"{at}/dose", f"{at}/at")
+
+
+def _item_9(brief: Brief, session: SessionOutcome, at: str) -> Traced | None:
+    for index, one in enumerate(session.scores):
+        if one.instrument == "phq-9" and one.item_9 is not None:
+            return brief.count(one.item_9, f"{at}/scores/{index}/item_9")
+    return None
+
+
+def _event_line(brief: Brief, one: AdverseEvent, at: str) -> EventLine:
+    resolved = one.resolved_at
+    return EventLine(
+        term=fact(one.term, one.term, f"{at}/term"),
+        severity=brief.words("severity", one.severity, f"{at}/severity"),
+        serious=one.serious,
+        resolved=None if resolved is None else _resolved(brief, resolved, f"{at}/resolved_at"),
+        action=fact(one.action, one.action, f"{at}/action") if one.action else None,
+    )
+
+
+def _resolved(brief: Brief, value: object, at: str) -> Traced:
+    return brief.time(value, at) if isinstance(value, datetime) else brief.missing(value, at)
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("a whole reading is needed")
+    return value

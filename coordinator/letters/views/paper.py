@@ -1,0 +1,107 @@
+"""Pages around a letter: the fax cover (L10) and the reply form (L11)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import segno
+
+from coordinator.domain.registry import Clinic, Provider
+from coordinator.letters import formats
+from coordinator.letters.traced import Traced, fact
+from coordinator.letters.views.frame import Frame, Letterhead, letterhead
+from coordinator.letters.views.medicines import Stimulant
+
+QR_SIDE_MM = 28
+"""Printed side of the code without its quiet zone: at least 25 mm survives a fax at 204×98 dpi."""
+
+
+@dataclass(frozen=True)
+class CoverView:
+    """What the fax cover prints. Nothing of the patient, the illness or a drug."""
+
+    letterhead: Letterhead
+    reader_name: Traced
+    organization: Traced | None
+    fax: Traced
+    reference: Traced
+    pages: Traced
+    sent: Traced
+    copy_of: Traced | None
+    resent: bool
+    attempt: Traced | None
+
+
+def cover_view(
+    clinic: Clinic,
+    provider: Provider,
+    reference: str,
+    pages: int,
+    sent_at: datetime,
+    *,
+    copy_of: str | None = None,
+    resent: bool = False,
+    attempt: int = 1,
+) -> CoverView:
+    """Return the cover. `pages` counts the cover itself. A provider without a fax endpoint raises ValueError."""
+    numbers = [one.address for one in provider.endpoints if one.kind == "fax"]
+    at = "registry:/providers"
+    place = provider.organization
+    return CoverView(
+        letterhead=letterhead(clinic),
+        reader_name=fact(formats.person_name(provider.name), provider.id, f"{at}/name", kind="name"),
+        organization=fact(place, place, f"{at}/organization", kind="name") if place else None,
+        fax=fact(formats.phone(numbers[0]) if numbers else "–", numbers, f"{at}/endpoints"),
+        reference=fact(reference, reference, "case:/reference"),
+        pages=fact(str(pages), pages, "case:/pages"),
+        sent=fact(formats.clinic_instant(sent_at, clinic.time_zone), sent_at, "case:/sent_at"),
+        copy_of=fact(copy_of, copy_of, "case:/copy_of") if copy_of else None,
+        resent=resent,
+        attempt=fact(str(attempt), attempt, "case:/attempt") if attempt > 1 else None,
+    )
+
+
+@dataclass(frozen=True)
+class Code:
+    """A QR code as squares: side in modules and one path of unit squares. Never the only carrier."""
+
+    side: int
+    path: str
+    side_mm: int = QR_SIDE_MM
+
+
+@dataclass(frozen=True)
+class ReplyView:
+    """What the reply form prints."""
+
+    reference: Traced
+    fax: Traced | None
+    phone: Traced
+    stimulant: Stimulant
+    code: Code
+
+
+def reply_view(frame: Frame, stimulant: Stimulant) -> ReplyView:
+    """Return the reply form of a letter; its code holds the reference and nothing else."""
+    return ReplyView(
+        reference=frame.reference,
+        fax=frame.letterhead.fax,
+        phone=frame.letterhead.phone,
+        stimulant=stimulant,
+        code=qr_code(frame.reference.text),
+    )
+
+
+def qr_code(text: str) -> Code:
+    """Return the code of a text, error correction at its highest, as rows of black runs."""
+    rows = [bytes(row) for row in segno.make_qr(text, error="h").matrix]
+    runs = []
+    for y, row in enumerate(rows):
+        x = 0
+        while x < len(row):
+            width = 0
+            while x + width < len(row) and row[x + width]:
+                width += 1
+            if width:
+                runs.append(f"M{x} {y}h{width}v1h-{width}z")
+            x += max(width, 1)
+    return Code(side=len(rows), path="".join(runs))

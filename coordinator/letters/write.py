@@ -1,0 +1,218 @@
+"""Writing letters: from a case and a plan to finished letters in HTML, text and PDF."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, TemplateError
+
+from coordinator.domain.case import Case
+from coordinator.domain.letter import Letter
+from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
+from coordinator.domain.registry import Clinic, Provider
+from coordinator.letters import pdf
+from coordinator.letters.brief import Brief
+from coordinator.letters.catalogue import Sheet, load_catalogue
+from coordinator.letters.environment import environment
+from coordinator.letters.lexicon import Lexicon, load_lexicon
+from coordinator.letters.lint import Lint, load_lint
+from coordinator.letters.pdf import PdfEngine
+from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.text import text_of
+from coordinator.letters.traced import Traced, walk
+from coordinator.letters.views.change import change_view
+from coordinator.letters.views.correction import correction_view
+from coordinator.letters.views.frame import Frame, frame
+from coordinator.letters.views.medicines import stimulant
+from coordinator.letters.views.paper import cover_view, reply_view
+from coordinator.letters.views.session import alert_view, missed_view, summary_view
+
+__all__ = ["LetterRefused", "LetterRoom", "load_letters"]
+
+_NOT_ALONE: frozenset[LetterKind] = frozenset({"L9", "L10", "L11"})
+"""A correction stands before another letter, a cover and a reply form belong to one."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One letter before rendering: its sheet, everything it prints, and the parts it is made of."""
+
+    kind: LetterKind
+    sheet: Sheet
+    parts: Mapping[str, Any]
+    title: str
+    body: str | None
+    notice: str | None
+    form: str | None
+
+    def facts(self) -> tuple[Traced, ...]:
+        """Return everything that the letter prints."""
+        return tuple(one for part in self.parts.values() for one in walk(part))
+
+
+class LetterRoom:
+    """Writes letters. Loaded once for the whole process; holds no state of any letter."""
+
+    def __init__(self, templates: Path, env: Environment, lexicon: Lexicon, lint: Lint) -> None:
+        """Use `load_letters`."""
+        self._env = env
+        self._lexicon = lexicon
+        self._lint = lint
+        self._catalogue = load_catalogue(templates / "letters")
+        self._engine = PdfEngine(templates / "layout")
+
+    def write(self, case: Case, plan: Plan, recipient: RecipientPlan, *, fax: bool) -> tuple[Letter, ...]:
+        """Return the finished letters of one recipient, one for each kind that stands alone.
+
+        A correction and the full new letter are one letter (L9), a request and its
+        reply form are one letter. With `fax`, each has the fax cover and its fax
+        variant as one PDF. The same input gives the same bytes. Raises LetterRefused.
+        """
+        brief = Brief(case, plan, recipient, self._lexicon)
+        return tuple(self._finish(brief, page, fax=fax) for page in self._pages(brief))
+
+    def pages(self, case: Case, plan: Plan, recipient: RecipientPlan) -> tuple[Page, ...]:
+        """Return what `write` would print, as values."""
+        return self._pages(Brief(case, plan, recipient, self._lexicon))
+
+    def fax_cover(
+        self,
+        clinic: Clinic,
+        provider: Provider,
+        reference: str,
+        pages: int,
+        sent_at: datetime,
+        *,
+        copy_of: str | None = None,
+        resent: bool = False,
+        attempt: int = 1,
+    ) -> bytes:
+        """Return the fax cover as PDF. `pages` counts the cover. It names no patient, no illness and no drug."""
+        view = cover_view(clinic, provider, reference, pages, sent_at, copy_of=copy_of, resent=resent, attempt=attempt)
+        letter = {"language": "en", "created": _created(sent_at)}
+        html = self._render("letters/fax_cover/body.html", {"cover": view, "letter": letter})
+        facts = tuple(walk(view))
+        self._engine.check_glyphs(facts, text_of(html))
+        made = self._engine.render(html)
+        pdf.read_back(made, facts)
+        return made
+
+    @staticmethod
+    def join(cover: bytes, letter: bytes) -> bytes:
+        """Return one PDF of cover and letter."""
+        return pdf.join(cover, letter)
+
+    def _pages(self, brief: Brief) -> tuple[Page, ...]:
+        kinds = brief.recipient.letters
+        alone = [kind for kind in kinds if kind not in _NOT_ALONE]
+        if "L9" not in kinds:
+            return tuple(self._page(brief, kind) for kind in alone)
+        if brief.case.event.status == "entered-in-error":
+            return (self._corrected(brief, None),)
+        if not alone:
+            alone = [one.kind for one in brief.case.already_sent if one.provider == brief.recipient.provider]
+            alone = [kind for kind in alone if kind not in _NOT_ALONE][-1:]
+        if not alone:
+            raise LetterRefused("letter.template", "a correction needs the letter it corrects")
+        return (self._corrected(brief, alone[0]), *(self._page(brief, kind) for kind in alone[1:]))
+
+    def _page(self, brief: Brief, kind: LetterKind) -> Page:
+        sheet = self._catalogue.sheet(kind, brief.recipient.audience)
+        built = frame(brief)
+        parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
+        form = None
+        if "L11" in brief.recipient.letters or (sheet.reply_form and brief.recipient.requests):
+            parts["reply"] = reply_view(built, stimulant(brief, None, "event:"))
+            form = "letters/reply_form/body.html"
+        return Page(kind, sheet, parts, sheet.title, sheet.body, None, form)
+
+    def _corrected(self, brief: Brief, kind: LetterKind | None) -> Page:
+        outer = self._catalogue.sheet("L9", brief.recipient.audience)
+        notice = "letters/correction/notice.html"
+        if kind is None:
+            parts = {"frame": replace(frame(brief, asks=False), statements=()), "correction": correction_view(brief)}
+            return Page("L9", outer, parts, outer.retraction_title or outer.title, None, notice, None)
+        inner = self._page(brief, kind)
+        parts = {**inner.parts, "correction": correction_view(brief)}
+        return replace(inner, kind="L9", sheet=outer, parts=parts, notice=notice)
+
+    def _finish(self, brief: Brief, page: Page, *, fax: bool) -> Letter:
+        html = self._html(brief, page, fax=False)
+        text = text_of(html)
+        facts = page.facts()
+        names = [one.text for one in facts if one.kind == "name"]
+        self._lint.check_letter(text, names, page.body or page.sheet.folder)
+        self._engine.check_glyphs(facts, text)
+        made = self._engine.render(html)
+        pdf.read_back(made, facts)
+        built: Frame = page.parts["frame"]
+        return Letter(
+            kind=page.kind,
+            provider=brief.recipient.provider,
+            title=page.title,
+            subject=f"{self._lexicon.say('subject', 'letter')} {built.reference}",
+            reference=built.reference.text,
+            version=brief.case.event.version,
+            language=brief.language,
+            html=html,
+            text=text,
+            pdf=made,
+            template_version=page.sheet.stamp,
+            type_code=page.sheet.type_code,
+            cover_pdf=self._faxed(brief, page, facts) if fax else None,
+        )
+
+    def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...]) -> bytes:
+        made = self._engine.render(self._html(brief, page, fax=True))
+        pdf.read_back(made, facts)
+        case = brief.case
+        cover = self.fax_cover(
+            case.clinic,
+            brief.provider,
+            case.reference(brief.provider.id),
+            pdf.page_count(made) + 1,
+            case.composed_at,
+        )
+        return pdf.join(cover, made)
+
+    def _html(self, brief: Brief, page: Page, *, fax: bool, preview: bool = False) -> str:
+        letter = {
+            "kind": page.kind,
+            "title": page.title,
+            "language": brief.language,
+            "created": _created(brief.case.composed_at),
+            "body": page.body,
+            "notice": page.notice,
+            "form": page.form,
+            "fax": fax,
+            "preview": preview,
+        }
+        return self._render("layout/letter.html", {**page.parts, "letter": letter})
+
+    def _render(self, template: str, context: Mapping[str, Any]) -> str:
+        try:
+            return self._env.get_template(template).render(context)
+        except TemplateError as wrong:
+            name = getattr(wrong, "name", None) or template
+            raise LetterRefused("letter.template", str(name)) from None
+
+
+_VIEWS: Mapping[str, Callable[[Brief], object]] = {
+    "summary": summary_view,
+    "alert": alert_view,
+    "missed": missed_view,
+    "change": change_view,
+}
+"""The presenters that a letter.yaml names."""
+
+
+def _created(at: datetime) -> str:
+    return at.replace(microsecond=0).isoformat()
+
+
+def load_letters(templates_dir: Path) -> LetterRoom:
+    """Return the letter room of a templates folder. Raises LetterRefused or OSError when its data is incomplete."""
+    layout = templates_dir / "layout"
+    return LetterRoom(templates_dir, environment(templates_dir), load_lexicon(layout), load_lint(layout / "lint.yaml"))
