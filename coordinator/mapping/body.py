@@ -1,0 +1,20 @@
+"""The bytes of a resource: orjson of the dict itself, decimals digit for digit, nothing rounded."""
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from coordinator.domain.quantities import plain
+
+
+def _other(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        # A float would grow a tail (37.1 -> 37.100000000000001); the digits go out as they stand.
+        return orjson.Fragment(plain(value).encode())
+    raise TypeError(type(value).__name__)
+
+
+def to_bytes(resource: dict[str, Any]) -> bytes:
+    """Return compact UTF-8 JSON of a FHIR resource; a Decimal 37.50 becomes the JSON number 37.5."""
+    return orjson.dumps(resource, default=_other)

@@ -1,0 +1,101 @@
+"""Bundles out of finished resources: the chart transaction, the single document, the notification message."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from coordinator.domain.case import Case
+from coordinator.domain.registry import Provider
+from coordinator.mapping.build import Built
+
+Json = dict[str, Any]
+
+
+def search_of(one: Built) -> str:
+    """Return the search that finds this resource and no other, as a conditional create or update needs it."""
+    if "identifier" in one.resource:
+        return f"identifier={one.name.token}"
+    return f"_tag={one.name.token}"
+
+
+def transaction(resources: Sequence[Built]) -> Json:
+    """Return the chart transaction: every entry a conditional update or create on our own identifier."""
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [_entry(one) for one in resources]}
+
+
+def _entry(one: Built) -> Json:
+    kind = one.mapping.resource
+    # Conditional requests leave the logical id to the far side; references go by fullUrl.
+    body = {key: value for key, value in one.resource.items() if key != "id"}
+    if one.mapping.write == "update":
+        request = {"method": "PUT", "url": f"{kind}?{search_of(one)}"}
+    else:
+        request = {"method": "POST", "url": kind, "ifNoneExist": search_of(one)}
+    return {"fullUrl": one.name.full_url, "resource": body, "request": request}
+
+
+def collection(resources: Sequence[Built]) -> Json:
+    """Return the resources as one plain bundle, for the gate."""
+    entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def message(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Json:
+    """Return the notification message (Da Vinci Alerts 1.1.0): header first, no requests, everything linked."""
+    entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
+    return {
+        "resourceType": "Bundle",
+        "id": identifier,
+        "type": "message",
+        "timestamp": composed_at.isoformat(),
+        "entry": entries,
+    }
+
+
+def document_bundle(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Json:
+    """Return the FHIR document: the composition first, everything it names after it."""
+    entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
+    return {
+        "resourceType": "Bundle",
+        "id": identifier,
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{identifier}"},
+        "type": "document",
+        "timestamp": composed_at.isoformat(),
+        "entry": entries,
+    }
+
+
+def with_far_identifiers(patient: Built, case: Case, provider: Provider) -> Built:
+    """Return the patient as this recipient may know them: with the numbers that recipient keeps, and no other's.
+
+    The recipient's own number is what the conditional create searches for, when there is one.
+    """
+    theirs = [one for one in case.patient.identifiers if one.held_by == provider.id]
+    if not theirs:
+        return patient
+    name = type(patient.name)(patient.name.id, theirs[0].system, theirs[0].value)
+    listed = [{"system": one.system, "value": one.value} for one in theirs]
+    resource = {**patient.resource, "identifier": [*listed, *patient.resource["identifier"]]}
+    return Built(patient.mapping, name, patient.index, resource)
+
+
+def alone(one: Built, everything: Sequence[Built]) -> Json:
+    """Return a resource fit to travel alone: references by identifier instead of by place in a bundle."""
+    by_url = {other.name.full_url: other for other in everything}
+    body: Json = _detached(one.resource, by_url)
+    body.pop("id", None)
+    return body
+
+
+def _detached(value: Any, by_url: Mapping[str, Built]) -> Any:
+    if isinstance(value, Mapping):
+        target = by_url.get(value.get("reference", ""))
+        if target is not None:
+            return {
+                "type": target.mapping.resource,
+                "identifier": {"system": target.name.system, "value": target.name.value},
+            }
+        return {key: _detached(child, by_url) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_detached(child, by_url) for child in value]
+    return value

@@ -1,0 +1,92 @@
+"""The names of what we send: logical ids and identifiers, the same on every run and every version.
+
+Systems: `urn:coordinator:<clinic NPI>:<thing>` for what the clinic names,
+`urn:ietf:rfc:3986` with a `urn:uuid:` value for documents and messages. Nothing is
+derived from patient data but the Patient's own id, whose identifier is the MRN.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from coordinator.domain.case import Case
+from coordinator.domain.ids import stable_uuid
+
+URI_SYSTEM = "urn:ietf:rfc:3986"
+NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
+KINDS = frozenset({"event", "session", "course", "mrn", "npi", "staff", "message", "document", "version"})
+
+
+@dataclass(frozen=True)
+class Name:
+    """A resource's logical id and the identifier that a conditional create or update searches for."""
+
+    id: str
+    system: str
+    value: str
+
+    @property
+    def full_url(self) -> str:
+        """The address of the resource inside a bundle."""
+        return f"urn:uuid:{self.id}"
+
+    @property
+    def token(self) -> str:
+        """The value of a token search parameter, escaped for a URL."""
+        return f"{quote(self.system, safe=':/')}|{quote(self.value, safe=':/')}"
+
+
+def clinic_system(case: Case, thing: str) -> str:
+    """Return the clinic's own identifier system for a kind of thing."""
+    return f"urn:coordinator:{case.clinic.npi}:{thing}"
+
+
+def document_identifier(case: Case, provider: str, kind: str, version: int | None = None) -> tuple[str, str]:
+    """Return (system, value) of one letter's DocumentReference.masterIdentifier."""
+    return URI_SYSTEM, f"urn:uuid:{case.document_id(provider, kind, version)}"
+
+
+def message_identifier(case: Case, provider: str) -> tuple[str, str]:
+    """Return (system, value) that every bundle for this recipient carries.
+
+    It stands on the Communication of every chart and message bundle and on every
+    DocumentReference, so that one search tells whether the send landed.
+    """
+    return URI_SYSTEM, f"urn:uuid:{case.message_id(provider)}"
+
+
+def name_of(kind: str, what: str, case: Case, scope: Mapping[str, Any], key: str | None) -> Name:
+    """Return the name of one resource. `what` is the mapping's short name, `key` tells items of a list apart."""
+    npi = case.clinic.npi
+    extra = (key,) if key is not None else ()
+    if kind == "mrn":
+        mrn = scope["patient"]["id"]
+        return Name(stable_uuid("patient", npi, mrn), clinic_system(case, "mrn"), mrn)
+    if kind == "npi":
+        return _person_or_place(what, case, scope)
+    if kind == "message":
+        system, value = message_identifier(case, scope["recipient"]["id"])
+        return Name(value.removeprefix("urn:uuid:"), system, value)
+    if kind == "document":
+        value = scope["item"]["document"]
+        return Name(value, URI_SYSTEM, f"urn:uuid:{value}")
+    if kind == "session":
+        parts: tuple[str, ...] = (case.source, scope["facts"]["session"], what, *extra)
+    elif kind == "course":
+        parts = (case.source, scope["event"]["course"]["id"], what, *extra)
+    elif kind == "version":
+        parts = (case.source, case.event.id, str(case.event.version), scope["recipient"]["id"], what, *extra)
+    else:
+        parts = (case.source, case.event.id, what, *extra)
+        if "recipient" in scope:
+            parts = (*parts, scope["recipient"]["id"])
+    made = stable_uuid(*parts)
+    return Name(made, clinic_system(case, what), made)
+
+
+def _person_or_place(what: str, case: Case, scope: Mapping[str, Any]) -> Name:
+    holder = scope[what]
+    if holder.get("npi"):
+        return Name(stable_uuid("npi", holder["npi"]), NPI_SYSTEM, holder["npi"])
+    return Name(stable_uuid(what, case.clinic.npi, holder["id"]), clinic_system(case, what), holder["id"])

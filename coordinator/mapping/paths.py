@@ -1,0 +1,204 @@
+"""FHIRPath at the leaves: plain dotted names by a direct path, the rest by fhirpathpy, compiled once.
+
+Every expression starts with a root of the case view (`event`, `patient`, `item`, ...),
+and every field it names is checked at load against the classes of the domain.
+"""
+
+import copy
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import fhirpathpy
+from pydantic import BaseModel
+
+from coordinator.domain.values import NotDone, Unknown
+
+Scope = Mapping[str, Any]
+Reader = Callable[[Scope], Any]
+Condition = Callable[[Scope], bool]
+
+ALLOWED_FUNCTIONS = frozenset({"exists", "empty", "not", "where", "first", "last", "count", "iif", "startsWith"})
+"""The functions that are tested here. fhirpathpy 2.2.4 fails on min, max and sum of several items."""
+_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_LITERAL = re.compile(r"'([^']*)'")
+_EXISTS = re.compile(rf"({_PATH.pattern})\.(exists|empty)\(\)")
+_COMPARE = re.compile(rf"({_PATH.pattern}) (=|!=) ('[^']*'|true|false|[0-9]+)")
+_CALL = re.compile(r"([A-Za-z]+)\(")
+_NAMES = re.compile(r"(?<![\w.'])([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+)(?![\w(])")
+
+
+class PathError(ValueError):
+    """An expression that cannot be used, with the reason; raised at load only."""
+
+
+def read(scope: Scope, parts: tuple[str, ...]) -> Any:
+    """Return what stands at the dotted path, None when empty; a list on the way is gathered through."""
+    current: Any = scope
+    for place, part in enumerate(parts):
+        if isinstance(current, Mapping):
+            current = current.get(part)
+        elif isinstance(current, list):
+            rest = parts[place:]
+            found = [one for one in (read(item, rest) for item in current) if one is not None]
+            return found or None
+        else:
+            return None
+        if current is None:
+            return None
+    return None if current == [] else current
+
+
+def compile_value(text: str, roots: Mapping[str, Any]) -> Reader:
+    """Return the reader of a value: a literal, a plain path, or FHIRPath. Raises PathError."""
+    literal = _LITERAL.fullmatch(text)
+    if literal:
+        word = literal.group(1)
+        return lambda _scope: word
+    if _PATH.fullmatch(text):
+        parts = tuple(text.split("."))
+        check_field(parts, roots)
+        return lambda scope: read(scope, parts)
+    return _engine(text, roots)
+
+
+def compile_condition(text: str, roots: Mapping[str, Any]) -> Condition:
+    """Return the test of a condition; an empty answer is false. Raises PathError."""
+    for word, combine in ((" and ", all), (" or ", any)):
+        if word in text and _simple(text.split(word)):
+            clauses = [_clause(part.strip(), roots) for part in text.split(word)]
+            return lambda scope, combine=combine: combine(clause(scope) for clause in clauses)  # type: ignore[misc]
+    if _simple([text]):
+        return _clause(text.strip(), roots)
+    reader = _engine(text, roots)
+    return lambda scope: reader(scope) is True
+
+
+def _simple(clauses: list[str]) -> bool:
+    forms = (_PATH, _EXISTS, _COMPARE)
+    return all(any(form.fullmatch(clause.strip()) for form in forms) for clause in clauses)
+
+
+def _clause(text: str, roots: Mapping[str, Any]) -> Condition:
+    exists = _EXISTS.fullmatch(text)
+    if exists:
+        parts = _checked(exists.group(1), roots)
+        wanted = exists.group(3) == "exists"
+        return lambda scope: (read(scope, parts) is not None) is wanted
+    compare = _COMPARE.fullmatch(text)
+    if compare:
+        return _comparison(_checked(compare.group(1), roots), compare.group(3), compare.group(4))
+    parts = _checked(text, roots)
+    return lambda scope: read(scope, parts) not in (None, False)
+
+
+def _comparison(parts: tuple[str, ...], sign: str, literal: str) -> Condition:
+    expected: Any = {"true": True, "false": False}.get(literal)
+    if expected is None:
+        expected = literal[1:-1] if literal.startswith("'") else int(literal)
+
+    def compare(scope: Scope) -> bool:
+        value = read(scope, parts)
+        return value is not None and (value == expected) is (sign == "=")
+
+    return compare
+
+
+def _checked(text: str, roots: Mapping[str, Any]) -> tuple[str, ...]:
+    parts = tuple(text.split("."))
+    check_field(parts, roots)
+    return parts
+
+
+def _engine(text: str, roots: Mapping[str, Any]) -> Reader:
+    for name in _CALL.findall(text):
+        if name not in ALLOWED_FUNCTIONS:
+            raise PathError(f"the function {name}() is not on the allowed list ({', '.join(sorted(ALLOWED_FUNCTIONS))})")
+    named = [tuple(path.split(".")) for path in _NAMES.findall(re.sub(r"'[^']*'", "''", text))]
+    for parts in named:
+        if parts[0] in roots:
+            check_field(parts, roots)
+    if not any(parts[0] in roots for parts in named) and text.split(".")[0] not in roots:
+        raise PathError(f"'{text}' names nothing of the case; start with one of {', '.join(sorted(roots))}")
+    try:
+        compiled = fhirpathpy.compile(text)
+    except Exception as wrong:
+        raise PathError(f"'{text}' is not FHIRPath") from wrong
+
+    def evaluate(scope: Scope) -> Any:
+        # The engine has been seen to write into its input, so it gets a copy of its own.
+        found = compiled(copy.deepcopy({key: value for key, value in scope.items() if value is not None}))
+        if not found:
+            return None
+        return found[0] if len(found) == 1 else found
+
+    return evaluate
+
+
+def check_field(parts: tuple[str, ...], roots: Mapping[str, Any]) -> None:
+    """Raise PathError unless every name of the path exists in the classes of the case view."""
+    if parts[0] not in roots:
+        raise PathError(f"there is no '{parts[0]}' here; start with one of {', '.join(sorted(roots))}")
+    kinds = _members(roots[parts[0]])
+    for place, name in enumerate(parts[1:], 1):
+        owners = [kind for kind in kinds if _fields(kind) is not None]
+        found = [annotation for kind in owners if (annotation := _field(kind, name)) is not None]
+        if not owners or not found or (place == 1 and len(found) < len(owners)):
+            raise PathError(f"{'.'.join(parts[:place])} has no field '{name}'")
+        kinds = [member for annotation in found for member in _members(annotation)]
+
+
+def item_type(parts: tuple[str, ...], roots: Mapping[str, Any]) -> Any:
+    """Return the type of one item of the list at the path. Raises PathError when it is no list."""
+    check_field(parts, roots)
+    kinds = _members(roots[parts[0]])
+    annotation: Any = roots[parts[0]]
+    for name in parts[1:]:
+        annotation = next(hit for kind in kinds if (hit := _field(kind, name)) is not None)
+        kinds = _members(annotation)
+    for member in _union(annotation):
+        if typing.get_origin(member) in (tuple, list):
+            return typing.get_args(member)[0]
+    raise PathError(f"{'.'.join(parts)} is not a list")
+
+
+def _fields(kind: Any) -> Mapping[str, Any] | None:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return None
+
+
+def _field(kind: Any, name: str) -> Any:
+    fields = _fields(kind) or {}
+    if name in fields:
+        return fields[name]
+    stem, _, suffix = name.rpartition("_")
+    if suffix == "absent" and stem in fields and {Unknown, NotDone} & set(_members(fields[stem])):
+        return str
+    return None
+
+
+def _union(annotation: Any) -> list[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _union(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [one for part in typing.get_args(annotation) for one in _union(part)]
+    return [annotation]
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the types a value may have, lists seen through to their items."""
+    found: list[Any] = []
+    for member in _union(annotation):
+        if typing.get_origin(member) in (tuple, list):
+            found += _members(typing.get_args(member)[0])
+        else:
+            found.append(member)
+    return found
