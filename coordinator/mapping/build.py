@@ -1,121 +1,195 @@
-"""Walks the mappings over one case: names every resource first, then builds each with its references."""
+"""The entry points: an event and a plan in, gated FHIR bodies out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coordinator.domain.case import Case
-from coordinator.domain.letter import MappingProblem
-from coordinator.mapping import gate
-from coordinator.mapping.identity import Name, name_of
-from coordinator.mapping.load import Mappings, Per, ResourceMapping
-from coordinator.mapping.problems import MappingHeld
-from coordinator.mapping.walk import EMPTY, Run
-
-_SCALAR_IDENTIFIER = frozenset({"AdverseEvent", "Composition", "Bundle"})
-_ENGINE_SETS_NO_IDENTIFIER = frozenset({"DocumentReference"})
-"""Its mapping file says which identifier is the document's and which the message's."""
-
-
-@dataclass(frozen=True)
-class Built:
-    """One finished resource with its name and the mapping it was made by."""
-
-    mapping: ResourceMapping
-    name: Name
-    index: int | None
-    resource: dict[str, Any]
+from coordinator.domain.case import Case, ClinicEvent
+from coordinator.domain.letter import ContentLevel, FhirContent, Letter
+from coordinator.domain.plan import Plan, RecipientPlan
+from coordinator.domain.registry import Provider
+from coordinator.mapping import gate, gate_bundle
+from coordinator.mapping.body import to_bytes
+from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
+from coordinator.mapping.bundle import (
+    alone,
+    collection,
+    message,
+    transaction,
+    with_far_identifiers,
+    with_message_identifier,
+)
+from coordinator.mapping.identity import message_identifier
+from coordinator.mapping.letter_views import letter_view, message_view
+from coordinator.mapping.load import Mappings
+from coordinator.mapping.view import MadeWith, RecordState, event_scope, plain_value
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A resource that will be built: its name is known, so others can refer to it."""
+class EventResources:
+    """What all recipients of one event version share: built and gated once."""
 
-    mapping: ResourceMapping
-    name: Name
-    index: int | None
-    scope: Mapping[str, Any]
-
-
-def plan_resources(mappings: Mappings, case: Case, scope: Mapping[str, Any], per: Per) -> list[Planned]:
-    """Return what the mappings of this stage will build for the scope, in order."""
-    kind = case.event.type
-    found: list[Planned] = []
-    for mapping in mappings.resources:
-        if mapping.per != per or kind not in mapping.events:
-            continue
-        seen: dict[str, int] = {}
-        for index, inner in _instances(mapping, scope):
-            if mapping.when is not None and not mapping.when(inner):
-                continue
-            key = None
-            if mapping.key is not None:
-                key = str(mapping.key(inner))
-                seen[key] = seen.get(key, 0) + 1
-                key = key if seen[key] == 1 else f"{key}#{seen[key]}"
-            found.append(Planned(mapping, name_of(mapping.identity, mapping.name, case, inner, key), index, inner))
-    return found
+    scope: dict[str, Any]
+    planned: tuple[Planned, ...]
+    built: tuple[Built, ...]
 
 
-def _instances(mapping: ResourceMapping, scope: Mapping[str, Any]) -> Iterable[tuple[int | None, Mapping[str, Any]]]:
-    if mapping.each is None:
-        return [(None, scope)]
-    items = mapping.each(scope) or []
-    return [(index, {**scope, "item": item}) for index, item in enumerate(items)]
+def is_retracted(event: ClinicEvent) -> bool:
+    """Return whether the event takes an earlier version back."""
+    return event.status == "entered-in-error"
 
 
-def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Sequence[Planned]) -> list[Built]:
-    """Return the resources of this stage. `known` are those of the earlier stage that may be referred to.
+def prepare_event(mappings: Mappings, case: Case, plan: Plan) -> EventResources:
+    """Return the resources every recipient of this event gets, past the gate.
 
-    Raises MappingHeld with every problem of every resource.
+    A retraction is built from the version that was told before, with every status
+    "entered in error". In a correction only what really differs is marked as
+    corrected, and what the new version no longer has is retracted.
+    Raises MappingHeld with every problem.
     """
-    everything = [*known, *planned]
-    problems: list[MappingProblem] = []
-    built: list[Built] = []
-    for one in planned:
-        run = Run(one.mapping.mapping, _references(everything, one), one.index)
-        result = one.mapping.build(one.scope, run)
-        if result is EMPTY:
-            run.problems.append(run.missing(one.mapping.resource))
-        problems += run.problems
-        if not run.problems:
-            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result)))
-    if problems:
-        raise MappingHeld(problems)
-    return built
+    event = case.previous if is_retracted(case.event) and case.previous is not None else case.event
+    record: RecordState = "retracted" if is_retracted(case.event) else "original"
+    scope, planned, built = _stage(mappings, case, plan, event, record)
+    if record == "original" and case.previous is not None:
+        scope, planned, built = _corrected(mappings, case, plan, (scope, planned, built))
+    _gate(mappings, built)
+    return EventResources(scope, tuple(planned), tuple(built))
 
 
-def _references(everything: Sequence[Planned], me: Planned) -> Any:
-    def find(name: str, index: int | None) -> list[str]:
-        if name == "*":
-            mine = [one for one in everything if one is not me and one.mapping.identity not in ("mrn", "npi")]
-            mine = [one for one in mine if one.mapping.resource != "MessageHeader"]
-            return [one.name.full_url for one in mine]
-        hits = [one for one in everything if one.mapping.name == name]
-        if index is not None and hits and hits[0].index is not None:
-            same = [one for one in hits if one.index == index and one.mapping.each_path == me.mapping.each_path]
-            return [one.name.full_url for one in same]
-        return [one.name.full_url for one in hits]
-
-    return find
+Stage = tuple[dict[str, Any], list[Planned], list[Built]]
 
 
-def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any]) -> dict[str, Any]:
-    """Add what every resource carries: type, id, profile, security labels, our identifier."""
-    security = mappings.tables["security"]
-    meta: dict[str, Any] = {}
-    if one.mapping.profiles:
-        meta["profile"] = list(one.mapping.profiles)
-    labels = (security.row("restricted"), security.row("psychiatry"))
-    meta["security"] = [dict(row.codings[0]) for row in labels if row is not None]
-    kind = one.mapping.resource
-    dressed: dict[str, Any] = {"resourceType": kind, "id": one.name.id, "meta": meta}
-    identifier: dict[str, Any] = {"system": one.name.system, "value": one.name.value}
-    if "identifier" not in gate.tables()["types"][kind]:
-        # R4 gives a Provenance no identifier: a tag is what a conditional create can search for.
-        meta["tag"] = [{"system": one.name.system, "code": one.name.value}]
-    elif kind in _SCALAR_IDENTIFIER:
-        dressed["identifier"] = identifier
-    elif kind not in _ENGINE_SETS_NO_IDENTIFIER:
-        dressed["identifier"] = [identifier]
-    return dressed | body
+def _stage(mappings: Mappings, case: Case, plan: Plan, event: ClinicEvent, record: RecordState) -> Stage:
+    scope = event_scope(case, event, plan.fired(), record)
+    planned = plan_resources(mappings, case, scope, "event")
+    return scope, planned, build_resources(mappings, planned, ())
+
+
+def _corrected(mappings: Mappings, case: Case, plan: Plan, now: Stage) -> Stage:
+    previous = case.previous
+    if previous is None or is_retracted(previous):
+        return now
+    before = {one.name.id: one for one in _stage(mappings, case, plan, previous, "original")[2]}
+    scope, planned, marked = _stage(mappings, case, plan, case.event, "corrected")
+    unchanged = {
+        one.name.id for one in now[2] if one.name.id in before and before[one.name.id].resource == one.resource
+    }
+    new = {one.name.id for one in now[2] if one.name.id not in before}
+    plain = {one.name.id: one for one in now[2]}
+    built = [plain[one.name.id] if one.name.id in unchanged | new else one for one in marked]
+    gone = _stage(mappings, case, plan, previous, "retracted")
+    mine = {one.name.id for one in built}
+    dropped = [one for one in gone[2] if one.name.id not in mine and one.mapping.retractable]
+    names = {one.name.id for one in dropped}
+    return scope, [*planned, *(one for one in gone[1] if one.name.id in names)], [*built, *dropped]
+
+
+def build_content(
+    mappings: Mappings,
+    case: Case,
+    plan: Plan,
+    recipient: RecipientPlan,
+    letters: tuple[Letter, ...],
+    levels: frozenset[ContentLevel],
+    prepared: EventResources | None = None,
+) -> tuple[FhirContent, ...]:
+    """Return the gated bodies for one recipient, one for each content level asked for.
+
+    `document` gives one body a letter, and none without a letter. `prepared` is the
+    part that recipients share. Raises MappingHeld with every problem.
+    """
+    shared = prepared or prepare_event(mappings, case, plan)
+    provider = case.provider(recipient.provider)
+    stage = _Recipient(mappings, case, recipient, provider, shared)
+    found: list[FhirContent] = []
+    if levels & {"chart", "message"}:
+        resources = stage.resources(letters, accepts=(), only_one=False)
+        _gate(mappings, resources[len(shared.built) :])
+        if "chart" in levels:
+            found.append(stage.finish("chart", transaction(_for_level(resources, "chart")), resources))
+        if "message" in levels:
+            body = message(_for_level(resources, "message"), case.composed_at, case.message_id(provider.id))
+            found.append(stage.finish("message", body, resources))
+    if "document" in levels and letters:
+        found += stage.documents(letters)
+    return tuple(found)
+
+
+def _for_level(resources: Sequence[Built], level: ContentLevel) -> list[Built]:
+    chosen = [one for one in resources if level in one.mapping.levels]
+    return sorted(chosen, key=lambda one: one.mapping.order)
+
+
+def _gate(mappings: Mappings, built: Sequence[Built]) -> None:
+    """Hold unless every resource passes our own checks and the R4B model, asked once for all of them."""
+    findings = []
+    for one in built:
+        path = f"{one.mapping.mapping} {one.mapping.resource}"
+        findings += list(gate.check_resource(one.resource, path))
+        findings += list(gate_bundle.check_codes(one.resource, mappings.known_codes, path))
+    if not findings and built:
+        findings = gate_bundle.ask_model(collection(built))
+    gate_bundle.hold(findings)
+
+
+@dataclass(frozen=True)
+class _Recipient:
+    mappings: Mappings
+    case: Case
+    recipient: RecipientPlan
+    provider: Provider
+    shared: EventResources
+
+    def resources(self, letters: tuple[Letter, ...], *, accepts: tuple[str, ...], only_one: bool) -> list[Built]:
+        """Return the shared resources, then those made for this recipient; not yet gated."""
+        views = [letter_view(self.case, one, accepts, only_one=only_one) for one in letters]
+        scope = {
+            **self.shared.scope,
+            "recipient": plain_value(self.provider),
+            "letters": plain_value(views),
+            "requests": plain_value(self.recipient.requests),
+            "message": plain_value(message_view(self.case, self.recipient, self.provider)),
+        }
+        planned = plan_resources(self.mappings, self.case, scope, "recipient")
+        scope["made_with"] = plain_value(self._made_with([*self.shared.planned, *planned]))
+        planned = plan_resources(self.mappings, self.case, scope, "recipient")
+        mine = build_resources(self.mappings, planned, self.shared.planned)
+        common = [self._addressed(one) for one in self.shared.built]
+        return [*common, *mine]
+
+    def _addressed(self, one: Built) -> Built:
+        if one.mapping.resource == "Patient":
+            return with_far_identifiers(one, self.case, self.provider)
+        if one.mapping.resource == "Encounter":
+            return with_message_identifier(one, *message_identifier(self.case, self.provider.id))
+        return one
+
+    def _made_with(self, planned: Sequence[Planned]) -> tuple[MadeWith, ...]:
+        found = {one.mapping.mapping: one.mapping.version for one in planned}
+        return tuple(MadeWith(name, version) for name, version in sorted(found.items()))
+
+    def documents(self, letters: tuple[Letter, ...]) -> list[FhirContent]:
+        """Return one stand-alone DocumentReference a letter, in the forms that the endpoint takes."""
+        accepts, only_one = self._accepted()
+        everything = self.resources(letters, accepts=accepts, only_one=only_one)
+        documents = [one for one in everything if one.mapping.resource == "DocumentReference"]
+        _gate(self.mappings, documents)
+        return [self.finish("document", alone(one, everything), [one]) for one in documents]
+
+    def _accepted(self) -> tuple[tuple[str, ...], bool]:
+        usable = {one.endpoint for one in self.recipient.channels if one.usable and one.kind == "fhir-rest"}
+        for endpoint in self.provider.endpoints:
+            if endpoint.id in usable:
+                partner = self.mappings.partners.get(endpoint.partner or "")
+                accepts = endpoint.accepts or (partner.attachments if partner else ())
+                return accepts, bool(partner and partner.one_attachment)
+        return (), False
+
+    def finish(self, level: ContentLevel, body: dict[str, Any], made_of: Sequence[Built]) -> FhirContent:
+        """Return the body as bytes after the checks of the whole."""
+        if body["resourceType"] == "Bundle":
+            gate_bundle.hold([*gate_bundle.check_entries(body)])
+        else:
+            gate_bundle.hold([*gate.check_resource(body, "DocumentReference")])
+        used = {one.mapping.mapping: one.mapping.version for one in made_of}
+        return FhirContent(level, to_bytes(body), body["resourceType"], dict(sorted(used.items())))

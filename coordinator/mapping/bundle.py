@@ -6,16 +6,14 @@ from typing import Any
 
 from coordinator.domain.case import Case
 from coordinator.domain.registry import Provider
-from coordinator.mapping.build import Built
+from coordinator.mapping.resources import Built
 
 Json = dict[str, Any]
 
 
 def search_of(one: Built) -> str:
     """Return the search that finds this resource and no other, as a conditional create or update needs it."""
-    if "identifier" in one.resource:
-        return f"identifier={one.name.token}"
-    return f"_tag={one.name.token}"
+    return f"identifier={one.name.token}"
 
 
 def transaction(resources: Sequence[Built]) -> Json:
@@ -25,6 +23,13 @@ def transaction(resources: Sequence[Built]) -> Json:
 
 def _entry(one: Built) -> Json:
     kind = one.mapping.resource
+    if "identifier" not in one.resource:
+        # R4 gives a Provenance no identifier to search for: an update under its own stable id repeats as safely.
+        return {
+            "fullUrl": one.name.full_url,
+            "resource": one.resource,
+            "request": {"method": "PUT", "url": f"{kind}/{one.name.id}"},
+        }
     # Conditional requests leave the logical id to the far side; references go by fullUrl.
     body = {key: value for key, value in one.resource.items() if key != "id"}
     if one.mapping.write == "update":
@@ -63,6 +68,12 @@ def document_bundle(resources: Sequence[Built], composed_at: datetime, identifie
         "timestamp": composed_at.isoformat(),
         "entry": entries,
     }
+
+
+def with_message_identifier(encounter: Built, system: str, value: str) -> Built:
+    """Return the encounter as this message tells of it: found by the message's identifier, updated by its own."""
+    listed = [{"system": system, "value": value}, *encounter.resource["identifier"]]
+    return Built(encounter.mapping, encounter.name, encounter.index, {**encounter.resource, "identifier": listed})
 
 
 def with_far_identifiers(patient: Built, case: Case, provider: Provider) -> Built:

@@ -55,7 +55,9 @@ def _bundle_invariants(bundle: Json, kind: Any, entries: Sequence[Json]) -> Iter
         if "search" in entry and kind != "searchset":
             yield Finding(f"{path}.search", "bdl-2", "only a search result has this")
         if ("request" in entry) is not (kind in _WITH_REQUEST):
-            yield Finding(f"{path}.request", "bdl-3", "an entry has a request in a transaction, batch or history, only there")
+            yield Finding(
+                f"{path}.request", "bdl-3", "an entry has a request in a transaction, batch or history, only there"
+            )
         if ("response" in entry) and kind not in ("batch-response", "transaction-response", "history"):
             yield Finding(f"{path}.response", "bdl-4", "only an answer has this")
         if not entry.keys() & {"resource", "request", "response"}:

@@ -13,7 +13,9 @@ from typing import Any
 from coordinator.mapping import digits
 
 Json = Mapping[str, Any]
-ACTIVE_CONTENT = re.compile(r"<\s*(script|iframe|object|embed|form|input|link|base|meta)\b|\son\w+\s*=|javascript:", re.I)
+ACTIVE_CONTENT = re.compile(
+    r"<\s*(script|iframe|object|embed|form|input|link|base|meta)\b|\son\w+\s*=|javascript:", re.I
+)
 """txt-1: a narrative holds formatting only."""
 UCUM = "http://unitsofmeasure.org"
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -25,7 +27,9 @@ _DAYS_WITHOUT_COUNT = ("period", "duration", "count", "frequency")
 def _codes(concept: Any, system: str | None = None) -> set[str]:
     codings = concept.get("coding", []) if isinstance(concept, Mapping) else []
     return {
-        one.get("code", "") for one in codings if isinstance(one, Mapping) and (not system or one.get("system") == system)
+        one.get("code", "")
+        for one in codings
+        if isinstance(one, Mapping) and (not system or one.get("system") == system)
     }
 
 

@@ -69,4 +69,6 @@ def message_view(case: Case, recipient: RecipientPlan, provider: Provider) -> Me
 def _event_code(case: Case) -> str:
     if not isinstance(case.event, SessionOutcome):
         return "tx-change"
-    return "tx-issue" if isinstance(case.event.adverse_events, tuple) and case.event.adverse_events else "progress-update"
+    return (
+        "tx-issue" if isinstance(case.event.adverse_events, tuple) and case.event.adverse_events else "progress-update"
+    )

@@ -116,7 +116,9 @@ def _checked(text: str, roots: Mapping[str, Any]) -> tuple[str, ...]:
 def _engine(text: str, roots: Mapping[str, Any]) -> Reader:
     for name in _CALL.findall(text):
         if name not in ALLOWED_FUNCTIONS:
-            raise PathError(f"the function {name}() is not on the allowed list ({', '.join(sorted(ALLOWED_FUNCTIONS))})")
+            raise PathError(
+                f"the function {name}() is not on the allowed list ({', '.join(sorted(ALLOWED_FUNCTIONS))})"
+            )
     named = [tuple(path.split(".")) for path in _NAMES.findall(re.sub(r"'[^']*'", "''", text))]
     for parts in named:
         if parts[0] in roots:

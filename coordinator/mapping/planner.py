@@ -52,7 +52,9 @@ def read_capability(statement: Mapping[str, Any] | None) -> Capability | None:
         for row in resources
         if "search-type" in _codes(row) and any(one.get("name") == "identifier" for one in row.get("searchParam", []))
     )
-    conditional = bool(creates) and all(row.get("conditionalCreate") is True for row in resources if row.get("type") in creates)
+    conditional = bool(creates) and all(
+        row.get("conditionalCreate") is True for row in resources if row.get("type") in creates
+    )
     return Capability(
         transaction="transaction" in system,
         message="process-message" in operations or bool(statement.get("messaging")),

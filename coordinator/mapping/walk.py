@@ -315,5 +315,3 @@ def said(value: Any) -> str | None:
     if isinstance(value, Mapping) and "unit" in value:
         return f"{said(value['value'])} {value['unit']}"
     return str(value)
-
-

@@ -1,0 +1,118 @@
+"""Walks the mappings over one case: names every resource first, then builds each with its references."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coordinator.domain.case import Case
+from coordinator.domain.letter import MappingProblem
+from coordinator.mapping import gate
+from coordinator.mapping.identity import Name, name_of
+from coordinator.mapping.load import Mappings, Per, ResourceMapping
+from coordinator.mapping.problems import MappingHeld
+from coordinator.mapping.walk import EMPTY, Run
+
+_SCALAR_IDENTIFIER = frozenset({"AdverseEvent", "Composition", "Bundle"})
+_ENGINE_SETS_NO_IDENTIFIER = frozenset({"DocumentReference"})
+"""Its mapping file says which identifier is the document's and which the message's."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One finished resource with its name and the mapping it was made by."""
+
+    mapping: ResourceMapping
+    name: Name
+    index: int | None
+    resource: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A resource that will be built: its name is known, so others can refer to it."""
+
+    mapping: ResourceMapping
+    name: Name
+    index: int | None
+    scope: Mapping[str, Any]
+
+
+def plan_resources(mappings: Mappings, case: Case, scope: Mapping[str, Any], per: Per) -> list[Planned]:
+    """Return what the mappings of this stage will build for the scope, in order."""
+    kind = case.event.type
+    found: list[Planned] = []
+    for mapping in mappings.resources:
+        if mapping.per != per or kind not in mapping.events:
+            continue
+        seen: dict[str, int] = {}
+        for index, inner in _instances(mapping, scope):
+            if mapping.when is not None and not mapping.when(inner):
+                continue
+            key = None
+            if mapping.key is not None:
+                key = str(mapping.key(inner))
+                seen[key] = seen.get(key, 0) + 1
+                key = key if seen[key] == 1 else f"{key}#{seen[key]}"
+            found.append(Planned(mapping, name_of(mapping.identity, mapping.name, case, inner, key), index, inner))
+    return found
+
+
+def _instances(mapping: ResourceMapping, scope: Mapping[str, Any]) -> Iterable[tuple[int | None, Mapping[str, Any]]]:
+    if mapping.each is None:
+        return [(None, scope)]
+    items = mapping.each(scope) or []
+    return [(index, {**scope, "item": item}) for index, item in enumerate(items)]
+
+
+def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Sequence[Planned]) -> list[Built]:
+    """Return the resources of this stage. `known` are those of the earlier stage that may be referred to.
+
+    Raises MappingHeld with every problem of every resource.
+    """
+    everything = [*known, *planned]
+    problems: list[MappingProblem] = []
+    built: list[Built] = []
+    for one in planned:
+        run = Run(one.mapping.mapping, _references(everything, one), one.index)
+        result = one.mapping.build(one.scope, run)
+        if result is EMPTY:
+            run.problems.append(run.missing(one.mapping.resource))
+        problems += run.problems
+        if not run.problems:
+            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result)))
+    if problems:
+        raise MappingHeld(problems)
+    return built
+
+
+def _references(everything: Sequence[Planned], me: Planned) -> Any:
+    def find(name: str, index: int | None) -> list[str]:
+        if name == "*":
+            mine = [one for one in everything if one is not me and one.mapping.identity not in ("mrn", "npi")]
+            mine = [one for one in mine if one.mapping.resource != "MessageHeader"]
+            return [one.name.full_url for one in mine]
+        hits = [one for one in everything if one.mapping.name == name]
+        if index is not None and hits and hits[0].index is not None:
+            same = [one for one in hits if one.index == index and one.mapping.each_path == me.mapping.each_path]
+            return [one.name.full_url for one in same]
+        return [one.name.full_url for one in hits]
+
+    return find
+
+
+def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any]) -> dict[str, Any]:
+    """Add what every resource carries: type, id, profile, security labels, our identifier."""
+    security = mappings.tables["security"]
+    meta: dict[str, Any] = {}
+    if one.mapping.profiles:
+        meta["profile"] = list(one.mapping.profiles)
+    labels = (security.row("restricted"), security.row("psychiatry"))
+    meta["security"] = [dict(row.codings[0]) for row in labels if row is not None]
+    kind = one.mapping.resource
+    dressed: dict[str, Any] = {"resourceType": kind, "id": one.name.id, "meta": meta}
+    identifier: dict[str, Any] = {"system": one.name.system, "value": one.name.value}
+    if kind in _SCALAR_IDENTIFIER:
+        dressed["identifier"] = identifier
+    elif kind not in _ENGINE_SETS_NO_IDENTIFIER and "identifier" in gate.tables()["types"][kind]:
+        dressed["identifier"] = [identifier]
+    return dressed | body
