@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from coordinator.channels.wire import Answer, retry_after
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, Transient
@@ -18,58 +18,64 @@ class Verdict(NamedTuple):
 
 FHIR_STATUS: Mapping[int, Verdict] = MappingProxyType(
     {
-        400: Verdict(Permanent, "fhir.content-refused"),
-        401: Verdict(NeedsHuman, "fhir.sign-in-refused"),
-        403: Verdict(NeedsHuman, "fhir.not-permitted"),
-        404: Verdict(Permanent, "fhir.not-there"),
-        408: Verdict(Transient, "fhir.busy"),
-        409: Verdict(InDoubt, "fhir.conflict"),
-        410: Verdict(Permanent, "fhir.not-there"),
-        412: Verdict(InDoubt, "fhir.conflict"),
-        413: Verdict(Permanent, "fhir.too-large"),
-        415: Verdict(Permanent, "fhir.format-refused"),
-        422: Verdict(Permanent, "fhir.content-refused"),
-        425: Verdict(Transient, "fhir.busy"),
-        429: Verdict(Transient, "fhir.too-many"),
-        500: Verdict(InDoubt, "fhir.server-failed"),
-        502: Verdict(Transient, "fhir.busy"),
-        503: Verdict(Transient, "fhir.busy"),
-        504: Verdict(Transient, "fhir.busy"),
+        400: Verdict(Permanent, "fhir.400"),
+        401: Verdict(NeedsHuman, "fhir.401"),
+        403: Verdict(NeedsHuman, "fhir.403"),
+        404: Verdict(Permanent, "fhir.404"),
+        408: Verdict(Transient, "fhir.408"),
+        409: Verdict(InDoubt, "fhir.409"),
+        410: Verdict(Permanent, "fhir.410"),
+        412: Verdict(InDoubt, "fhir.412"),
+        413: Verdict(Permanent, "fhir.413"),
+        415: Verdict(Permanent, "fhir.415"),
+        422: Verdict(Permanent, "fhir.422"),
+        425: Verdict(Transient, "fhir.425"),
+        429: Verdict(Transient, "fhir.429"),
+        500: Verdict(InDoubt, "fhir.500"),
+        502: Verdict(Transient, "fhir.502"),
+        503: Verdict(Transient, "fhir.503"),
+        504: Verdict(Transient, "fhir.504"),
     }
 )
 """Answers to a write on a FHIR server. Source: the delivery decisions, "Answers"."""
 
 FAX_STATUS: Mapping[int, Verdict] = MappingProxyType(
     {
-        400: Verdict(Permanent, "fax.request-refused"),
+        400: Verdict(Permanent, "fax.document"),
         401: Verdict(NeedsHuman, "fax.account"),
         402: Verdict(NeedsHuman, "fax.account"),
         403: Verdict(NeedsHuman, "fax.account"),
-        404: Verdict(NeedsHuman, "fax.gateway-set-up"),
-        408: Verdict(Transient, "fax.gateway-busy"),
+        404: Verdict(NeedsHuman, "fax.account"),
+        408: Verdict(Transient, "fax.unavailable"),
         413: Verdict(Permanent, "fax.document"),
         415: Verdict(Permanent, "fax.document"),
-        422: Verdict(NeedsHuman, "fax.number-refused"),
-        429: Verdict(Transient, "fax.gateway-busy"),
-        500: Verdict(InDoubt, "fax.gateway-failed"),
-        502: Verdict(InDoubt, "fax.gateway-failed"),
-        503: Verdict(Transient, "fax.gateway-busy"),
-        504: Verdict(InDoubt, "fax.gateway-failed"),
+        422: Verdict(NeedsHuman, "fax.unknown"),
+        429: Verdict(Transient, "fax.unavailable"),
+        500: Verdict(InDoubt, "fax.in-doubt"),
+        502: Verdict(InDoubt, "fax.in-doubt"),
+        503: Verdict(Transient, "fax.unavailable"),
+        504: Verdict(InDoubt, "fax.in-doubt"),
     }
 )
 """Answers of a fax gateway to a submission. A gateway doubles when asked twice, so 500, 502 and 504 are in doubt."""
 
 
+ODD: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"fhir": ("fhir.redirect", "fhir.status"), "fax": ("fax.account", "fax.unknown")}
+)
+"""Per kind: the cause of a redirect, and of a status that the table does not have."""
+
+
 def error_for(
-    answer: Answer, table: Mapping[int, Verdict], now: datetime, *, kind: str, writes: bool = True
+    answer: Answer, table: Mapping[int, Verdict], now: datetime, *, kind: Literal["fhir", "fax"], writes: bool = True
 ) -> DeliveryError:
     """Return the error for a status outside 2xx. A redirect is never followed; an unknown status is a person's.
 
     A read cannot leave anything in doubt: what would be InDoubt is Transient then.
     """
     if 300 <= answer.status < 400:
-        return NeedsHuman(f"{kind}.redirected", detail=answer.body, status=answer.status)
-    verdict = table.get(answer.status, Verdict(NeedsHuman, f"{kind}.unknown-answer"))
+        return NeedsHuman(ODD[kind][0], detail=answer.body, status=answer.status)
+    verdict = table.get(answer.status, Verdict(NeedsHuman, ODD[kind][1]))
     error, code = verdict
     if error is Transient or (error is InDoubt and not writes):
         wish = retry_after(answer, now)

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from coordinator.channels.answers import Verdict
 from coordinator.channels.cutoff import Cutoff
 from coordinator.channels.mail import compose, message_id_for
-from coordinator.channels.tls import client_context
+from coordinator.channels.tls import certificate_cause, client_context
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
@@ -23,20 +23,20 @@ Phase = Literal["connect", "starttls", "sign-in", "sender", "recipient", "data",
 
 SMTP_REPLIES: Mapping[tuple[Phase, int], Verdict] = MappingProxyType(
     {
-        ("connect", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("connect", 5): Verdict(NeedsHuman, "direct.hisp-refuses"),
-        ("starttls", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("starttls", 5): Verdict(NeedsHuman, "direct.tls-not-offered"),
-        ("sign-in", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("sign-in", 5): Verdict(NeedsHuman, "direct.sign-in-refused"),
-        ("sender", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("sender", 5): Verdict(NeedsHuman, "direct.sender-refused"),
-        ("recipient", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("recipient", 5): Verdict(NeedsHuman, "direct.address-refused"),
-        ("data", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("data", 5): Verdict(NeedsHuman, "direct.hisp-refuses"),
-        ("after", 4): Verdict(Transient, "direct.hisp-busy"),
-        ("after", 5): Verdict(Permanent, "direct.message-refused"),
+        ("connect", 4): Verdict(Transient, "direct.later"),
+        ("connect", 5): Verdict(NeedsHuman, "direct.refused"),
+        ("starttls", 4): Verdict(Transient, "direct.later"),
+        ("starttls", 5): Verdict(NeedsHuman, "direct.no-tls"),
+        ("sign-in", 4): Verdict(Transient, "direct.later"),
+        ("sign-in", 5): Verdict(NeedsHuman, "direct.sign-in"),
+        ("sender", 4): Verdict(Transient, "direct.later"),
+        ("sender", 5): Verdict(NeedsHuman, "direct.sign-in"),
+        ("recipient", 4): Verdict(Transient, "direct.later"),
+        ("recipient", 5): Verdict(NeedsHuman, "direct.address"),
+        ("data", 4): Verdict(Transient, "direct.later"),
+        ("data", 5): Verdict(NeedsHuman, "direct.refused"),
+        ("after", 4): Verdict(Transient, "direct.later"),
+        ("after", 5): Verdict(Permanent, "direct.refused"),
     }
 )
 """(phase, first digit of the reply) -> outcome. Source: security-reliability 2.3."""
@@ -77,7 +77,7 @@ class Direct:
         body = compose(package, self._config.from_address, endpoint.address, message_id, self._clock.now())
         remaining_s = (deadline - self._clock.now()).total_seconds()
         if remaining_s <= 0:
-            raise Transient("channel.deadline-passed", uses_attempt=False)
+            raise Transient("net.timeout", uses_attempt=False)
         with Cutoff(remaining_s) as cutoff:
             session = _Session(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
             try:
@@ -125,7 +125,7 @@ class _Session:
             self._smtp.ehlo_or_helo_if_needed()
             self._phase = "starttls"
             if not self._smtp.has_extn("starttls"):
-                raise NeedsHuman("direct.tls-not-offered")  # a stripped offer looks the same: never go on in clear
+                raise NeedsHuman("direct.no-tls")  # a stripped offer looks the same: never go on in clear
             self._expect(self._smtp.starttls(context=self._tls), 220)
             self._watch()
             self._phase = "sign-in"
@@ -192,25 +192,23 @@ class _Session:
         if fault.smtp_code == -1:  # how smtplib reports a line that is no reply
             return self._broken(fault)
         words = fault.smtp_error if isinstance(fault.smtp_error, bytes) else str(fault.smtp_error).encode()
-        error, code = SMTP_REPLIES.get(
-            (self._phase, fault.smtp_code // 100), Verdict(NeedsHuman, "direct.unknown-answer")
-        )
+        error, code = SMTP_REPLIES.get((self._phase, fault.smtp_code // 100), Verdict(NeedsHuman, "direct.refused"))
         return error(code, detail=words, status=fault.smtp_code)
 
     def _broken(self, fault: Exception) -> DeliveryError:
         if isinstance(fault, ssl.SSLCertVerificationError):
-            return NeedsHuman("channel.tls-untrusted")
+            return NeedsHuman(certificate_cause(fault))
         if self._dot_sent:
-            return InDoubt("direct.no-answer")
+            return InDoubt("direct.in-doubt")
         if isinstance(fault, smtplib.SMTPNotSupportedError):
-            return NeedsHuman("direct.sign-in-refused")
+            return NeedsHuman("direct.sign-in")
         if isinstance(fault, socket.gaierror):
-            return Transient("channel.name-not-found")
+            return Transient("net.dns")
         if isinstance(fault, ssl.SSLError):
-            return Transient("channel.tls-failed")
+            return Transient("tls.handshake")
         if isinstance(fault, TimeoutError) or self._cutoff.reached:
-            return Transient("channel.timed-out")
-        return Transient("channel.unreachable")
+            return Transient("net.timeout")
+        return Transient("net.connect")
 
 
 def _dot_stuffed(body: bytes) -> bytes:

@@ -34,7 +34,7 @@ class Fax:
         """Return Taken once the gateway queued it; see the port."""
         fax = package.document("fax-pdf", "letter-pdf")
         if fax is None:
-            raise NeedsHuman("fax.no-letter")
+            raise NeedsHuman("event.letter")
         outgoing = OutgoingFax(
             to_number=_digits(endpoint.address), pdf=fax.body, file_name="letter.pdf", tag=package.tag
         )
@@ -64,7 +64,7 @@ class Fax:
             return Lookup("absent")
         arrived = [one for one in found if one.state != "failed"]
         if len(arrived) > 1:
-            raise NeedsHuman("fax.found-twice")
+            raise NeedsHuman("fax.unknown")
         return _verdict((arrived or list(found))[0])
 
     def _wait_until_settled(self, tag: str) -> None:
@@ -74,7 +74,7 @@ class Fax:
             if left <= timedelta(0):
                 del self._asked_since[tag]
         if left > timedelta(0):
-            raise Transient("fax.search-settling", retry_after=left, uses_attempt=False)
+            raise Transient("fax.in-doubt", retry_after=left, uses_attempt=False)
 
 
 def _verdict(status: FaxStatus) -> Lookup:
@@ -89,5 +89,5 @@ def _digits(address: str) -> str:
     """Return the E.164 number without the hyphens that people read; raise NeedsHuman for anything else."""
     number = address.replace("-", "")
     if not (number.startswith("+") and number[1:].isascii() and number[1:].isdigit() and 8 <= len(number) <= 16):
-        raise NeedsHuman("fax.number-invalid")
+        raise NeedsHuman("fax.unknown")
     return number

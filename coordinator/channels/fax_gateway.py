@@ -97,7 +97,7 @@ class PhaxioGateway:
         data = said.get("data") if said else None
         fax_id = data.get("id") if isinstance(data, dict) else None
         if said is None or said.get("success") is not True or not isinstance(fax_id, int | str):
-            raise InDoubt("fax.unusable-answer", detail=answer.body, status=answer.status)
+            raise InDoubt("fax.in-doubt", detail=answer.body, status=answer.status)
         return str(fax_id), answer
 
     def status(self, fax_id: str, *, deadline: datetime) -> FaxStatus | None:
@@ -107,7 +107,7 @@ class PhaxioGateway:
             return None
         data = self._data(answer)
         if not isinstance(data, dict):
-            raise Transient("fax.unusable-answer", detail=answer.body, status=answer.status)
+            raise Transient("fax.in-doubt", detail=answer.body, status=answer.status)
         return _read_fax(data, answer.body)
 
     def find(self, tag: str, *, deadline: datetime) -> tuple[FaxStatus, ...]:
@@ -115,7 +115,7 @@ class PhaxioGateway:
         answer = self._get(f"/v2/faxes?direction=sent&tag%5Bdelivery%5D={quote(tag, safe='')}", deadline)
         data = self._data(answer)
         if not isinstance(data, list):
-            raise Transient("fax.unusable-answer", detail=answer.body, status=answer.status)
+            raise Transient("fax.in-doubt", detail=answer.body, status=answer.status)
         found = tuple(_read_fax(one, orjson.dumps(one)) for one in data if isinstance(one, dict))
         return tuple(one for one in found if one.tag == tag)  # a gateway that ignores the filter would prove anything
 
@@ -127,7 +127,7 @@ class PhaxioGateway:
             raise error_for(answer, FAX_STATUS, self._clock.now(), kind="fax", writes=False)
         said = _object(answer)
         if said is None or said.get("success") is not True:
-            raise Transient("fax.unusable-answer", detail=answer.body, status=answer.status)
+            raise Transient("fax.in-doubt", detail=answer.body, status=answer.status)
         return said.get("data")
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import orjson
@@ -110,7 +110,7 @@ class FhirRest:
                 continue
             if pinned is not None or self._takes(level, document, package, endpoint, capability, match):
                 return level, document
-        raise NeedsHuman("fhir.nothing-it-takes" if pinned is None else "fhir.pinned-level-missing")
+        raise NeedsHuman("fhir.level")
 
     def _takes(
         self,
@@ -140,23 +140,24 @@ class FhirRest:
             return
         with self._lock:
             self._chart_refused.add((endpoint.id, endpoint.address))
-        raise Transient("fhir.chart-refused", detail=answer.body, status=answer.status, uses_attempt=False)
+        raise Transient("fhir.405", detail=answer.body, status=answer.status, uses_attempt=False)
 
     def _find(self, server: FhirServer, package: Package) -> str | None:
-        """Return the location of our document there, or of our encounter where a chart was sent; None if neither."""
+        """Return where our message is held there: a document, or whatever of the chart carries its name; else None.
+
+        Only the message's own identifier proves it. The session's names do not: they
+        are the same in an earlier version that did arrive.
+        """
         system, value = package.identifier_system, package.identifier
-        wanted = [("DocumentReference", system, value)]
-        chart = package.document("fhir-chart")
-        if chart is not None:
-            wanted += _chart_names(orjson.loads(chart.body))
-        for kind, its_system, its_value in wanted:
-            bundle = server.read(f"{kind}?identifier={quote(f'{its_system}|{its_value}', safe='')}")
+        for kind in _kinds_named(package):
+            bundle = server.read(f"{kind}?identifier={quote(f'{system}|{value}', safe='')}")
             hits = [
                 one["resource"] for one in entries(bundle) if (one.get("resource") or {}).get("resourceType") == kind
             ]
-            same = [one for one in hits if _carries(one, its_system, its_value)]
-            if len(same) > 1:
-                raise NeedsHuman("fhir.found-twice")
+            same = [one for one in hits if _carries(one, system, value)]
+            masters = {orjson.dumps(one.get("masterIdentifier")) for one in same}
+            if len(same) > len(masters):
+                raise NeedsHuman("fhir.412")  # the same document twice; several letters of one message are not that
             if same:
                 return f"{kind}/{same[0].get('id')}"
         return None
@@ -167,7 +168,7 @@ class FhirRest:
             since = self._asked_since.setdefault(package.tag, now)
         left = since + settle - now
         if left > timedelta(0):
-            raise Transient("fhir.search-settling", retry_after=left, uses_attempt=False)
+            raise Transient("fhir.settling", retry_after=left, uses_attempt=False)
         self._forget(package)
 
     def _forget(self, package: Package) -> None:
@@ -206,21 +207,22 @@ def _names_their_patient(chart: Mapping[str, Any], numbers: set[str]) -> bool:
     for one in entries(chart):
         if (one.get("resource") or {}).get("resourceType") == "Patient":
             request = one.get("request") or {}
-            condition = str(request.get("ifNoneExist") or request.get("url") or "")
-            return any(condition.endswith((f"|{number}", f"%7C{number}")) for number in numbers)
+            condition = unquote(str(request.get("ifNoneExist") or request.get("url") or ""))
+            return any(condition.endswith(f"|{number}") for number in numbers)
     return True
 
 
-def _chart_names(chart: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return (type, system, value) of the chart's own Encounter, which carries our identifier."""
-    return [
-        ("Encounter", str(name.get("system")), str(name.get("value")))
-        for one in entries(chart)
-        if (one.get("resource") or {}).get("resourceType") == "Encounter"
-        for name in ((one["resource"].get("identifier") or [])[:1])
+def _kinds_named(package: Package) -> list[str]:
+    """Return the resource types that carry the message's identifier in what may have been sent, documents first."""
+    chart = package.document("fhir-chart")
+    inside = [one.get("resource") or {} for one in entries(orjson.loads(chart.body))] if chart is not None else []
+    named = [
+        str(one.get("resourceType")) for one in inside if _carries(one, package.identifier_system, package.identifier)
     ]
+    return list(dict.fromkeys(["DocumentReference", *named]))
 
 
 def _carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
-    names = [*(resource.get("identifier") or []), resource.get("masterIdentifier") or {}]
+    found = resource.get("identifier")
+    names = [*(found if isinstance(found, list) else [found]), resource.get("masterIdentifier")]
     return any(isinstance(one, dict) and one.get("system") == system and one.get("value") == value for one in names)

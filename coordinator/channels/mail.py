@@ -21,7 +21,7 @@ def message_id_for(tag: str, from_address: str) -> str:
 def plain(value: str) -> str:
     """Return the header value unchanged; raise Permanent when a line break or control character hides in it."""
     if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
-        raise Permanent("mail.header-refused")
+        raise Permanent("direct.refused")
     return value
 
 
@@ -32,7 +32,7 @@ def compose(package: Package, from_address: str, to_address: str, message_id: st
     """
     pdf = package.document("letter-pdf")
     if pdf is None:
-        raise NeedsHuman("mail.no-letter")
+        raise NeedsHuman("event.letter")
     message = EmailMessage(policy=SMTP)
     message["Message-ID"] = message_id
     message["Date"] = format_datetime(now)
@@ -55,7 +55,7 @@ def _address(text: str) -> Address:
     try:
         return Address(addr_spec=plain(text))
     except ValueError as fault:
-        raise NeedsHuman("mail.address-invalid") from fault
+        raise NeedsHuman("direct.address") from fault
 
 
 def _ascii(text: str) -> str:

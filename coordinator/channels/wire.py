@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from coordinator.channels.tls import certificate_cause
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
 from coordinator.flow.ports import Clock
 
@@ -83,7 +84,7 @@ class Wire:
         try:
             request = self._request(method, url, headers or {}, tracked, remaining_s)
         except (httpx.InvalidURL, ValueError) as fault:
-            raise NeedsHuman("channel.address-invalid") from fault
+            raise NeedsHuman("net.blocked") from fault
         if about_to_send is not None:
             about_to_send()
         started_s = time.monotonic()
@@ -103,7 +104,7 @@ class Wire:
     def _remaining_s(self, deadline: datetime) -> float:
         remaining_s = min((deadline - self._clock.now()).total_seconds(), self._limits.total_s)
         if remaining_s <= 0:
-            raise Transient("channel.deadline-passed", uses_attempt=False)
+            raise Transient("net.timeout", uses_attempt=False)
         return remaining_s
 
     def _request(
@@ -167,20 +168,21 @@ def sort_fault(fault: BaseException, *, after_first_byte: bool) -> DeliveryError
     body byte nobody can say, so it is in doubt.
     """
     causes = tuple(_causes(fault))
-    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
-        return NeedsHuman("channel.tls-untrusted")
+    untrusted = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
+    if untrusted is not None:
+        return NeedsHuman(certificate_cause(untrusted))
     if isinstance(fault, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
-        return NeedsHuman("channel.address-invalid")
+        return NeedsHuman("net.blocked")
     if after_first_byte:
         timed_out = isinstance(fault, httpx.TimeoutException | TimeoutError)
-        return InDoubt("channel.no-answer-in-time" if timed_out else "channel.broken-off")
+        return InDoubt("net.timeout-after-send" if timed_out else "net.reset-after-send")
     if any(isinstance(one, socket.gaierror) for one in causes):
-        return Transient("channel.name-not-found")
+        return Transient("net.dns")
     if any(isinstance(one, ssl.SSLError) for one in causes):
-        return Transient("channel.tls-failed")
+        return Transient("tls.handshake")
     if isinstance(fault, httpx.TimeoutException | TimeoutError):
-        return Transient("channel.timed-out")
-    return Transient("channel.unreachable")
+        return Transient("net.timeout")
+    return Transient("net.connect")
 
 
 def _causes(fault: BaseException | None) -> Iterator[BaseException]:

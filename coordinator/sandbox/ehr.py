@@ -110,11 +110,9 @@ class Ehr:
     def duplicates(self) -> list[str]:
         """Return the names of messages that it holds more than once."""
         twice = self._shelf.rows("SELECT key FROM messages WHERE changed=1 GROUP BY key, sha HAVING count(*) > 1")
-        doubled = self._shelf.rows(
-            "SELECT value FROM names WHERE type IN ('DocumentReference', 'Encounter') "
-            "GROUP BY type, system, value HAVING count(DISTINCT id) > 1"
-        )
-        return sorted({str(row[0]) for row in (*twice, *doubled)})
+        own = [records.names_of(one)[:1] for kind in ("DocumentReference", "Encounter") for one in self.resources(kind)]
+        first = [name[0][1] for name in own if name]
+        return sorted({*(str(row[0]) for row in twice), *(one for one in first if first.count(one) > 1)})
 
     def requests(self) -> list[tuple[str, str, str, int]]:
         """Return every request as (method, path, SHA-256 of the body, status), oldest first."""

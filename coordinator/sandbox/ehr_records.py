@@ -5,7 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -31,22 +31,22 @@ class Conflict(Exception):
 
 
 def names_of(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the resource's identifiers as (system, value)."""
+    """Return the names a resource is found by, as (system, value): master identifier, identifiers, tags."""
     found = resource.get("identifier")
     listed = found if isinstance(found, list) else [found] if isinstance(found, dict) else []
     master = resource.get("masterIdentifier")
-    every = [*listed, *([master] if isinstance(master, dict) else [])]
+    tags = (resource.get("meta") or {}).get("tag") or []
+    labels = [{"system": one.get("system", ""), "value": one.get("code", "")} for one in tags]
+    every = [*([master] if isinstance(master, dict) else []), *listed, *labels]
     return list(dict.fromkeys((str(one.get("system", "")), str(one.get("value", ""))) for one in every))
 
 
 def find(db: sqlite3.Connection, kind: str, condition: str) -> list[str]:
     """Return the ids that a search by identifier finds ("identifier=system|value"). Raises Conflict(400) otherwise."""
     terms = dict(parse_qsl(condition))
-    text = terms.get("identifier") or (
-        unquote(condition.split("identifier=", 1)[1]) if "identifier=" in condition else ""
-    )
-    if not text:
+    if len(terms) != 1 or not terms.keys() <= {"identifier", "_tag"}:
         raise Conflict(400)
+    (text,) = terms.values()
     system, bar, value = text.rpartition("|")
     query, values = "SELECT DISTINCT id FROM names WHERE type=? AND value=?", [kind, value]
     if bar:

@@ -74,13 +74,13 @@ class _PinnedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Return a stream to the first allowed address. Raises NeedsHuman when none of them may be reached."""
         if self._config.ports is not None and port not in self._config.ports:
-            raise NeedsHuman("channel.address-blocked")
+            raise NeedsHuman("net.blocked")
         try:
             addresses = self._resolve(host, port)
         except OSError as fault:
             raise httpcore.ConnectError("name not found") from fault
         if not addresses or not all(may_connect(one, host, self._config) for one in addresses):
-            raise NeedsHuman("channel.address-blocked")
+            raise NeedsHuman("net.blocked")
         last: Exception | None = None
         for address in addresses:
             try:
@@ -94,7 +94,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
         """Raise: files are no far side."""
-        raise NeedsHuman("channel.address-blocked")
+        raise NeedsHuman("net.blocked")
 
     def sleep(self, seconds: float) -> None:
         """Wait (the pool's own retries, which are off)."""
@@ -175,7 +175,7 @@ class GuardedTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Return the response; refuse plain HTTP except to loopback where that is allowed."""
         if request.url.scheme != "https" and not self._plain_allowed(request.url):
-            raise NeedsHuman("channel.address-not-https")
+            raise NeedsHuman("net.blocked")
         self._backend.thread.ends_s = request.extensions.get("deadline")
         stream = request.stream
         assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101

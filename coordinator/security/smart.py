@@ -143,16 +143,16 @@ class SignIn:
     def _secret(self, name: str | None) -> str:
         """Return the content of a secret file. The name is a plain code, so it cannot leave the folder."""
         if name is None or self._config.secrets_dir is None:
-            raise NeedsHuman("auth.secret-missing")
+            raise NeedsHuman("token.key")
         try:
             return (self._config.secrets_dir / name).read_text("utf-8").strip()
         except OSError as fault:
-            raise NeedsHuman("auth.secret-missing") from fault
+            raise NeedsHuman("token.key") from fault
 
     def _smart_token(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str:
         auth = endpoint.auth
         if auth is None or auth.client_id is None or not self._config.keys:
-            raise NeedsHuman("auth.not-set-up")
+            raise NeedsHuman("token.key")
         scope = auth.scope or DEFAULT_SCOPE
         key = (endpoint.id, endpoint.address, auth.client_id, scope)
         with self._lock:
@@ -215,7 +215,7 @@ class SignIn:
         takes = named if isinstance(named, list) and named else ["RS384", "ES384"]
         key = next((one for one in self._config.keys if one.alg in takes), None)
         if key is None:
-            raise NeedsHuman("auth.no-key-it-takes")
+            raise NeedsHuman("token.key")
         now_s = int(self._clock.now().timestamp())
         claims = {
             "iss": client_id,
@@ -234,10 +234,10 @@ class SignIn:
         url = f"{endpoint.address.rstrip('/')}/.well-known/smart-configuration"
         status, body = self._call("GET", url, deadline, b"", {})
         if status >= 500 or status in (408, 425, 429):
-            raise Transient("auth.discovery-unreachable", status=status)
+            raise Transient("token.unreachable", status=status)
         metadata = _object(body)
         if status != 200 or metadata is None or not isinstance(metadata.get("token_endpoint"), str):
-            raise NeedsHuman("auth.discovery-unusable", status=status)
+            raise NeedsHuman("token.discovery", status=status)
         place.discovery = (now, metadata)
         return metadata
 
@@ -247,7 +247,7 @@ class SignIn:
         base, token = httpx.URL(endpoint.address), httpx.URL(token_url)
         allowed = {base.host} | self._config.token_hosts.get(endpoint.id, frozenset())
         if token.host not in allowed or token.scheme != base.scheme:
-            raise NeedsHuman("auth.token-host-not-approved")
+            raise NeedsHuman("token.discovery")
         return token_url
 
     def _read_token(self, body: bytes, scope: str) -> _Token:
@@ -259,10 +259,10 @@ class SignIn:
             or not value
             or str(said.get("token_type", "")).lower() != "bearer"
         ):
-            raise Transient("auth.token-unusable")
+            raise Transient("token.malformed")
         missing = missing_scopes(scope, str(said["scope"])) if isinstance(said.get("scope"), str) else ()
         if missing:
-            raise NeedsHuman("auth.permission-missing")
+            raise NeedsHuman("token.scope")
         life_s = _life_s(said.get("expires_in"))
         margin_s = min(REFRESH_BEFORE_S, 0.2 * life_s)
         return _Token(value, self._monotonic_s() + life_s - margin_s)
@@ -273,7 +273,7 @@ class SignIn:
         """Return (status, body). Nothing of a message travels here, so every break is Transient."""
         left_s = min((deadline - self._clock.now()).total_seconds(), 30.0)
         if left_s <= 0:
-            raise Transient("channel.deadline-passed", uses_attempt=False)
+            raise Transient("net.timeout", uses_attempt=False)
         step_s = min(5.0, left_s)
         try:
             request = self._http.build_request(
@@ -297,8 +297,8 @@ class SignIn:
                 response.close()
         except httpx.HTTPError as fault:
             if _is_untrusted(fault):
-                raise NeedsHuman("channel.tls-untrusted") from None
-            raise Transient("auth.unreachable") from None
+                raise NeedsHuman("tls.untrusted") from None
+            raise Transient("token.unreachable") from None
         return response.status_code, bytes(read)
 
 
@@ -337,10 +337,10 @@ def _token_refused(status: int, body: bytes, *, ever_worked: bool) -> Transient 
     again; before any success it is a fault of the set-up.
     """
     if status >= 500 or status in (408, 425, 429):
-        return Transient("auth.token-server-busy", detail=body[:4096], status=status)
+        return Transient("token.unreachable", detail=body[:4096], status=status)
     if status == 400 and ever_worked:
-        return Transient("auth.token-refused-for-now", detail=body[:4096], status=status)
-    return NeedsHuman("auth.token-refused", detail=body[:4096], status=status)
+        return Transient("token.refused", detail=body[:4096], status=status)
+    return NeedsHuman("token.refused", detail=body[:4096], status=status)
 
 
 def _life_s(value: object) -> float:

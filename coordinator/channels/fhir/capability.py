@@ -116,12 +116,12 @@ class CapabilityBook:
         answer = server.public("metadata")
         if answer.status != 200:
             if answer.status >= 500 or answer.status in (408, 425, 429):
-                raise Transient("fhir.metadata-not-read", detail=answer.body, status=answer.status)
-            raise NeedsHuman("fhir.metadata-refused", detail=answer.body, status=answer.status)
+                raise Transient("fhir.metadata", detail=answer.body, status=answer.status)
+            raise NeedsHuman("fhir.metadata", detail=answer.body, status=answer.status)
         statement = parse(answer)
         if statement is None or statement.get("resourceType") != "CapabilityStatement":
-            raise NeedsHuman("fhir.not-a-fhir-server", detail=answer.body, status=answer.status)
+            raise NeedsHuman("fhir.not-fhir", detail=answer.body, status=answer.status)
         capability = parse_capability(statement, server.now())
         if not capability.fhir_version.startswith("4."):
-            raise NeedsHuman("fhir.wrong-version", status=answer.status)
+            raise NeedsHuman("fhir.level", status=answer.status)
         return capability

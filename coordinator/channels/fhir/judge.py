@@ -25,7 +25,7 @@ def judge_document(answer: Answer, clock: Clock) -> Taken:
     if location is None and answer.status == 200 and resource is not None and resource.get("id"):
         location = f"{resource.get('resourceType')}/{resource['id']}"  # 200 to a conditional create: it was there
     if location is None or answer.status not in (200, 201):
-        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+        raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
     return _proven(answer, location, already=answer.status == 200)
 
 
@@ -36,15 +36,15 @@ def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken
         return _awaiting(answer)
     bundle = _usable(answer)
     if bundle is None or bundle.get("type") not in ("transaction-response", "batch-response"):
-        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+        raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
     wanted, got = entries(sent), entries(bundle)
     if len(wanted) != len(got):
-        raise InDoubt("fhir.entries-do-not-match", detail=answer.body, status=answer.status)
+        raise InDoubt("fhir.partial", detail=answer.body, status=answer.status)
     locations = [_entry(one, asked, answer) for one, asked in zip(got, wanted, strict=True)]
     best = next((one for one in locations if one and "DocumentReference/" in one), None)
     location = best or next((one for one in locations if one), None)
     if location is None:
-        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+        raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
     created = sum(_status(one) == 201 for one in got)
     return _proven(answer, location, already=created == 0, entries=str(len(got)), created=str(created))
 
@@ -54,13 +54,13 @@ def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> 
     response = got.get("response")
     status = _status(got)
     if not 200 <= status < 300:
-        raise NeedsHuman("fhir.partly-taken", detail=answer.body, status=answer.status)
+        raise NeedsHuman("fhir.partial", detail=answer.body, status=answer.status)
     if isinstance(response, dict) and has_error_issue(response.get("outcome")):
-        raise NeedsHuman("fhir.error-in-success", detail=answer.body, status=answer.status)
+        raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
     location = response.get("location") if isinstance(response, dict) else None
     kind = (asked.get("resource") or {}).get("resourceType")
     if isinstance(location, str) and kind and f"{kind}/" not in location:
-        raise InDoubt("fhir.entries-do-not-match", detail=answer.body, status=answer.status)
+        raise InDoubt("fhir.partial", detail=answer.body, status=answer.status)
     return location if isinstance(location, str) else None
 
 
@@ -82,9 +82,9 @@ def _usable(answer: Answer) -> dict[str, Any] | None:
         return None
     resource = parse(answer)
     if resource is None:
-        raise InDoubt("fhir.unusable-answer", detail=answer.body, status=answer.status)
+        raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
     if has_error_issue(resource):
-        raise NeedsHuman("fhir.error-in-success", detail=answer.body, status=answer.status)
+        raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
     return resource
 
 

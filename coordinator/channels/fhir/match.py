@@ -34,7 +34,7 @@ def match_patient(server: FhirServer, patient: Patient, provider: Provider, endp
             raise NeedsHuman("fhir.patient-mismatch")
         return Match(str(found.get("id")), "identifier")
     if endpoint.patient_match == "identifier":
-        raise NeedsHuman("fhir.patient-no-identifier")
+        raise NeedsHuman("fhir.patient-none")
     form = _demographics(patient)
     hits, more = _hits(server.search("Patient", form))
     return Match(
@@ -50,7 +50,7 @@ def theirs(patient: Patient, provider: Provider) -> tuple[Identifier, ...]:
 def _demographics(patient: Patient) -> dict[str, str]:
     """Return the search terms; raise NeedsHuman when there is not enough to tell people apart."""
     if not patient.name.family or not patient.name.given:
-        raise NeedsHuman("fhir.patient-not-enough")
+        raise NeedsHuman("fhir.patient-none")
     form = {
         "family": patient.name.family,
         "given": patient.name.given[0],
@@ -62,7 +62,7 @@ def _demographics(patient: Patient) -> dict[str, str]:
         return {**form, "phone": patient.phone}
     if patient.sex != "unknown":
         return {**form, "gender": patient.sex}
-    raise NeedsHuman("fhir.patient-not-enough")
+    raise NeedsHuman("fhir.patient-none")
 
 
 def _hits(bundle: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
@@ -81,9 +81,9 @@ def _hits(bundle: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
 
 def _only(hits: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
     if more or len(hits) > 1:
-        raise NeedsHuman("fhir.patient-ambiguous")
+        raise NeedsHuman("fhir.patient-several")
     if not hits or not hits[0].get("id"):
-        raise NeedsHuman("fhir.patient-not-matched")
+        raise NeedsHuman("fhir.patient-none")
     return hits[0]
 
 

@@ -87,7 +87,7 @@ class FhirServer:
             raise error_for(answer, FHIR_STATUS, self.now(), kind="fhir", writes=False)
         parsed = parse(answer)
         if parsed is None:
-            raise Transient("fhir.unusable-answer", detail=answer.body, status=answer.status)
+            raise Transient("fhir.not-fhir", detail=answer.body, status=answer.status)
         return parsed
 
 

@@ -13,7 +13,7 @@ from email.parser import BytesParser
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from coordinator.channels.tls import client_context
+from coordinator.channels.tls import certificate_cause, client_context
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.flow.ports import ReceiptNews
 
@@ -85,7 +85,7 @@ class DirectNotices:
                 if news is not None:
                     yield news, _marker(mailbox, uid)
         except (imaplib.IMAP4.error, OSError) as fault:
-            raise Transient("direct.mailbox-unreachable") from fault
+            raise Transient("direct.later") from fault
         finally:
             with contextlib.suppress(imaplib.IMAP4.error, OSError):
                 mailbox.logout()
@@ -95,21 +95,21 @@ class DirectNotices:
         try:
             mailbox = imaplib.IMAP4_SSL(one.host, one.port, ssl_context=self._tls, timeout=one.timeout_s)
         except ssl.SSLCertVerificationError as fault:
-            raise NeedsHuman("channel.tls-untrusted") from fault
+            raise NeedsHuman(certificate_cause(fault)) from fault
         except (imaplib.IMAP4.error, OSError) as fault:
-            raise Transient("direct.mailbox-unreachable") from fault
+            raise Transient("direct.later") from fault
         try:
             mailbox.login(one.username, one.password)
             status, _ = mailbox.select(one.folder)
         except (imaplib.IMAP4.abort, OSError) as fault:
             mailbox.shutdown()
-            raise Transient("direct.mailbox-unreachable") from fault
+            raise Transient("direct.later") from fault
         except imaplib.IMAP4.error:
             mailbox.shutdown()
-            raise NeedsHuman("direct.mailbox-sign-in") from None  # the text would carry the server's words
+            raise NeedsHuman("direct.sign-in") from None  # the text would carry the server's words
         if status != "OK":
             mailbox.shutdown()
-            raise NeedsHuman("direct.mailbox-folder")
+            raise NeedsHuman("direct.sign-in")
         return mailbox
 
     def _unseen(self, mailbox: imaplib.IMAP4_SSL) -> list[str]:

@@ -1,0 +1,104 @@
+"""FHIR messaging: one MessageHeader-led Bundle to `$process-message`. One try.
+
+Source: HL7 FHIR R4 messaging; Da Vinci Unsolicited Notifications (Alerts) 1.1.0.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import httpx
+
+from coordinator.channels.answers import FHIR_STATUS, Verdict, error_for
+from coordinator.channels.credentials import Credentials
+from coordinator.channels.fhir.server import FhirServer, entries, has_error_issue, parse
+from coordinator.channels.wire import Answer, Limits, Wire
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.flow.ports import Clock, Lookup, Package, Taken
+
+RESPONSE_CODES: Mapping[str, Verdict] = MappingProxyType(
+    {
+        "transient-error": Verdict(Transient, "fhir.503"),
+        "fatal-error": Verdict(Permanent, "fhir.422"),
+    }
+)
+"""MessageHeader.response.code of a refusal. "ok" is the proof of arrival."""
+
+ANSWER_WITHIN_S = 72 * 3600
+"""A notification asks for no response message; without one a person looks after a weekend's length."""
+
+
+class FhirMessage:
+    """Posts the stored message bundle to the far side's `$process-message`."""
+
+    kind: ClassVar[str] = "fhir-message"
+    safe_to_repeat: ClassVar[bool] = False
+
+    def __init__(
+        self, http: httpx.Client, credentials: Credentials, clock: Clock, *, limits: Limits | None = None
+    ) -> None:
+        """`http` is one long-lived client behind the outbound guard."""
+        self._wire = Wire(http, clock, limits)
+        self._credentials = credentials
+        self._clock = clock
+
+    def send(
+        self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
+    ) -> Taken:
+        """Return what the server said; see the port. 2xx is taken; only a response message "ok" is proof."""
+        document = package.document("fhir-message")
+        if document is None:
+            raise NeedsHuman("fhir.level")
+        server = FhirServer(self._wire, self._credentials, endpoint, deadline)
+        answer = server.write("$process-message", document.body, lambda: about_to_send(None))
+        return _judge(answer, self._clock)
+
+    def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
+        """Return unknown: messaging has no query for what was processed."""
+        return Lookup("unknown")
+
+
+def _judge(answer: Answer, clock: Clock) -> Taken:
+    if not 200 <= answer.status < 300:
+        raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir")
+    if answer.whole and not answer.body and answer.status in (200, 202, 204):
+        return _taken(answer, None, proven=False)
+    said = parse(answer)
+    if said is None:
+        raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
+    response = _response(said)
+    if has_error_issue(said) or (response and has_error_issue(_outcome_of(said))):
+        raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
+    code = str(response.get("code")) if response else ""
+    if code in RESPONSE_CODES:
+        error, cause = RESPONSE_CODES[code]
+        raise error(cause, detail=answer.body, status=answer.status)
+    return _taken(answer, response.get("identifier") if response else None, proven=code == "ok")
+
+
+def _response(bundle: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return MessageHeader.response of a response message, or None when it is none."""
+    for one in entries(bundle)[:1]:
+        header = one.get("resource") or {}
+        if header.get("resourceType") == "MessageHeader" and isinstance(header.get("response"), dict):
+            return dict(header["response"])
+    return None
+
+
+def _outcome_of(bundle: Mapping[str, Any]) -> object:
+    """Return the first OperationOutcome of a response message, or None."""
+    inside = [one.get("resource") or {} for one in entries(bundle)]
+    return next((one for one in inside if one.get("resourceType") == "OperationOutcome"), None)
+
+
+def _taken(answer: Answer, reference: object, *, proven: bool) -> Taken:
+    return Taken(
+        far_side_ref=str(reference) if reference else None,
+        proven=proven,
+        detail=answer.body,
+        status=answer.status,
+        expect_receipt_within_s=None if proven else ANSWER_WITHIN_S,
+        facts=answer.facts,
+    )
