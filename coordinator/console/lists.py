@@ -76,6 +76,7 @@ def attention_page(
         held=service.desk.held_events(person.actor),
         groups=presenters.groups(rows),
         shown=len(rows),
+        stuck=max(overview.needs_attention - overview.held_events, len(rows)),
         done=words.DONE.get(done or ""),
         wrong=wrong,
     )

@@ -17,7 +17,7 @@ from coordinator.console import words
 from coordinator.console.access import Person, form_token
 from coordinator.console.contracts import Service
 from coordinator.domain.errors import NotFound
-from coordinator.flow.read_models import Actor
+from coordinator.flow.read_models import Actor, Overview
 
 HERE = Path(__file__).parent
 STATIC: Mapping[str, str] = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
@@ -43,6 +43,7 @@ class Pages:
         self.environment.globals["words"] = words
         self.environment.filters["time"] = self.time
         self.environment.filters["since"] = self.since
+        self.environment.filters["day"] = words.day
 
     def page(
         self, request: Request, template: str, person: Person | None, *, status: int = 200, **shown: object
@@ -50,8 +51,9 @@ class Pages:
         """Return a page. `person` None is a page before sign-in; `shown` is what the template asks for."""
         waiting = 0
         if person is not None and person.may("attention"):
-            overview = self._service.desk.overview()
-            waiting = overview.needs_attention + overview.held_events
+            overview = shown.get("overview")
+            known = overview if isinstance(overview, Overview) else self._service.desk.overview()
+            waiting = known.needs_attention
         form_cookie = request.cookies.get(request.app.state.cookies.form, "")
         text = self.environment.get_template(template).render(
             person=person,
@@ -82,13 +84,12 @@ class Pages:
         return f"/static/{hashlib.sha256(self.files[name]).hexdigest()[:12]}/{name}"
 
     def time(self, at: datetime | None, *, seconds: bool = False) -> Markup:
-        """Return an instant in the clinic's zone as a time element: "Mon 23 Nov 2026, 14:05"."""
+        """Return an instant in the clinic's zone as a time element: "Mon 23 Nov, 14:05", with the year when it is another."""
         if at is None:
             return Markup('<span class="quiet">–</span>')
         here = at.astimezone(self.clinic()[1])
-        shape = "%a %-d %b %Y, %H:%M:%S" if seconds else "%a %-d %b, %H:%M"
-        if not seconds and here.year != self._now().astimezone(self.clinic()[1]).year:
-            shape = "%a %-d %b %Y, %H:%M"
+        this_year = here.year == self._now().astimezone(self.clinic()[1]).year
+        shape = f"%a %-d %b{'' if this_year else ' %Y'}, %H:%M{':%S' if seconds else ''}"
         whole = here.strftime("%A %-d %B %Y, %H:%M:%S %Z")
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             at.astimezone(UTC).isoformat(timespec="seconds"), whole, here.strftime(shape)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from coordinator.domain.delivery import State
 
@@ -35,6 +36,17 @@ CHANNELS: Mapping[str, str] = {
     "fax": "Fax",
     "secure-link": "Secure link",
     "by-hand": "By hand",
+    "none": "No way yet",
+}
+
+BY: Mapping[str, str] = {
+    "fhir-rest": "by EHR (FHIR)",
+    "fhir-message": "by EHR (FHIR message)",
+    "direct": "by Direct mail",
+    "fax": "by fax",
+    "secure-link": "by secure link",
+    "by-hand": "by hand",
+    "none": "with no way to send it yet",
 }
 
 ROLES: Mapping[str, str] = {
@@ -65,6 +77,7 @@ OUTCOMES: Mapping[str, str] = {
     "permanent": "Refused for good",
     "needs-human": "A person must act",
     "in-doubt": "May have arrived",
+    "not-sent": "Not sent after all",
 }
 
 VERDICTS: Mapping[str, str] = {
@@ -140,6 +153,14 @@ def span(seconds: float) -> str:
     if whole < 2 * 86400:
         return f"{whole // 3600} h"
     return f"{whole // 86400} days"
+
+
+def day(written: str) -> str:
+    """Return an ISO date the way nobody can misread: "4 May 1989"; anything else as it is."""
+    try:
+        return f"{date.fromisoformat(written):%-d %b %Y}"
+    except ValueError:
+        return written
 
 
 def size(count: int) -> str:
