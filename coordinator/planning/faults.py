@@ -48,9 +48,10 @@ def _place(loc: tuple[str | int, ...], raw: object) -> tuple[tuple[str | int, ..
     member: str | None = None
     depth = -1
     for step in loc:
-        if (isinstance(step, str) and isinstance(here, Mapping) and step in here) or (
-            isinstance(step, int) and isinstance(here, list) and step < len(here)
-        ):
+        if isinstance(step, str) and isinstance(here, Mapping) and step in here:
+            path.append(step)
+            here = here[step]
+        elif isinstance(step, int) and isinstance(here, list) and step < len(here):
             path.append(step)
             here = here[step]
         elif member is None:
@@ -58,7 +59,7 @@ def _place(loc: tuple[str | int, ...], raw: object) -> tuple[tuple[str | int, ..
     return tuple(path), member, depth
 
 
-def _suits(member: str, value: object) -> bool:  # noqa: PLR0911 is off; a table of shapes reads best as returns
+def _suits(member: str, value: object) -> bool:
     """Whether a union member has the shape of the value, so that its complaints are the useful ones."""
     if isinstance(value, Mapping):
         if "unknown" in value:
@@ -78,7 +79,9 @@ def _at(raw: object, path: tuple[str | int, ...]) -> object:
     return here
 
 
-def faults_of(error: ValidationError, raw: object, fields_at: Callable[[tuple[str | int, ...]], list[str]]) -> list[Fault]:
+def faults_of(
+    error: ValidationError, raw: object, fields_at: Callable[[tuple[str | int, ...]], list[str]]
+) -> list[Fault]:
     """Return one sensible fault per place of a failed validation.
 
     `fields_at` names the fields that may stand in the object at a place, so that a
@@ -145,11 +148,15 @@ def _fault(
         if path[-1] == "unit":
             return Fault(where, "unit.missing", "The amount has no unit.", QUANTITY_FIX)
         return Fault(where, "missing", f"The field {path[-1]} is missing.", f"Add {path[-1]}.")
-    if kind in ("model_type", "model_attributes_type", "dict_type") and "Quantity" in str(context.get("class_name", "")):
+    if kind in ("model_type", "model_attributes_type", "dict_type") and "Quantity" in str(
+        context.get("class_name", "")
+    ):
         return Fault(where, "unit.missing", "The amount has no unit.", QUANTITY_FIX)
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return Fault(
-            "/type", "type", "The type of the event is missing or unknown.",
+            "/type",
+            "type",
+            "The type of the event is missing or unknown.",
             'Set type to "session-outcome" or "dose-change".',
         )
     if kind == "value_error":
@@ -203,7 +210,9 @@ def _unknown_field(path: tuple[str | int, ...], known: list[str]) -> Fault:
     name = str(path[-1])
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     shown = name if len(name) <= 64 and name.isprintable() else "this name"
-    fix = f"Write {nearest[0]} if that was meant, or leave it out." if nearest else "Leave it out, or check its spelling."
+    fix = (
+        f"Write {nearest[0]} if that was meant, or leave it out." if nearest else "Leave it out, or check its spelling."
+    )
     return Fault(pointer(path), "field.unknown", f"There is no field {shown} here.", fix)
 
 

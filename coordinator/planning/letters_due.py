@@ -97,7 +97,9 @@ def _of_session(case: Case, event: SessionOutcome, to: Recipient, fired: Sequenc
     if case.clinic.digest == "every-session":
         return Due(_summary(to), "every session")
     if to.member is not None and not to.member.digests:
-        return Due((), "", nothing_because="This recipient asked not to get digests, and nothing else calls for a letter.")
+        return Due(
+            (), "", nothing_because="This recipient asked not to get digests, and nothing else calls for a letter."
+        )
     due = digest_due(r.clinic_day(event, case.clinic.time_zone), case.clinic.time_zone)
     if case.clinic.digest == "per-phase":
         due += LATEST_PHASE_DIGEST

@@ -21,6 +21,10 @@ from coordinator.planning.strict_json import MAX_BYTES, read_json
 REGISTRY_MAX_BYTES = 64 * 1024 * 1024
 """A registry file holds every patient of a clinic."""
 
+_EVENT_CLASSES: Mapping[str, tuple[type[BaseModel], ...]] = {
+    "session-outcome": (SessionOutcome,),
+    "dose-change": (DoseChange,),
+}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 __all__ = ["MAX_BYTES", "Unreadable", "read_event", "read_json", "read_lines", "read_registry", "read_value"]
@@ -38,10 +42,7 @@ def read_value(value: object) -> ClinicEvent:
     """
     if not isinstance(value, Mapping):
         raise Unreadable((Fault("", "object", "One event is a JSON object.", "Send the fields between curly braces."),))
-    models: tuple[type[BaseModel], ...] = {
-        "session-outcome": (SessionOutcome,),
-        "dose-change": (DoseChange,),
-    }.get(str(value.get("type")), (SessionOutcome, DoseChange))
+    models = _EVENT_CLASSES.get(str(value.get("type")), (SessionOutcome, DoseChange))
     coerced = list(_coerced(value, (), *_bool_and_date_names(models)))
     try:
         event = EVENT.validate_python(value, by_alias=True, by_name=False)
@@ -56,7 +57,9 @@ def read_registry(body: bytes) -> Registry:
     """Return the registry in a JSON body, checked in itself, or raise Unreadable with every fault."""
     value = read_json(body, max_bytes=REGISTRY_MAX_BYTES)
     if not isinstance(value, Mapping):
-        raise Unreadable((Fault("", "object", "A registry is a JSON object.", "Send the fields between curly braces."),))
+        raise Unreadable(
+            (Fault("", "object", "A registry is a JSON object.", "Send the fields between curly braces."),)
+        )
     coerced = list(_coerced(value, (), *_bool_and_date_names((Registry,))))
     try:
         registry = Registry.model_validate(value, by_alias=True, by_name=False)
@@ -124,5 +127,3 @@ def _coerced(
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
-
-

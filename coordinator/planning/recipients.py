@@ -27,7 +27,12 @@ FAX_VERIFIED_FOR_YEARS = 1
 """A fax number counts as verified for twelve months: offices move, and directories stay wrong for years."""
 ADULT_AT = 18
 
-_CONTENT: Mapping[LetterKind, ContentClass] = {"L3": "medication", "L4": "medication", "L11": "medication", "L12": "medication"}
+_CONTENT: Mapping[LetterKind, ContentClass] = {
+    "L3": "medication",
+    "L4": "medication",
+    "L11": "medication",
+    "L12": "medication",
+}
 """What a letter kind is about, where it is not the session as such."""
 _MENTAL_HEALTH: frozenset[LetterKind] = frozenset({"L1", "L2", "L5", "L7"})
 """Letters that carry scores or the suicide-risk result: a restriction on mental-health content stops them."""
@@ -169,7 +174,9 @@ def coming_of_age(birth: date) -> date:
         return date(birth.year + ADULT_AT, 3, 1)
 
 
-def unusable_because(endpoint: Endpoint, on: date) -> Literal["release.unverified", "release.verification-expired"] | None:
+def unusable_because(
+    endpoint: Endpoint, on: date
+) -> Literal["release.unverified", "release.verification-expired"] | None:
     """Return the cause code for which an address may not be used on that day, or None."""
     if endpoint.kind == "by-hand":
         return None

@@ -66,7 +66,9 @@ def _request(asked: Asked, text: str, rule: str | None, case: Case, to: Recipien
     return Request(text=text, rule=rule, due_at=due, action=cast(Any, asked.action))
 
 
-def due_at(due: Mapping[str, Any], start: datetime, zone: str, clinic_zone: str, next_on: date | None) -> datetime | None:
+def due_at(
+    due: Mapping[str, Any], start: datetime, zone: str, clinic_zone: str, next_on: date | None
+) -> datetime | None:
     """Return when a request is due, in the recipient's zone, or None when it has no due time.
 
     Elapsed hours run by the sun; business and calendar days end at the recipient's
