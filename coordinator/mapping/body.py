@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 
 from coordinator.domain.quantities import plain
+from coordinator.mapping.json_values import Value
 
 
-def _other(value: Any) -> orjson.Fragment:
+def _other(value: Value) -> orjson.Fragment:
     if isinstance(value, Decimal):
         # A float would grow a tail (37.1 -> 37.100000000000001); the digits go out as they stand.
         return orjson.Fragment(plain(value).encode())

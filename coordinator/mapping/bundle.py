@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from coordinator.domain.case import Case
 from coordinator.domain.registry import Provider
+from coordinator.mapping.json_values import Value
 from coordinator.mapping.resources import Built
 
-Json = dict[str, Any]
+Body = dict[str, Value]
 
 
 def search_of(one: Built) -> str:
@@ -16,12 +16,12 @@ def search_of(one: Built) -> str:
     return f"identifier={one.name.token}"
 
 
-def transaction(resources: Sequence[Built]) -> Json:
+def transaction(resources: Sequence[Built]) -> Body:
     """Return the chart transaction: every entry a conditional update or create on our own identifier."""
     return {"resourceType": "Bundle", "type": "transaction", "entry": [_entry(one) for one in resources]}
 
 
-def _entry(one: Built) -> Json:
+def _entry(one: Built) -> Body:
     kind = one.mapping.resource
     if "identifier" not in one.resource:
         # R4 gives a Provenance no identifier to search for: an update under its own stable id repeats as safely.
@@ -39,13 +39,13 @@ def _entry(one: Built) -> Json:
     return {"fullUrl": one.name.full_url, "resource": body, "request": request}
 
 
-def collection(resources: Sequence[Built]) -> Json:
+def collection(resources: Sequence[Built]) -> Body:
     """Return the resources as one plain bundle, for the gate."""
     entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
-def message(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Json:
+def message(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Body:
     """Return the notification message (Da Vinci Alerts 1.1.0): header first, no requests, everything linked."""
     entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
     return {
@@ -57,7 +57,7 @@ def message(resources: Sequence[Built], composed_at: datetime, identifier: str) 
     }
 
 
-def document_bundle(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Json:
+def document_bundle(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Body:
     """Return the FHIR document: the composition first, everything it names after it."""
     entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
     return {
@@ -90,15 +90,15 @@ def with_far_identifiers(patient: Built, case: Case, provider: Provider) -> Buil
     return Built(patient.mapping, name, patient.index, resource)
 
 
-def alone(one: Built, everything: Sequence[Built]) -> Json:
+def alone(one: Built, everything: Sequence[Built]) -> Body:
     """Return a resource fit to travel alone: references by identifier instead of by place in a bundle."""
     by_url = {other.name.full_url: other for other in everything}
-    body: Json = _detached(one.resource, by_url)
+    body: Body = _detached(one.resource, by_url)
     body.pop("id", None)
     return body
 
 
-def _detached(value: Any, by_url: Mapping[str, Built]) -> Any:
+def _detached(value: Value, by_url: Mapping[str, Built]) -> Value:
     if isinstance(value, Mapping):
         target = by_url.get(value.get("reference", ""))
         if target is not None:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any, Literal
 
 from coordinator.mapping import digits
+from coordinator.mapping.json_values import Json, Value
 
 SNOMED = "http://snomed.info/sct"
 LOINC_SYSTEM = "http://loinc.org"
@@ -48,7 +49,7 @@ class CodeTable:
         return self.rows.get(word.casefold() if self.fold else word)
 
 
-def read_table(file: str, data: Any, problems: list[str]) -> CodeTable | None:
+def read_table(file: str, data: Value, problems: list[str]) -> CodeTable | None:
     """Return the table of one file, or None; every fault of the file is added to `problems`."""
     if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("map"), str):
         problems.append(f"{file}: a table needs `map` and `rows`")
@@ -73,14 +74,14 @@ def read_table(file: str, data: Any, problems: list[str]) -> CodeTable | None:
     return CodeTable(data["map"], rows, unmapped, bool(data.get("fold")))
 
 
-def check_reviewed(file: str, data: Mapping[str, Any], problems: list[str]) -> None:
+def check_reviewed(file: str, data: Json, problems: list[str]) -> None:
     """Add a problem unless somebody's review, with its date, stands in the file."""
     reviewed = data.get("reviewed")
     if not isinstance(reviewed, dict) or not reviewed.get("by") or not isinstance(reviewed.get("on"), date):
         problems.append(f"{file}: `reviewed` is missing: {{by: who, on: YYYY-MM-DD}}")
 
 
-def _read_row(place: str, raw: Any, table: Mapping[str, Any], problems: list[str]) -> Row | None:
+def _read_row(place: str, raw: Value, table: Json, problems: list[str]) -> Row | None:
     if not isinstance(raw, dict) or raw.get("from") is None:
         problems.append(f"{place}: `from` is missing")
         return None
@@ -96,7 +97,7 @@ def _read_row(place: str, raw: Any, table: Mapping[str, Any], problems: list[str
     return Row(str(raw["from"]), tuple(codings), raw.get("text"))
 
 
-def _coding(place: str, raw: Mapping[str, Any], table: Mapping[str, Any], problems: list[str]) -> dict[str, str]:
+def _coding(place: str, raw: Json, table: Json, problems: list[str]) -> dict[str, str]:
     system = raw.get("system") or table.get("system")
     code = raw.get("code")
     if not isinstance(code, str) or not code:
@@ -111,7 +112,7 @@ def _coding(place: str, raw: Mapping[str, Any], table: Mapping[str, Any], proble
     return found
 
 
-def _coding_faults(system: str, code: str, raw: Mapping[str, Any]) -> Iterator[str]:
+def _coding_faults(system: str, code: str, raw: Json) -> Iterator[str]:
     if system == SNOMED and not digits.snomed_is_whole(code):
         yield "the SNOMED CT check digit is wrong"
     if system == LOINC_SYSTEM and not digits.loinc_is_whole(code):

@@ -10,7 +10,6 @@ from coordinator.domain.plan import Plan, RecipientPlan
 from coordinator.domain.registry import Provider
 from coordinator.mapping import gate, gate_bundle
 from coordinator.mapping.body import to_bytes
-from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
 from coordinator.mapping.bundle import (
     alone,
     collection,
@@ -22,6 +21,7 @@ from coordinator.mapping.bundle import (
 from coordinator.mapping.identity import message_identifier
 from coordinator.mapping.letter_views import letter_view, message_view
 from coordinator.mapping.load import Mappings
+from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
 from coordinator.mapping.view import MadeWith, RecordState, event_scope, plain_value
 
 

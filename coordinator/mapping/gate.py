@@ -17,7 +17,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from coordinator.mapping import gate_rules
+from coordinator.mapping.gate_rules import ACTIVE_CONTENT, broken_by, type_broken_by
+from coordinator.mapping.json_values import Json, Value
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Finding:
     sentence: str
 
 
-Json = Mapping[str, Any]
 _DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
@@ -91,7 +91,7 @@ def check_resource(resource: Json, path: str) -> Iterator[Finding]:
         yield Finding(path, "type", "the service does not send this type of resource")
         return
     yield from _check_object(resource, kind, path, top=True)
-    for rule, sentence, place in gate_rules.broken_by(kind, resource):
+    for rule, sentence, place in broken_by(kind, resource):
         yield Finding(f"{path}.{place}" if place else path, rule, sentence)
 
 
@@ -111,26 +111,25 @@ def _check_object(value: Json, kind: str, path: str, *, top: bool = False) -> It
         if needed and not given:
             yield Finding(f"{path}.{stem}[x]", "cardinality", "a required element is missing")
     for name, child in value.items():
-        if top and name == "resourceType":
-            continue
-        row = rows.get(name)
-        if row is None:
-            yield Finding(f"{path}.{name}", "unknown-element", "R4 has no such element here")
-            continue
-        place = f"{path}.{name}"
-        if row.get("n"):
-            if not isinstance(child, list) or not child:
-                yield Finding(place, "cardinality", "a list with at least one item is needed")
-                continue
-            for index, item in enumerate(child):
-                yield from _check_value(item, row, f"{place}[{index}]")
-        else:
-            yield from _check_value(child, row, place)
-    for rule, sentence in gate_rules.type_broken_by(kind, value):
+        if not (top and name == "resourceType"):
+            yield from _check_child(rows.get(name), child, f"{path}.{name}")
+    for rule, sentence in type_broken_by(kind, value):
         yield Finding(path, rule, sentence)
 
 
-def _check_value(value: Any, row: Json, path: str) -> Iterator[Finding]:
+def _check_child(row: Json | None, child: Value, place: str) -> Iterator[Finding]:
+    if row is None:
+        yield Finding(place, "unknown-element", "R4 has no such element here")
+    elif not row.get("n"):
+        yield from _check_value(child, row, place)
+    elif not isinstance(child, list) or not child:
+        yield Finding(place, "cardinality", "a list with at least one item is needed")
+    else:
+        for index, item in enumerate(child):
+            yield from _check_value(item, row, f"{place}[{index}]")
+
+
+def _check_value(value: Value, row: Json, path: str) -> Iterator[Finding]:
     kind: str = row["t"]
     if kind == "Resource":
         if isinstance(value, Mapping):
@@ -171,7 +170,7 @@ def _check_coded(value: Json, binding: str, path: str) -> Iterator[Finding]:
         yield Finding(path, "binding", "no coding is in the value set that R4 requires here")
 
 
-def _primitive_fault(kind: str, value: Any) -> str | None:
+def _primitive_fault(kind: str, value: Value) -> str | None:
     if kind == "boolean":
         return None if isinstance(value, bool) else "true or false is needed"
     if kind == "decimal":
@@ -186,7 +185,7 @@ def _primitive_fault(kind: str, value: Any) -> str | None:
         return "text is needed"
     if kind == "base64Binary":
         return _base64_fault(value)
-    if kind == "xhtml" and gate_rules.ACTIVE_CONTENT.search(value):
+    if kind == "xhtml" and ACTIVE_CONTENT.search(value):
         return "the narrative holds active content"
     pattern = _PATTERNS.get(kind)
     return None if pattern is None or pattern.fullmatch(value) else f"this is not a {kind}"

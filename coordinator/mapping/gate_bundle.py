@@ -1,7 +1,6 @@
 """The bundle as a whole: entries, what refers to what, and the codes used. Then the one question to the R4B model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
@@ -10,9 +9,9 @@ from coordinator.domain.letter import MappingProblem
 from coordinator.mapping import digits, gate
 from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED
 from coordinator.mapping.gate import Finding
+from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.problems import MappingHeld
 
-Json = Mapping[str, Any]
 UCUM = "http://unitsofmeasure.org"
 GUARDED = frozenset({SNOMED, LOINC_SYSTEM, UCUM, "http://www.nlm.nih.gov/research/umls/rxnorm"})
 """Terminologies of which only the codes of mappings/codes may go out."""
@@ -47,7 +46,7 @@ def check_entries(bundle: Json) -> Iterator[Finding]:
     yield from check_references(entries, urls)
 
 
-def _bundle_invariants(bundle: Json, kind: Any, entries: Sequence[Json]) -> Iterator[Finding]:
+def _bundle_invariants(bundle: Json, kind: Value, entries: Sequence[Json]) -> Iterator[Finding]:
     if "total" in bundle and kind not in ("searchset", "history"):
         yield Finding("Bundle.total", "bdl-1", "only a search or a history has a total")
     for index, entry in enumerate(entries):
@@ -64,7 +63,11 @@ def _bundle_invariants(bundle: Json, kind: Any, entries: Sequence[Json]) -> Iter
             yield Finding(path, "bdl-5", "the entry holds nothing")
         if "/_history/" in str(entry.get("fullUrl", "")):
             yield Finding(f"{path}.fullUrl", "bdl-8", "the address names a version")
-    first = entries[0].get("resource", {}).get("resourceType") if entries else None
+    yield from _first_entry(bundle, kind, entries)
+
+
+def _first_entry(bundle: Json, kind: Value, entries: Sequence[Json]) -> Iterator[Finding]:
+    first = (entries[0].get("resource") or {}).get("resourceType") if entries else None
     if kind == "document":
         if not bundle.get("identifier", {}).get("value"):
             yield Finding("Bundle.identifier", "bdl-9", "a document needs its identifier")
@@ -130,7 +133,7 @@ def references(value: Json, kind: str, path: str) -> Iterator[tuple[str, str, Se
             yield from references(one, inner, place)
 
 
-def check_codes(value: Any, known: Mapping[str, frozenset[str]], path: str) -> Iterator[Finding]:
+def check_codes(value: Value, known: Mapping[str, frozenset[str]], path: str) -> Iterator[Finding]:
     """Yield codings of unknown systems, with wrong check digits, or that mappings/codes does not hold."""
     if isinstance(value, Mapping):
         if isinstance(value.get("system"), str) and isinstance(value.get("code"), str):

@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from coordinator.mapping import digits
+from coordinator.mapping.json_values import Json, Value
 
-Json = Mapping[str, Any]
 ACTIVE_CONTENT = re.compile(
     r"<\s*(script|iframe|object|embed|form|input|link|base|meta)\b|\son\w+\s*=|javascript:", re.I
 )
@@ -24,7 +23,7 @@ _US_NPI = "http://hl7.org/fhir/sid/us-npi"
 _DAYS_WITHOUT_COUNT = ("period", "duration", "count", "frequency")
 
 
-def _codes(concept: Any, system: str | None = None) -> set[str]:
+def _codes(concept: Value, system: str | None = None) -> set[str]:
     codings = concept.get("coding", []) if isinstance(concept, Mapping) else []
     return {
         one.get("code", "")
@@ -37,7 +36,7 @@ def _has(resource: Json, stem: str) -> bool:
     return any(key == stem or (key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()) for key in resource)
 
 
-def later(start: Any, end: Any) -> bool:
+def later(start: Value, end: Value) -> bool:
     """Return whether `start` is after `end`, both as precise as given; unreadable values are another rule's."""
     if not isinstance(start, str) or not isinstance(end, str):
         return False
@@ -57,16 +56,10 @@ TYPE_RULES: dict[str, tuple[tuple[str, str, TypeRule], ...]] = {
         ("qty-3", "a coded unit needs its system", lambda v: "code" in v and "system" not in v),
         ("qty-value", "a quantity needs a value", lambda v: "value" not in v),
     ),
-    "Ratio": (("rat-1", "numerator and denominator belong together", lambda v: ("numerator" in v) != ("denominator" in v)),),
-    "Range": (
-        (
-            "rng-2",
-            "low is above high",
-            lambda v: _number(v.get("low")) is not None
-            and _number(v.get("high")) is not None
-            and _number(v.get("low")) > _number(v.get("high")),  # type: ignore[operator]
-        ),
+    "Ratio": (
+        ("rat-1", "numerator and denominator belong together", lambda v: ("numerator" in v) != ("denominator" in v)),
     ),
+    "Range": (("rng-2", "low is above high", lambda v: _above(v.get("low"), v.get("high"))),),
     "ContactPoint": (("cpt-2", "a contact value needs its system", lambda v: "value" in v and "system" not in v),),
     "Reference": (
         (
@@ -79,7 +72,9 @@ TYPE_RULES: dict[str, tuple[tuple[str, str, TypeRule], ...]] = {
         ("att-1", "data need a content type", lambda v: "data" in v and "contentType" not in v),
         ("us-core-6", "an attachment needs data or an address", lambda v: not v.keys() & {"data", "url"}),
     ),
-    "Extension": (("ext-1", "an extension has a value or extensions, not both", lambda v: ("extension" in v) is _has(v, "value")),),
+    "Extension": (
+        ("ext-1", "an extension has a value or extensions, not both", lambda v: ("extension" in v) is _has(v, "value")),
+    ),
     "Timing.repeat": (
         ("tim-1", "a duration needs its unit", lambda v: "duration" in v and "durationUnit" not in v),
         ("tim-2", "a period needs its unit", lambda v: "period" in v and "periodUnit" not in v),
@@ -90,30 +85,51 @@ TYPE_RULES: dict[str, tuple[tuple[str, str, TypeRule], ...]] = {
         ("tim-8", "countMax needs count", lambda v: "countMax" in v and "count" not in v),
         ("tim-10", "a time of day excludes `when`", lambda v: "timeOfDay" in v and "when" in v),
     ),
-    "MedicationAdministration.dosage": (("mad-1", "a dosage needs a dose or a rate", lambda v: not ("dose" in v or _has(v, "rate"))),),
+    "MedicationAdministration.dosage": (
+        ("mad-1", "a dosage needs a dose or a rate", lambda v: not ("dose" in v or _has(v, "rate"))),
+    ),
     "Patient.contact": (
         ("pat-1", "a contact needs details", lambda v: not v.keys() & {"name", "telecom", "address", "organization"}),
     ),
     "Observation.component": (
-        ("obs-value", "a component needs a value or the reason for its absence", lambda v: not (_has(v, "value") or "dataAbsentReason" in v)),
+        (
+            "obs-value",
+            "a component needs a value or the reason for its absence",
+            lambda v: not (_has(v, "value") or "dataAbsentReason" in v),
+        ),
     ),
     "Narrative": (
-        ("txt-1", "the narrative is not one XHTML div", lambda v: not str(v.get("div", "")).lstrip().startswith("<div")),
+        (
+            "txt-1",
+            "the narrative is not one XHTML div",
+            lambda v: not str(v.get("div", "")).lstrip().startswith("<div"),
+        ),
     ),
     "Composition.section": (
         ("cmp-1", "a section needs text, entries or sections", lambda v: not v.keys() & {"text", "entry", "section"}),
     ),
-    "CodeableConcept": (("concept-empty", "a concept needs a coding or a text", lambda v: not v.keys() & {"coding", "text", "extension"}),),
+    "CodeableConcept": (
+        (
+            "concept-empty",
+            "a concept needs a coding or a text",
+            lambda v: not v.keys() & {"coding", "text", "extension"},
+        ),
+    ),
     "Identifier": (("identifier-empty", "an identifier needs a value", lambda v: "value" not in v),),
-}  # fmt: skip
+}
 
 
-def _number(value: Any) -> Decimal | int | None:
+def _number(value: Value) -> Decimal | int | None:
     number = value.get("value") if isinstance(value, Mapping) else value
     return number if isinstance(number, Decimal | int) and not isinstance(number, bool) else None
 
 
-def _negative(value: Any) -> bool:
+def _above(low: Value, high: Value) -> bool:
+    first, second = _number(low), _number(high)
+    return first is not None and second is not None and first > second
+
+
+def _negative(value: Value) -> bool:
     number = _number(value)
     return number is not None and number < 0
 
@@ -241,7 +257,7 @@ def _contained(resource: Json) -> Iterator[tuple[str, str, str]]:
             yield "dom-5", "a contained resource has security labels of its own", place
 
 
-def _local_references(value: Any) -> Iterator[str]:
+def _local_references(value: Value) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, child in value.items():
             if key == "reference" and isinstance(child, str) and child.startswith("#"):

@@ -5,13 +5,12 @@ Systems: `urn:coordinator:<clinic NPI>:<thing>` for what the clinic names,
 derived from patient data but the Patient's own id, whose identifier is the MRN.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from coordinator.domain.case import Case
 from coordinator.domain.ids import stable_uuid
+from coordinator.mapping.json_values import Json
 
 URI_SYSTEM = "urn:ietf:rfc:3986"
 NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
@@ -56,7 +55,7 @@ def message_identifier(case: Case, provider: str) -> tuple[str, str]:
     return URI_SYSTEM, f"urn:uuid:{case.message_id(provider)}"
 
 
-def name_of(kind: str, what: str, case: Case, scope: Mapping[str, Any], key: str | None) -> Name:
+def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> Name:
     """Return the name of one resource. `what` is the mapping's short name, `key` tells items of a list apart."""
     npi = case.clinic.npi
     extra = (key,) if key is not None else ()
@@ -85,7 +84,7 @@ def name_of(kind: str, what: str, case: Case, scope: Mapping[str, Any], key: str
     return Name(made, clinic_system(case, what), made)
 
 
-def _person_or_place(what: str, case: Case, scope: Mapping[str, Any]) -> Name:
+def _person_or_place(what: str, case: Case, scope: Json) -> Name:
     holder = scope[what]
     if holder.get("npi"):
         return Name(stable_uuid("npi", holder["npi"]), NPI_SYSTEM, holder["npi"])

@@ -10,6 +10,7 @@ import yaml
 from coordinator.mapping import gate
 from coordinator.mapping.codes import CodeTable, check_across, check_reviewed, read_table
 from coordinator.mapping.identity import KINDS
+from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.partners import Partner, read_partner
 from coordinator.mapping.paths import Condition, PathError, Reader, compile_condition, compile_value, item_type
 from coordinator.mapping.problems import MappingFileError
@@ -112,7 +113,7 @@ def _tables(mappings_dir: Path, problems: list[str]) -> dict[str, CodeTable]:
 
 
 def _mapping(
-    file: str, data: Any, tables: Mapping[str, CodeTable], names: frozenset[str], problems: list[str]
+    file: str, data: Value, tables: Mapping[str, CodeTable], names: frozenset[str], problems: list[str]
 ) -> ResourceMapping | None:
     before = len(problems)
     if not isinstance(data, dict) or not isinstance(data.get("build"), dict):
@@ -159,7 +160,7 @@ def _mapping(
     )
 
 
-def _check_header(file: str, data: Mapping[str, Any], problems: list[str]) -> None:
+def _check_header(file: str, data: Json, problems: list[str]) -> None:
     problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - _KEYS))]
     check_reviewed(file, data, problems)
     if data.get("mapping") != file.removeprefix("events/").removesuffix(".yaml"):
@@ -183,9 +184,7 @@ def _check_header(file: str, data: Mapping[str, Any], problems: list[str]) -> No
         problems.append(f"{file}: with `each`, `key` is needed: what tells one item from the next on a second run")
 
 
-def _check_against_r4(
-    path: str, kind: str, build: Mapping[str, Any], tables: Mapping[str, CodeTable], problems: list[str]
-) -> None:
+def _check_against_r4(path: str, kind: str, build: Json, tables: Mapping[str, CodeTable], problems: list[str]) -> None:
     """Add a problem for every element R4 does not have, and every fixed or table code outside a required binding."""
     rows = gate.tables()["types"][kind]
     for key, child in build.items():
@@ -201,7 +200,7 @@ def _check_against_r4(
 
 
 def _check_part(
-    path: str, place: str, row: Mapping[str, Any], part: Any, tables: Mapping[str, CodeTable], problems: list[str]
+    path: str, place: str, row: Json, part: Value, tables: Mapping[str, CodeTable], problems: list[str]
 ) -> None:
     codes = gate.tables()["bindings"].get(row.get("b"))
     if isinstance(part, dict):

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from coordinator.mapping.codes import check_reviewed
+from coordinator.mapping.json_values import Value
 
 _KEYS = frozenset(
     {
@@ -30,7 +30,7 @@ class Partner:
     notes: str = ""
 
 
-def read_partner(file: str, data: Any, problems: list[str]) -> Partner:
+def read_partner(file: str, data: Value, problems: list[str]) -> Partner:
     """Return the partner of one file; faults are added to `problems`."""
     if not isinstance(data, Mapping):
         problems.append(f"{file}: a partner file is a list of settings")

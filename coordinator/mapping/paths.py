@@ -9,17 +9,19 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import fhirpathpy
 from pydantic import BaseModel
 
 from coordinator.domain.values import NotDone, Unknown
+from coordinator.mapping.json_values import Json, Value
 
-Scope = Mapping[str, Any]
+Scope = Json
 Reader = Callable[[Scope], Any]
 Condition = Callable[[Scope], bool]
+Combine = Callable[[Iterable[bool]], bool]
 
 ALLOWED_FUNCTIONS = frozenset({"exists", "empty", "not", "where", "first", "last", "count", "iif", "startsWith"})
 """The functions that are tested here. fhirpathpy 2.2.4 fails on min, max and sum of several items."""
@@ -31,13 +33,16 @@ _CALL = re.compile(r"([A-Za-z]+)\(")
 _NAMES = re.compile(r"(?<![\w.'])([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+)(?![\w(])")
 
 
+_ABSENCES: tuple[Value, ...] = (Unknown, NotDone)
+
+
 class PathError(ValueError):
     """An expression that cannot be used, with the reason; raised at load only."""
 
 
-def read(scope: Scope, parts: tuple[str, ...]) -> Any:
+def read(scope: Scope, parts: tuple[str, ...]) -> Value:
     """Return what stands at the dotted path, None when empty; a list on the way is gathered through."""
-    current: Any = scope
+    current: Value = scope
     for place, part in enumerate(parts):
         if isinstance(current, Mapping):
             current = current.get(part)
@@ -52,7 +57,7 @@ def read(scope: Scope, parts: tuple[str, ...]) -> Any:
     return None if current == [] else current
 
 
-def compile_value(text: str, roots: Mapping[str, Any]) -> Reader:
+def compile_value(text: str, roots: Json) -> Reader:
     """Return the reader of a value: a literal, a plain path, or FHIRPath. Raises PathError."""
     literal = _LITERAL.fullmatch(text)
     if literal:
@@ -65,16 +70,20 @@ def compile_value(text: str, roots: Mapping[str, Any]) -> Reader:
     return _engine(text, roots)
 
 
-def compile_condition(text: str, roots: Mapping[str, Any]) -> Condition:
+def compile_condition(text: str, roots: Json) -> Condition:
     """Return the test of a condition; an empty answer is false. Raises PathError."""
-    for word, combine in ((" and ", all), (" or ", any)):
+    joins: tuple[tuple[str, Combine], ...] = ((" and ", all), (" or ", any))
+    for word, combine in joins:
         if word in text and _simple(text.split(word)):
-            clauses = [_clause(part.strip(), roots) for part in text.split(word)]
-            return lambda scope, combine=combine: combine(clause(scope) for clause in clauses)  # type: ignore[misc]
+            return _combined(combine, [_clause(part.strip(), roots) for part in text.split(word)])
     if _simple([text]):
         return _clause(text.strip(), roots)
     reader = _engine(text, roots)
     return lambda scope: reader(scope) is True
+
+
+def _combined(combine: Combine, clauses: list[Condition]) -> Condition:
+    return lambda scope: combine(clause(scope) for clause in clauses)
 
 
 def _simple(clauses: list[str]) -> bool:
@@ -82,7 +91,7 @@ def _simple(clauses: list[str]) -> bool:
     return all(any(form.fullmatch(clause.strip()) for form in forms) for clause in clauses)
 
 
-def _clause(text: str, roots: Mapping[str, Any]) -> Condition:
+def _clause(text: str, roots: Json) -> Condition:
     exists = _EXISTS.fullmatch(text)
     if exists:
         parts = _checked(exists.group(1), roots)
@@ -96,7 +105,7 @@ def _clause(text: str, roots: Mapping[str, Any]) -> Condition:
 
 
 def _comparison(parts: tuple[str, ...], sign: str, literal: str) -> Condition:
-    expected: Any = {"true": True, "false": False}.get(literal)
+    expected: Value = {"true": True, "false": False}.get(literal)
     if expected is None:
         expected = literal[1:-1] if literal.startswith("'") else int(literal)
 
@@ -107,13 +116,13 @@ def _comparison(parts: tuple[str, ...], sign: str, literal: str) -> Condition:
     return compare
 
 
-def _checked(text: str, roots: Mapping[str, Any]) -> tuple[str, ...]:
+def _checked(text: str, roots: Json) -> tuple[str, ...]:
     parts = tuple(text.split("."))
     check_field(parts, roots)
     return parts
 
 
-def _engine(text: str, roots: Mapping[str, Any]) -> Reader:
+def _engine(text: str, roots: Json) -> Reader:
     for name in _CALL.findall(text):
         if name not in ALLOWED_FUNCTIONS:
             raise PathError(
@@ -123,14 +132,14 @@ def _engine(text: str, roots: Mapping[str, Any]) -> Reader:
     for parts in named:
         if parts[0] in roots:
             check_field(parts, roots)
-    if not any(parts[0] in roots for parts in named) and text.split(".")[0] not in roots:
+    if not any(parts[0] in roots for parts in named) and text.partition(".")[0] not in roots:
         raise PathError(f"'{text}' names nothing of the case; start with one of {', '.join(sorted(roots))}")
     try:
-        compiled = fhirpathpy.compile(text)
+        compiled: Value = fhirpathpy.compile(text)
     except Exception as wrong:
         raise PathError(f"'{text}' is not FHIRPath") from wrong
 
-    def evaluate(scope: Scope) -> Any:
+    def evaluate(scope: Scope) -> Value:
         # The engine has been seen to write into its input, so it gets a copy of its own.
         found = compiled(copy.deepcopy({key: value for key, value in scope.items() if value is not None}))
         if not found:
@@ -140,7 +149,7 @@ def _engine(text: str, roots: Mapping[str, Any]) -> Reader:
     return evaluate
 
 
-def check_field(parts: tuple[str, ...], roots: Mapping[str, Any]) -> None:
+def check_field(parts: tuple[str, ...], roots: Json) -> None:
     """Raise PathError unless every name of the path exists in the classes of the case view."""
     if parts[0] not in roots:
         raise PathError(f"there is no '{parts[0]}' here; start with one of {', '.join(sorted(roots))}")
@@ -153,11 +162,11 @@ def check_field(parts: tuple[str, ...], roots: Mapping[str, Any]) -> None:
         kinds = [member for annotation in found for member in _members(annotation)]
 
 
-def item_type(parts: tuple[str, ...], roots: Mapping[str, Any]) -> Any:
+def item_type(parts: tuple[str, ...], roots: Json) -> Value:
     """Return the type of one item of the list at the path. Raises PathError when it is no list."""
     check_field(parts, roots)
     kinds = _members(roots[parts[0]])
-    annotation: Any = roots[parts[0]]
+    annotation: Value = roots[parts[0]]
     for name in parts[1:]:
         annotation = next(hit for kind in kinds if (hit := _field(kind, name)) is not None)
         kinds = _members(annotation)
@@ -167,7 +176,7 @@ def item_type(parts: tuple[str, ...], roots: Mapping[str, Any]) -> Any:
     raise PathError(f"{'.'.join(parts)} is not a list")
 
 
-def _fields(kind: Any) -> Mapping[str, Any] | None:
+def _fields(kind: Value) -> Json | None:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
@@ -176,18 +185,18 @@ def _fields(kind: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _field(kind: Any, name: str) -> Any:
+def _field(kind: Value, name: str) -> Value:
     fields = _fields(kind) or {}
     if name in fields:
         return fields[name]
     stem, _, suffix = name.rpartition("_")
-    if suffix == "absent" and stem in fields and {Unknown, NotDone} & set(_members(fields[stem])):
+    if suffix == "absent" and stem in fields and any(one in _ABSENCES for one in _members(fields[stem])):
         return str
     return None
 
 
-def _union(annotation: Any) -> list[Any]:
-    origin = typing.get_origin(annotation)
+def _union(annotation: Value) -> list[Any]:
+    origin: Value = typing.get_origin(annotation)
     if origin is Annotated:
         return _union(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
@@ -195,7 +204,7 @@ def _union(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _members(annotation: Any) -> list[Any]:
+def _members(annotation: Value) -> list[Any]:
     """Return the types a value may have, lists seen through to their items."""
     found: list[Any] = []
     for member in _union(annotation):

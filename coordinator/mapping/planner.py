@@ -1,10 +1,10 @@
 """What one endpoint can take: the content level, and why. A pure function of what the server says of itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from coordinator.domain.letter import ContentLevel
+from coordinator.mapping.json_values import Json
 from coordinator.mapping.partners import Partner
 
 CHART_TYPES = frozenset(
@@ -38,7 +38,7 @@ class Capability:
     fhir_version: str | None
 
 
-def read_capability(statement: Mapping[str, Any] | None) -> Capability | None:
+def read_capability(statement: Json | None) -> Capability | None:
     """Return the facts of a CapabilityStatement, or None when there is none to read."""
     if not statement or statement.get("resourceType") != "CapabilityStatement":
         return None
@@ -65,13 +65,11 @@ def read_capability(statement: Mapping[str, Any] | None) -> Capability | None:
     )
 
 
-def _codes(row: Mapping[str, Any]) -> set[str]:
+def _codes(row: Json) -> set[str]:
     return {one.get("code", "") for one in row.get("interaction", [])}
 
 
-def choose_level(
-    statement: Mapping[str, Any] | None, partner: Partner | None, pinned: ContentLevel | None
-) -> LevelChoice:
+def choose_level(statement: Json | None, partner: Partner | None, pinned: ContentLevel | None) -> LevelChoice:
     """Return the content level for an endpoint.
 
     A pinned level wins; then the partner file (advertised is not enabled); then the

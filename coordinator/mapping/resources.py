@@ -1,6 +1,6 @@
 """Walks the mappings over one case: names every resource first, then builds each with its references."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.letter import MappingProblem
 from coordinator.mapping import gate
 from coordinator.mapping.identity import Name, name_of
+from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.load import Mappings, Per, ResourceMapping
 from coordinator.mapping.problems import MappingHeld
 from coordinator.mapping.walk import EMPTY, Run
@@ -34,10 +35,10 @@ class Planned:
     mapping: ResourceMapping
     name: Name
     index: int | None
-    scope: Mapping[str, Any]
+    scope: Json
 
 
-def plan_resources(mappings: Mappings, case: Case, scope: Mapping[str, Any], per: Per) -> list[Planned]:
+def plan_resources(mappings: Mappings, case: Case, scope: Json, per: Per) -> list[Planned]:
     """Return what the mappings of this stage will build for the scope, in order."""
     kind = case.event.type
     found: list[Planned] = []
@@ -57,7 +58,7 @@ def plan_resources(mappings: Mappings, case: Case, scope: Mapping[str, Any], per
     return found
 
 
-def _instances(mapping: ResourceMapping, scope: Mapping[str, Any]) -> Iterable[tuple[int | None, Mapping[str, Any]]]:
+def _instances(mapping: ResourceMapping, scope: Json) -> Iterable[tuple[int | None, Json]]:
     if mapping.each is None:
         return [(None, scope)]
     items = mapping.each(scope) or []
@@ -85,7 +86,7 @@ def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Seque
     return built
 
 
-def _references(everything: Sequence[Planned], me: Planned) -> Any:
+def _references(everything: Sequence[Planned], me: Planned) -> Value:
     def find(name: str, index: int | None) -> list[str]:
         if name == "*":
             mine = [one for one in everything if one is not me and one.mapping.identity not in ("mrn", "npi")]

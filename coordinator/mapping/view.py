@@ -16,6 +16,7 @@ from coordinator.domain.events import Dissociation, DoseChange, Regimen, Session
 from coordinator.domain.plan import Request, RuleOutcome
 from coordinator.domain.registry import Clinic, Patient, Provider, Staff
 from coordinator.domain.values import NotDone, Unknown
+from coordinator.mapping.json_values import Value
 
 RecordState = Literal["original", "corrected", "retracted"]
 
@@ -91,7 +92,7 @@ EVENT_TYPES: Mapping[str, type[BaseModel]] = {"session-outcome": SessionOutcome,
 
 def roots(events: tuple[str, ...], per: str) -> dict[str, Any]:
     """Return what a mapping over these event types may start a path with, with its type."""
-    event: Any = EVENT_TYPES[events[0]]
+    event: Value = EVENT_TYPES[events[0]]
     for name in events[1:]:
         event = event | EVENT_TYPES[name]
     found: dict[str, Any] = {
@@ -113,7 +114,7 @@ def roots(events: tuple[str, ...], per: str) -> dict[str, Any]:
     return found
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: Value) -> Value:
     """Return the value as dicts, lists, text, Decimal, int and bool; instants as ISO text with their own offset."""
     if value is None or isinstance(value, str | bool):
         return value
@@ -132,7 +133,7 @@ def plain_value(value: Any) -> Any:
     return value
 
 
-def _record(pairs: Any) -> dict[str, Any]:
+def _record(pairs: Value) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if isinstance(value, Unknown):

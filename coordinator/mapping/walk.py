@@ -13,6 +13,7 @@ from typing import Any, Final
 from coordinator.domain.letter import MappingProblem
 from coordinator.domain.quantities import Quantity, plain
 from coordinator.mapping.codes import CodeTable
+from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.paths import PathError, compile_condition, compile_value, item_type
 
 EMPTY: Final = object()
@@ -54,14 +55,14 @@ class Run:
         )
 
 
-Node = Callable[[Mapping[str, Any], Run], Any]
+Node = Callable[[Json, Run], Any]
 
 
 @dataclass(frozen=True)
 class Names:
     """What a mapping may name: case view roots with types, tables, and other mappings."""
 
-    roots: Mapping[str, Any]
+    roots: Json
     tables: Mapping[str, CodeTable]
     mappings: frozenset[str]
 
@@ -79,7 +80,7 @@ class Compiler:
         self.problems.append(f"{self.file}: {path}: {text}")
         return lambda _scope, _run: EMPTY
 
-    def node(self, value: Any, path: str) -> Node:
+    def node(self, value: Value, path: str) -> Node:
         """Return the function that builds this part."""
         if isinstance(value, dict):
             marks = {key for key in value if isinstance(key, str) and key.startswith("$")}
@@ -103,7 +104,7 @@ class Compiler:
         test = compile_condition(text, self.names.roots)
         return lambda scope, run: inner(scope, run) if test(scope) else EMPTY
 
-    def element(self, value: Mapping[str, Any], path: str) -> Node:
+    def element(self, value: Json, path: str) -> Node:
         """Return the node of a plain element: its children by name."""
         parts: list[tuple[str, bool, Node, bool]] = []
         for key, child in value.items():
@@ -113,7 +114,7 @@ class Compiler:
             parts.append((name, not key.endswith("?"), self.node(child, f"{path}.{name}"), not is_static(child)))
         moving = any(part[3] for part in parts)
 
-        def build(scope: Mapping[str, Any], run: Run) -> Any:
+        def build(scope: Json, run: Run) -> Value:
             built: dict[str, Any] = {}
             absent: list[str] = []
             met = False
@@ -138,17 +139,17 @@ class Compiler:
             each = isinstance(item, dict) and "$each" in item
             parts.append(self.repeated(item, path) if each else self.single(item, f"{path}[{place}]"))
 
-        def build(scope: Mapping[str, Any], run: Run) -> Any:
+        def build(scope: Json, run: Run) -> Value:
             found = [one for part in parts for one in part(scope, run)]
             return found or EMPTY
 
         return build
 
-    def single(self, item: Any, path: str) -> Node:
+    def single(self, item: Value, path: str) -> Node:
         """Return the node of one list item, as a list of none or one (`$refs`: of many)."""
         inner = self.node(item, path)
 
-        def build(scope: Mapping[str, Any], run: Run) -> list[Any]:
+        def build(scope: Json, run: Run) -> list[Any]:
             result = inner(scope, run)
             if result is EMPTY:
                 return []
@@ -156,7 +157,7 @@ class Compiler:
 
         return build
 
-    def repeated(self, item: Mapping[str, Any], path: str) -> Node:
+    def repeated(self, item: Json, path: str) -> Node:
         """Return the node of an item that is built once for each entry of a list of the case."""
         try:
             kind = item_type(tuple(item["$each"].split(".")), self.names.roots)
@@ -167,13 +168,13 @@ class Compiler:
         inside.problems, inside.file = self.problems, self.file
         inner = inside.node({key: value for key, value in item.items() if key != "$each"}, f"{path}[]")
 
-        def build(scope: Mapping[str, Any], run: Run) -> list[Any]:
+        def build(scope: Json, run: Run) -> list[Any]:
             results = [inner({**scope, "item": one}, run) for one in reader(scope) or ()]
             return [one for one in results if one is not EMPTY]
 
         return build
 
-    def directive(self, value: Mapping[str, Any], path: str) -> Node:
+    def directive(self, value: Json, path: str) -> Node:
         """Return the node of one directive."""
         if "$from" in value:
             return self.read(value["$from"])
@@ -189,18 +190,18 @@ class Compiler:
         """Return the node of `$from`."""
         reader = compile_value(text, self.names.roots)
 
-        def build(scope: Mapping[str, Any], _run: Run) -> Any:
+        def build(scope: Json, _run: Run) -> Value:
             found = reader(scope)
             return EMPTY if found is None else found
 
         return build
 
     def text(self, template: str, *, xhtml: bool) -> Node:
-        """Return the node of `$text`: empty when a field without `?` is empty; `{field?}` is left out with its blank."""
+        """Return the node of `$text`: empty when a field is; `{field?}` is left out with its blank."""
         pieces = _FIELD.split(template)
         fields = [(compile_value(name.strip("? "), self.names.roots), name.endswith("?")) for name in pieces[1::2]]
 
-        def build(scope: Mapping[str, Any], _run: Run) -> Any:
+        def build(scope: Json, _run: Run) -> Value:
             words = [(said(reader(scope)), optional) for reader, optional in fields]
             if any(word is None and not optional for word, optional in words):
                 return EMPTY
@@ -214,14 +215,14 @@ class Compiler:
 
         return build
 
-    def table(self, value: Mapping[str, Any], path: str) -> CodeTable | None:
+    def table(self, value: Json, path: str) -> CodeTable | None:
         """Return the table a directive names, or None after recording the fault."""
         found = self.names.tables.get(value.get("$map", ""))
         if found is None:
             self.fault(path, f"there is no code table '{value.get('$map')}'")
         return found
 
-    def coded(self, value: Mapping[str, Any], path: str) -> Node:
+    def coded(self, value: Json, path: str) -> Node:
         """Return the node of `$code` and `$concept` (`$as: Coding` for a bare coding)."""
         source = value.get("$code", value.get("$concept"))
         table = self.table(value, path)
@@ -233,7 +234,7 @@ class Compiler:
         own = compile_value(value["$own_text"], self.names.roots) if "$own_text" in value else None
         form = "code" if "$code" in value else value.get("$as", "CodeableConcept")
 
-        def build(scope: Mapping[str, Any], run: Run) -> Any:
+        def build(scope: Json, run: Run) -> Value:
             word = reader(scope)
             if word is None:
                 return EMPTY
@@ -251,7 +252,7 @@ class Compiler:
 
         return build
 
-    def quantity(self, value: Mapping[str, Any], path: str) -> Node:
+    def quantity(self, value: Json, path: str) -> Node:
         """Return the node of `$quantity`: a Quantity of the event, or a bare number with `$unit`."""
         reader = compile_value(value["$quantity"], self.names.roots)
         units = self.names.tables.get("ucum")
@@ -261,7 +262,7 @@ class Compiler:
         if fixed is not None and units.row(fixed) is None:
             return self.fault(path, f"the unit '{fixed}' is not in the table 'ucum'")
 
-        def build(scope: Mapping[str, Any], run: Run) -> Any:
+        def build(scope: Json, run: Run) -> Value:
             found = reader(scope)
             if found is None:
                 return EMPTY
@@ -278,7 +279,7 @@ class Compiler:
 
         return build
 
-    def reference(self, value: Mapping[str, Any], path: str) -> Node:
+    def reference(self, value: Json, path: str) -> Node:
         """Return the node of `$ref` (one resource, the first of a list that exists) and `$refs` (all, or `*`)."""
         named = value.get("$ref", value.get("$refs"))
         wanted = named if isinstance(named, list) else [named]
@@ -287,7 +288,7 @@ class Compiler:
                 return self.fault(path, f"there is no mapping named '{name}'")
         many = "$refs" in value
 
-        def build(_scope: Mapping[str, Any], run: Run) -> Any:
+        def build(_scope: Json, run: Run) -> Value:
             found = (run.refs(name, None if many else run.index) for name in wanted)
             urls = next((one for one in found if one), None)
             if not urls:
@@ -297,14 +298,14 @@ class Compiler:
         return build
 
 
-def is_static(value: Any) -> bool:
+def is_static(value: Value) -> bool:
     """Return whether this part of a file is the same for every event."""
     if isinstance(value, dict):
         return all(not key.startswith("$") and is_static(child) for key, child in value.items())
     return all(is_static(one) for one in value) if isinstance(value, list) else True
 
 
-def said(value: Any) -> str | None:
+def said(value: Value) -> str | None:
     """Return a value as text for people: 37.50 is "37.5", a quantity "41 mg"; None for nothing."""
     if value is None or value == "":
         return None

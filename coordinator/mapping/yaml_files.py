@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from coordinator.mapping.json_values import Value
+
 _BOOL = "tag:yaml.org,2002:bool"
 
 
@@ -15,7 +17,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Return the mapping; raise ConstructorError for a key that stands twice."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
@@ -28,6 +30,6 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|false)$"), list("tf"))
 
 
-def read_yaml(file: Path) -> Any:
+def read_yaml(file: Path) -> Value:
     """Return the content of a YAML file. Raises yaml.YAMLError, whose text may quote the file."""
     return yaml.load(file.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader

@@ -11,18 +11,58 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-RESOURCES = (
-    "AdverseEvent Bundle CarePlan CareTeam Communication CommunicationRequest Composition Condition Consent "
-    "DetectedIssue DocumentReference Encounter Flag Location MedicationAdministration MedicationRequest "
-    "MedicationStatement MessageHeader Observation Organization Patient Practitioner PractitionerRole Procedure "
-    "Provenance Task"
-).split()
+RESOURCES = [
+    "AdverseEvent",
+    "Bundle",
+    "CarePlan",
+    "CareTeam",
+    "Communication",
+    "CommunicationRequest",
+    "Composition",
+    "Condition",
+    "Consent",
+    "DetectedIssue",
+    "DocumentReference",
+    "Encounter",
+    "Flag",
+    "Location",
+    "MedicationAdministration",
+    "MedicationRequest",
+    "MedicationStatement",
+    "MessageHeader",
+    "Observation",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "Provenance",
+    "Task",
+]
 TOO_OPEN = {"mimetypes", "languages", "all-languages", "all-types", "defined-types", "currencies", "timezones"}
 """Required value sets that are not a plain list of codes (BCP 13, BCP 47) or that no resource of ours reaches."""
-PRIMITIVES = set(
-    "base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid positiveInt string "
-    "time unsignedInt uri url uuid xhtml".split()
-)
+PRIMITIVES = {
+        "base64Binary",
+        "boolean",
+        "canonical",
+        "code",
+        "date",
+        "dateTime",
+        "decimal",
+        "id",
+        "instant",
+        "integer",
+        "markdown",
+        "oid",
+        "positiveInt",
+        "string",
+        "time",
+        "unsignedInt",
+        "uri",
+        "url",
+        "uuid",
+        "xhtml",
+    }
 
 
 def read_package(path: Path) -> dict[str, dict[str, Any]]:
@@ -41,7 +81,7 @@ def read_package(path: Path) -> dict[str, dict[str, Any]]:
 
 def codes_of(package: dict[str, dict[str, Any]], value_set: str) -> list[str] | None:
     """Return the codes of a value set that enumerates them, else None."""
-    url = value_set.split("|")[0]
+    url = value_set.partition("|")[0]
     definition = package.get(f"ValueSet|{url}")
     if definition is None or url.rsplit("/", 1)[-1] in TOO_OPEN:
         return None
@@ -66,55 +106,67 @@ def codes_of(package: dict[str, dict[str, Any]], value_set: str) -> list[str] | 
 def shape(package: dict[str, dict[str, Any]], name: str, out: dict[str, Any], bindings: dict[str, list[str]]) -> None:
     """Add type `name` and its backbone elements to `out`, with every type they reach."""
     definition = package[f"StructureDefinition|http://hl7.org/fhir/StructureDefinition/{name}"]
-    elements = definition["snapshot"]["element"]
-    parents = {one["path"] for one in elements}
+    elements = [one for one in definition["snapshot"]["element"][1:] if ":" not in one["id"]]
+    parents = {one["path"].rpartition(".")[0] for one in elements}
     out[name] = {}
     reached: set[str] = set()
-    for element in elements[1:]:
-        if ":" in element["id"]:
-            continue
+    for element in elements:
         parent, _, child = element["path"].rpartition(".")
-        targets = sorted(
-            {profile.rsplit("/", 1)[-1] for one in element.get("type", []) for profile in one.get("targetProfile", [])}
-        )
-        binding = element.get("binding", {})
-        bound = None
-        if binding.get("strength") == "required" and binding.get("valueSet"):
-            key = binding["valueSet"].split("|")[0]
-            codes = codes_of(package, key)
-            if codes is not None:
-                bindings[key] = codes
-                bound = key
-        has_children = any(path.startswith(element["path"] + ".") for path in parents)
-        if element.get("contentReference"):
-            kinds = [element["contentReference"].lstrip("#")]
-        elif has_children:
-            kinds = [element["path"]]
-            out.setdefault(element["path"], {})
-        else:
-            kinds = [plain_type(one["code"]) for one in element.get("type", [])]
-        for kind in kinds:
-            row: dict[str, Any] = {"t": kind}
-            if element["max"] != "1":
-                row["n"] = 1
-            if element["min"] and not child.endswith("[x]"):
-                row["r"] = 1
+        bound = binding_of(package, element, bindings)
+        for kind in kinds_of(element, parents):
+            label, row = element_row(element, child, kind)
             if bound:
                 row["b"] = bound
-            if targets and kind in {"Reference", "canonical"} and "Resource" not in targets:
-                row["to"] = targets
-            label = child
-            if child.endswith("[x]"):
-                label = child[:-3] + kind[0].upper() + kind[1:]
-                row["x"] = child[:-3]
-                if element["min"]:
-                    row["xr"] = 1
             out.setdefault(parent, {})[label] = row
             if kind not in PRIMITIVES and "." not in kind and kind != "Resource":
                 reached.add(kind)
-    for kind in sorted(reached):
+    for kind in sorted(reached - out.keys()):
         if kind not in out:
             shape(package, kind, out, bindings)
+
+
+def kinds_of(element: dict[str, Any], parents: set[str]) -> list[str]:
+    """Return the types an element may have; a backbone element is its own type, named by its path."""
+    if element.get("contentReference"):
+        return [element["contentReference"].lstrip("#")]
+    if element["path"] in parents:
+        return [element["path"]]
+    if element["path"].count(".") == 1 and element["path"].endswith(".id") and element["path"][:-3] in RESOURCES:
+        return ["id"]
+    return [plain_type(one["code"]) for one in element.get("type", [])]
+
+
+def binding_of(
+    package: dict[str, dict[str, Any]], element: dict[str, Any], bindings: dict[str, list[str]]
+) -> str | None:
+    """Return the key of the element's required value set, adding its codes to `bindings`."""
+    binding = element.get("binding", {})
+    if binding.get("strength") != "required" or not binding.get("valueSet"):
+        return None
+    key: str = binding["valueSet"].partition("|")[0]
+    codes = codes_of(package, key)
+    if codes is None:
+        return None
+    bindings[key] = codes
+    return key
+
+
+def element_row(element: dict[str, Any], child: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """Return (name in JSON, row): t type, n many, r required, x choice, xr choice required, to reference targets."""
+    choice = child.endswith("[x]")
+    row: dict[str, Any] = {"t": kind}
+    if element["max"] != "1":
+        row["n"] = 1
+    if element["min"]:
+        row["xr" if choice else "r"] = 1
+    profiles = [profile for one in element.get("type", []) for profile in one.get("targetProfile", [])]
+    targets = sorted({profile.rsplit("/", 1)[-1] for profile in profiles})
+    if targets and kind in {"Reference", "canonical"} and "Resource" not in targets:
+        row["to"] = targets
+    if not choice:
+        return child, row
+    row["x"] = child[:-3]
+    return child[:-3] + kind[0].upper() + kind[1:], row
 
 
 def plain_type(code: str) -> str:
