@@ -12,7 +12,7 @@ from coordinator.letters.refusal import LetterRefused
 
 @dataclass(frozen=True)
 class Sheet:
-    """One letter for one audience, as its letter.yaml describes it. `body` is the template, from the templates folder."""
+    """One letter for one audience, as its letter.yaml describes it. `body` is the template."""
 
     kind: LetterKind
     audience: Audience

@@ -17,8 +17,8 @@ from coordinator.letters import formats
 from coordinator.letters.brief import Brief
 from coordinator.letters.traced import Traced, fact
 
-WIDTH, HEIGHT = 252, 112
-LEFT, RIGHT = 12.0, 240.0
+WIDTH, HEIGHT = 250, 118
+LEFT, RIGHT = 6.0, 244.0
 LABEL_GAP = 36.0
 """Two labels nearer than this would run into each other; the less important one is left to the table."""
 
@@ -178,7 +178,7 @@ def _heart_rate(session: SessionOutcome, at: str, x: _Scale, shown: set[int]) ->
     if len(rows) < 3:
         return Drawing(WIDTH, HEIGHT, (), (), ())
     rates = [rate for _, _, rate in rows]
-    y = _Scale(min(rates), max(rates), 97.0, 87.0)
+    y = _Scale(min(rates), max(rates), 102.0, 92.0)
     points = [(x(when), y(rate)) for _, when, rate in rows]
     labels = tuple(
         Label(
@@ -306,7 +306,7 @@ def _scores(
     )
     for place, (key, points) in enumerate(told):
         scale = brief.lexicon.instrument(key)
-        y = _Scale(float(Decimal(scale.lowest)), float(scale.highest), 96.0, 62.0)
+        y = _Scale(float(Decimal(scale.lowest)), float(scale.highest), 100.0, 66.0)
         spots = [(min(max(x(on.toordinal()), LEFT), RIGHT), y(total)) for on, total, _ in points]
         style, shape = shapes[place]
         ends = [fact(str(points[i][1]), points[i][1], f"{points[i][2]}/total") for i in (0, -1)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -45,7 +44,7 @@ def _prepared(kind: type[Environment], templates: Path) -> Environment:
     return made
 
 
-def _present(value: Any) -> Any:
+def _present(value: object) -> object:
     """Stop a letter that would print a missing part as the word "None"."""
     if value is None:
         raise UndefinedError("a part that is not there")

@@ -30,11 +30,12 @@ class Instrument:
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence that an indication forces onto a letter, and when."""
+    """A sentence that an indication forces onto a letter, when, and whether it must stand on the first page."""
 
     id: str
     when: str
     text: str
+    page_one: bool
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ class Lexicon:
         return found
 
 
-def read_yaml(path: Path) -> Any:
-    """Return the file's data."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the file's data: a table at the top."""
+    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return data
 
 
 def load_lexicon(layout: Path, language: str = "en") -> Lexicon:
@@ -88,7 +90,7 @@ def load_lexicon(layout: Path, language: str = "en") -> Lexicon:
             for key, one in scales["instruments"].items()
         },
         statements={
-            key: tuple(Statement(one["id"], one["when"], one["text"]) for one in rows)
+            key: tuple(Statement(one["id"], one["when"], one["text"], bool(one.get("page_one"))) for one in rows)
             for key, rows in {**statements["indications"], "any": statements["any"]}.items()
         },
         version=f"words {words['version']}, instruments {scales['version']}, statements {statements['version']}",

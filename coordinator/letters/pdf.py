@@ -7,11 +7,10 @@ fact that cannot be read back from the finished file is refused after it.
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pypdfium2
 from fontTools.ttLib import TTFont
@@ -30,14 +29,14 @@ _LINE_END_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-"})
 """pdfium marks a hyphen at the end of a line with these; ours are hard hyphens, never a broken word."""
 
 
-class _PackagedFiles(URLFetcher):
+class _PackagedFiles(URLFetcher):  # type: ignore[misc]
     """Serves `letter:` addresses inside the layout folder and refuses every other address."""
 
     def __init__(self, layout: Path) -> None:
         super().__init__()
         self._layout = layout.resolve()
 
-    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
         """Return a packaged file."""
         path = (self._layout / url.removeprefix("letter:")).resolve()
         if not url.startswith("letter:") or not path.is_relative_to(self._layout) or not path.is_file():
@@ -114,14 +113,21 @@ def pages_text(pdf: bytes) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", text.translate(_LINE_END_HYPHENS)) for text in texts)
 
 
-def read_back(pdf: bytes, facts: Iterable[Traced]) -> None:
+def read_back(pdf: bytes, facts: Iterable[Traced], *, footers: Iterable[str] = ()) -> None:
     """Raise LetterRefused unless every fact can be read in the text layer of the PDF, whole.
 
-    A number inside a longer number does not count, and a fact may run over a line end.
+    A number inside a longer number does not count, and a fact may run over the end of
+    a line or of a page: `footers`, which stand between two pages, are taken out first.
     """
-    text = _SPACES.sub(" ", " ".join(pages_text(pdf)))
+    pages = [_SPACES.sub(" ", page) for page in pages_text(pdf)]
+    for footer in footers:
+        pages = [page.replace(_SPACES.sub(" ", footer), " ") for page in pages]
+    text = _SPACES.sub(" ", " ".join(re.sub(r"· \d+ / \d+", " ", page) for page in pages))
     for one in facts:
-        if not _stands_in(one.text, text):
+        whole = _stands_in(one.text, text)
+        if not whole and one.kind == "name":  # a very long name may be broken anywhere
+            whole = _SPACES.sub("", one.text) in _SPACES.sub("", text)
+        if not whole:
             raise LetterRefused("letter.text-layer", one.sources[0])
 
 

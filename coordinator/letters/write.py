@@ -14,6 +14,7 @@ from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
 from coordinator.domain.registry import Clinic, Provider
 from coordinator.letters import pdf
 from coordinator.letters.brief import Brief
+from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words
 from coordinator.letters.catalogue import Sheet, load_catalogue
 from coordinator.letters.environment import environment
 from coordinator.letters.lexicon import Lexicon, load_lexicon
@@ -132,7 +133,10 @@ class LetterRoom:
         outer = self._catalogue.sheet("L9", brief.recipient.audience)
         notice = "letters/correction/notice.html"
         if kind is None:
-            parts = {"frame": replace(frame(brief, asks=False), statements=()), "correction": correction_view(brief)}
+            parts = {
+                "frame": replace(frame(brief, asks=False), statements=(), further_statements=()),
+                "correction": correction_view(brief),
+            }
             return Page("L9", outer, parts, outer.retraction_title or outer.title, None, notice, None)
         inner = self._page(brief, kind)
         parts = {**inner.parts, "correction": correction_view(brief)}
@@ -140,14 +144,18 @@ class LetterRoom:
 
     def _finish(self, brief: Brief, page: Page, *, fax: bool) -> Letter:
         html = self._html(brief, page, fax=False)
+        apart = page_one_words(html) > PAGE_ONE_WORDS
+        if apart:
+            html = self._html(brief, page, fax=False, apart=True)
         text = text_of(html)
         facts = page.facts()
         names = [one.text for one in facts if one.kind == "name"]
         self._lint.check_letter(text, names, page.body or page.sheet.folder)
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
-        pdf.read_back(made, facts)
         built: Frame = page.parts["frame"]
+        footers = _footers(built, self._env)
+        pdf.read_back(made, facts, footers=footers)
         return Letter(
             kind=page.kind,
             provider=brief.recipient.provider,
@@ -161,12 +169,12 @@ class LetterRoom:
             pdf=made,
             template_version=page.sheet.stamp,
             type_code=page.sheet.type_code,
-            cover_pdf=self._faxed(brief, page, facts) if fax else None,
+            cover_pdf=self._faxed(brief, page, facts, footers) if fax else None,
         )
 
-    def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...]) -> bytes:
-        made = self._engine.render(self._html(brief, page, fax=True))
-        pdf.read_back(made, facts)
+    def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...], footers: tuple[str, ...]) -> bytes:
+        made = self._engine.render(self._html(brief, page, fax=True, apart=True))
+        pdf.read_back(made, facts, footers=footers)
         case = brief.case
         cover = self.fax_cover(
             case.clinic,
@@ -177,7 +185,7 @@ class LetterRoom:
         )
         return pdf.join(cover, made)
 
-    def _html(self, brief: Brief, page: Page, *, fax: bool, preview: bool = False) -> str:
+    def _html(self, brief: Brief, page: Page, *, fax: bool, preview: bool = False, apart: bool = False) -> str:
         letter = {
             "kind": page.kind,
             "title": page.title,
@@ -188,6 +196,7 @@ class LetterRoom:
             "form": page.form,
             "fax": fax,
             "preview": preview,
+            "apart": apart,
         }
         return self._render("layout/letter.html", {**page.parts, "letter": letter})
 
@@ -206,6 +215,12 @@ _VIEWS: Mapping[str, Callable[[Brief], object]] = {
     "change": change_view,
 }
 """The presenters that a letter.yaml names."""
+
+
+def _footers(built: Frame, env: Environment) -> tuple[str, ...]:
+    """Return what stands at the foot of every page, as the layout prints it."""
+    module = env.get_template("macros/person.html").module
+    return tuple(getattr(module, name)(built).unescape() for name in ("foot_left", "foot_right"))
 
 
 def _created(at: datetime) -> str:

@@ -76,6 +76,7 @@ class Frame:
     telephoned: bool
     asks: tuple[Asked, ...]
     statements: tuple[Traced, ...]
+    further_statements: tuple[Traced, ...]
     signature: Signature
 
 
@@ -157,14 +158,18 @@ def copies(brief: Brief) -> tuple[Reader, ...]:
     )
 
 
-def statements(brief: Brief, *, course_start: bool = False) -> tuple[Traced, ...]:
-    """Return the statements that the indications force on, in order, none twice."""
+def statements(brief: Brief, *, page_one: bool, course_start: bool = False) -> tuple[Traced, ...]:
+    """Return the statements that the indications force on, in order, none twice: those of page one, or the others."""
     course = brief.course
     indications = course.indications if course else ()
     table = brief.lexicon.statements
     rows: list[Statement] = []
     for key in (*indications, "any"):
-        rows.extend(one for one in table.get(key, ()) if _applies(brief, one.when, course_start=course_start))
+        rows.extend(
+            one
+            for one in table.get(key, ())
+            if one.page_one == page_one and _applies(brief, one.when, course_start=course_start)
+        )
     texts = {one.text: one for one in rows}
     return tuple(fact(text, one.id, f"letters:/statements/{one.id}", kind="words") for text, one in texts.items())
 
@@ -231,6 +236,7 @@ def frame(brief: Brief, *, course_start: bool = False, asks: bool = True) -> Fra
         urgent=recipient.priority != "routine",
         telephoned=recipient.phone_call,
         asks=tuple(asked(brief, recipient, one, index) for index, one in rows),
-        statements=statements(brief, course_start=course_start),
+        statements=statements(brief, page_one=True, course_start=course_start),
+        further_statements=statements(brief, page_one=False, course_start=course_start),
         signature=signature(brief),
     )

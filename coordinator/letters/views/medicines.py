@@ -38,9 +38,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Taken:
-    """What was taken before the session: amount, when, and who says so."""
+    """What was taken before the session: amount, when, and who says so.
 
-    product: Traced
+    `product` is None when it is the one the statement before it names, `day` is None
+    when it is the day of the session.
+    """
+
+    product: Traced | None
     dose: Traced
     at: Traced
     known_time: bool
@@ -227,16 +231,14 @@ def stimulant(brief: Brief, session: SessionOutcome | None, at: str) -> Stimulan
         newest[(one.product, one.source)] = (index, one)
     medicines = session.other_medications_taken if session else ()
     taken = () if isinstance(medicines, NotDone | Unknown) else medicines
-    return Stimulant(
-        statements=tuple(
-            _statement(brief, one, index) for index, one in sorted(newest.values(), key=lambda row: row[0])
-        ),
-        taken=tuple(
-            _taken(brief, one, f"{at}/other_medications_taken/{index}")
-            for index, one in enumerate(taken)
-            if one.role == "stimulant"
-        ),
-    )
+    products = {one.product for _, one in newest.values()}
+    lines = [
+        _taken(brief, one, f"{at}/other_medications_taken/{index}", products, session)
+        for index, one in enumerate(taken)
+        if session is not None and one.role == "stimulant"
+    ]
+    said = sorted(newest.values(), key=lambda row: row[0])
+    return Stimulant(tuple(_statement(brief, one, index) for index, one in said), tuple(lines))
 
 
 def _statement(brief: Brief, one: KnownMedication, index: int) -> Statement:
@@ -250,17 +252,23 @@ def _statement(brief: Brief, one: KnownMedication, index: int) -> Statement:
     )
 
 
-def _taken(brief: Brief, one: MedicineTaken, place: str) -> Taken:
+def _taken(brief: Brief, one: MedicineTaken, place: str, known: set[str], session: SessionOutcome) -> Taken:
     last = one.last_taken_at
-    known = isinstance(last, datetime)
+    told = isinstance(last, datetime)
+    start = session.administration.started_at if session.administration else None
+    same_day = (
+        isinstance(last, datetime)
+        and start is not None
+        and formats.local_day(last, brief.zone) == formats.local_day(start, brief.zone)
+    )
     return Taken(
-        product=fact(one.product, one.product, f"{place}/product", kind="name"),
+        product=None if known == {one.product} else fact(one.product, one.product, f"{place}/product", kind="name"),
         dose=brief.amount(one.dose, f"{place}/dose"),
         at=brief.time(last, f"{place}/last_taken_at")
         if isinstance(last, datetime)
         else brief.missing(last, f"{place}/last_taken_at"),
-        known_time=known,
-        day=brief.day_of(last, f"{place}/last_taken_at") if isinstance(last, datetime) else None,
+        known_time=told,
+        day=brief.day_of(last, f"{place}/last_taken_at") if isinstance(last, datetime) and not same_day else None,
         report=brief.words("report", one.source, f"{place}/source"),
     )
 
