@@ -9,7 +9,7 @@ from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.flow.parts import Workshop
 from coordinator.flow.rows import NewDocument
-from coordinator.mapping.build import build_content
+from coordinator.mapping.content import build_content
 from coordinator.planning.plan import make_plan
 
 LEVELS: frozenset[ContentLevel] = frozenset({"chart", "document", "message"})

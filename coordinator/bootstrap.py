@@ -1,0 +1,294 @@
+"""Builds the parts and hands them out: the only place that names concrete classes."""
+
+import hashlib
+import secrets
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from coordinator.channels.by_hand import ByHand
+from coordinator.channels.direct import Direct, SmtpConfig
+from coordinator.channels.fax import Fax
+from coordinator.channels.fax_gateway import FaxGateway, PhaxioConfig, PhaxioGateway
+from coordinator.channels.fhir_message import FhirMessage
+from coordinator.channels.fhir_rest import FhirRest
+from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
+from coordinator.channels.receipts.fax_callback import FaxCallback, FaxPoller
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import ConfigurationError, DeliveryError
+from coordinator.flow.parts import Parts, Policy, Workshop
+from coordinator.flow.ports import Channel, ReceiptSource
+from coordinator.flow.registry_desk import RegistryDesk
+from coordinator.flow.runner import Runner
+from coordinator.flow.staff_desk import StaffDesk
+from coordinator.flow.track import take_in
+from coordinator.letters.write import load_letters
+from coordinator.mapping.load import load
+from coordinator.observe.log import Log, write
+from coordinator.planning.causes import load_causes
+from coordinator.planning.checks import load_checks
+from coordinator.planning.clocks import load_retries
+from coordinator.planning.rules import load_rules
+from coordinator.security.accounts import Accounts
+from coordinator.security.cipher import FieldCipher, load_key
+from coordinator.security.outbound import OutboundConfig, guarded_client
+from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
+from coordinator.security.smart import load_key as load_smart_key
+from coordinator.settings import Settings
+from coordinator.store import migrate
+from coordinator.store.accounts import SqlAccountStore
+from coordinator.store.engine import connect
+from coordinator.store.ledger import Store
+from coordinator.store.verification import Finding, verify
+
+
+class SystemClock:
+    """The clock of this machine, in UTC."""
+
+    def now(self) -> datetime:
+        """Return this instant."""
+        return datetime.now(UTC)
+
+
+class SystemDice:
+    """Randomness of the operating system."""
+
+    def jitter(self) -> float:
+        """Return a factor between 0.8 and 1.2."""
+        return 0.8 + secrets.randbelow(4001) / 10_000
+
+    def token(self) -> str:
+        """Return 256 fresh random bits as URL-safe text."""
+        return secrets.token_urlsafe(32)
+
+    def uuid(self) -> str:
+        """Return a fresh random identifier."""
+        return str(uuid.uuid4())
+
+
+def workshop(settings: Settings) -> Workshop:
+    """Return what composing needs, loaded and checked. Raises with every problem of the files at once."""
+    rules = settings.mappings_dir / "rules"
+    accept = settings.accept_demonstration_rules and settings.environment != "production"
+    return Workshop(
+        rules=load_rules(rules / "coordination.yaml", settings.rule_signatures, accept_demonstration=accept),
+        mappings=load(settings.mappings_dir),
+        letters=load_letters(settings.templates_dir),
+    )
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The channels and receipt sources as configured, and what they share."""
+
+    channels: Mapping[str, Channel]
+    http: httpx.Client
+    gateway: FaxGateway | None
+    notices: DirectNotices | None
+    signing_keys: tuple[SigningKey, ...]
+
+
+def outside(settings: Settings, clock: SystemClock, dice: SystemDice) -> Outside:
+    """Return the channels that are configured. By hand and FHIR always are; the others need their gateway."""
+    if settings.environment == "production" and settings.allow_loopback:
+        raise ConfigurationError("COORDINATOR_ALLOW_LOOPBACK is for trials; turn it off in production")
+    ca_file = None if settings.ca_file is None else str(settings.ca_file)
+    http = guarded_client(OutboundConfig(allow_loopback=settings.allow_loopback, ca_file=ca_file))
+    keys = () if settings.smart_key_file is None else (load_smart_key(settings.smart_key_id, settings.smart_key_file),)
+    sign_in = SignIn(http, SmartConfig(keys=keys, secrets_dir=settings.secrets_dir), clock, dice)
+    channels: dict[str, Channel] = {
+        "by-hand": ByHand(),
+        "fhir-rest": FhirRest(http, sign_in, clock),
+        "fhir-message": FhirMessage(http, sign_in, clock),
+    }
+    mail_ca = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
+    notices = None
+    if settings.smtp_host:
+        smtp = SmtpConfig(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_username,
+            _secret(settings.smtp_password_file),
+            settings.direct_from,
+            mail_ca,
+        )
+        channels["direct"] = Direct(smtp, clock)
+    if settings.imap_host:
+        password = _secret(settings.imap_password_file)
+        notices = DirectNotices(
+            ImapConfig(settings.imap_host, settings.imap_port, settings.imap_username, password, ca_file=mail_ca)
+        )
+    gateway = None
+    if settings.fax_url:
+        place = callback_place(_secret(settings.fax_callback_token_file))
+        callback = f"{settings.public_url}/v1/receipts/fax/{place}"
+        config = PhaxioConfig(
+            settings.fax_url, _secret(settings.fax_key_file), _secret(settings.fax_secret_file), callback
+        )
+        gateway = PhaxioGateway(http, config, clock)
+        channels["fax"] = Fax(gateway, clock)
+    return Outside(channels, http, gateway, notices, keys)
+
+
+def _secret(path: Path | None) -> str:
+    if path is None:
+        raise ConfigurationError("a secret's file is not named; see the settings of the channel you turned on")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _cipher(settings: Settings) -> FieldCipher:
+    path = settings.key_file or settings.data_dir / "field.key"
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return load_key(path, may_create=settings.environment != "production")
+
+
+def callback_place(token: str) -> str:
+    """Return the secret end of the callback address: made from the signing token, telling nothing about it."""
+    return hashlib.sha256(f"callback-place|{token}".encode()).hexdigest()[:40]
+
+
+class FaxReceipts:
+    """Takes in the fax gateway's callbacks."""
+
+    def __init__(self, parts: Parts, settings: Settings, gateway: FaxGateway | None) -> None:
+        """Without a gateway every callback is refused."""
+        self._parts = parts
+        token = _secret(settings.fax_callback_token_file) if gateway is not None else ""
+        self._place = callback_place(token)
+        self._callback = None if gateway is None else FaxCallback(gateway, parts.clock, token=token)
+
+    def fax(self, body: bytes, headers: Mapping[str, str], url: str) -> bool:
+        """Take in a callback; return whether it is the gateway's. What it says is read back there first."""
+        if self._callback is None or not secrets.compare_digest(url.rsplit("/", 1)[-1], self._place):
+            return False
+        try:
+            news = self._callback.take(url, headers, body)
+        except ValueError:
+            return False
+        except DeliveryError as away:
+            write(Log.RECEIPT_SOURCE_DOWN, code=away.code, channel="fax")
+            return True
+        if news is not None:
+            take_in(self._parts, news)
+        return True
+
+
+@dataclass(frozen=True)
+class Service:
+    """The whole service, put together."""
+
+    settings: Settings
+    parts: Parts
+    store: Store
+    desk: StaffDesk
+    registry: RegistryDesk
+    accounts: Accounts
+    receipts: FaxReceipts
+    outside: Outside
+
+    def sources(self) -> tuple[ReceiptSource, ...]:
+        """Return where receipts are fetched from."""
+        found: list[ReceiptSource] = []
+        if self.outside.notices is not None:
+            found.append(self.outside.notices)
+        if self.outside.gateway is not None:
+            found.append(FaxPoller(self.outside.gateway, self.parts.clock, self._open_faxes))
+        return tuple(found)
+
+    def _open_faxes(self) -> Iterable[str]:
+        with self.parts.ledger.begin(write=False) as tx:
+            rows = tx.in_state((State.SENT,), 500)
+        return [row.far_side_ref for row in rows if row.channel == "fax" and row.far_side_ref is not None]
+
+    def runner(self) -> Runner:
+        """Return the embedded runner over these parts."""
+        quick = self.settings.retry_scale < 1
+        return Runner(
+            self.parts,
+            self.sources(),
+            senders=self.settings.senders,
+            idle_s=0.2,
+            sweep_every_s=0.5 if quick else 2.0,
+            receipts_every_s=0.5 if quick else 5.0,
+        )
+
+    def health(self) -> Mapping[str, object]:
+        """Return `ready` and what was checked. No PHI, no addresses."""
+        try:
+            current = migrate.is_current(self.store.engine)
+        except Exception:
+            return {"ready": False, "database": "away"}
+        return {"ready": current, "database": "ok" if current else "needs migrating"}
+
+    def verify(self) -> list[Finding]:
+        """Return every row that breaks one of the six promises."""
+        return verify(self.store, self.parts.clock.now())
+
+    def jwks(self) -> dict[str, object]:
+        """Return our public keys, as SMART servers fetch them."""
+        return jwks_document(self.outside.signing_keys)
+
+
+def build(settings: Settings) -> Service:
+    """Return the service for these settings. Migrates nothing; `coordinator migrate` and the embedded start do."""
+    clock, dice = SystemClock(), SystemDice()
+    cipher = _cipher(settings)
+    engine = connect(settings.url(), pool_size=max(10, settings.senders * 2 + 6))
+    store = Store(engine, cipher)
+    rules = settings.mappings_dir / "rules"
+    far = outside(settings, clock, dice)
+    parts = Parts(
+        ledger=store,
+        clock=clock,
+        dice=dice,
+        workshop=workshop(settings),
+        checks=load_checks(rules, settings.mappings_dir / "instruments"),
+        channels=far.channels,
+        causes=load_causes(rules / "causes.yaml"),
+        retries=load_retries(rules / "retries.yaml"),
+        policy=Policy(
+            retry_scale=settings.retry_scale,
+            breaker_probe=timedelta(seconds=settings.breaker_probe_s),
+            doubt_pause=timedelta(seconds=settings.doubt_pause_s),
+        ),
+    )
+    accounts = Accounts(
+        SqlAccountStore(engine),
+        clock,
+        dice,
+        idle=timedelta(seconds=settings.session_idle_s),
+        longest=timedelta(seconds=settings.session_max_s),
+    )
+    return Service(
+        settings=settings,
+        parts=parts,
+        store=store,
+        desk=StaffDesk(parts),
+        registry=RegistryDesk(parts),
+        accounts=accounts,
+        receipts=FaxReceipts(parts, settings, far.gateway),
+        outside=far,
+    )
+
+
+_ADOPTED: list[Service] = []
+_BUILDING = threading.Lock()
+
+
+def adopt(made: Service) -> None:
+    """Make this the process's service, in place of one built from the environment (the demo, tests)."""
+    _ADOPTED[:] = [made]
+
+
+def service() -> Service:
+    """Return this process's service, built from the environment at the first call."""
+    if not _ADOPTED:
+        with _BUILDING:
+            if not _ADOPTED:
+                adopt(build(Settings()))
+    return _ADOPTED[0]

@@ -1,0 +1,53 @@
+"""The command line: the same verbs as the API. Commands of outside packages come in as `coordinator.commands`."""
+
+from importlib.metadata import entry_points
+
+import click
+
+from coordinator.cli.messages import messages
+from coordinator.cli.people import accounts, sources
+from coordinator.cli.render import render
+from coordinator.cli.running import beat, migrate, serve, worker
+from coordinator.cli.submit import registry, submit
+from coordinator.cli.verifying import check_mappings, verify
+from coordinator.domain.errors import ConfigurationError, NotFound, Refused
+
+
+class _Told(click.Group):
+    """A group that tells people what to do instead of showing a traceback for errors that are theirs to solve."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; turn the service's own errors into one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as wrong:
+            raise click.ClickException(f"The settings are not right: {wrong}.") from wrong
+        except Refused as refused:
+            raise click.ClickException(refused.reason) from refused
+        except NotFound as missing:
+            raise click.ClickException(f"There is no such {missing}.") from missing
+
+
+@click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="coordinator")
+def main() -> None:
+    """Tell a patient's other clinicians what the clinic did, and find out whether it arrived."""
+
+
+for one in (
+    serve,
+    worker,
+    beat,
+    migrate,
+    submit,
+    registry,
+    messages,
+    render,
+    verify,
+    check_mappings,
+    accounts,
+    sources,
+):
+    main.add_command(one)
+for plugged in entry_points(group="coordinator.commands"):
+    main.add_command(plugged.load(), plugged.name)

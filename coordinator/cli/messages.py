@@ -1,0 +1,113 @@
+"""messages list, show, resend, cancel: the console's verbs at a terminal."""
+
+import getpass
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from coordinator.bootstrap import service
+from coordinator.domain.delivery import State
+from coordinator.flow.read_models import Actor, MessageFilter, MessageRow
+
+
+def _actor() -> Actor:
+    return Actor("staff", f"terminal:{getpass.getuser()}"[:64])
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+@click.group()
+def messages() -> None:
+    """Find, understand, resend and withdraw messages."""
+
+
+@messages.command("list")
+@click.option("--state", type=click.Choice([one.value for one in State]))
+@click.option("--attention", is_flag=True, help="Only what needs a person.")
+@click.option("--recipient", help="Provider id.")
+@click.option("--search", help="Patient or recipient name, reference or event id; no accents needed.")
+@click.option("--limit", type=int, default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def list_(
+    state: str | None, attention: bool, recipient: str | None, search: str | None, limit: int, as_json: bool
+) -> None:
+    """List messages, newest first."""
+    wanted = MessageFilter(
+        state=State(state) if state else None,
+        needs_attention=attention,
+        provider_id=recipient,
+        text=search,
+        limit=limit,
+    )
+    rows = service().desk.messages(wanted, _actor())
+    if as_json:
+        click.echo(_json([asdict(row) for row in rows]))
+        return
+    Console().print(table_of(list(rows)))
+
+
+def table_of(rows: list[MessageRow]) -> Table:
+    """Return the table people read: patient, recipient, letter, channel, state, why."""
+    table = Table(title=None, show_lines=False, pad_edge=False)
+    for name in ("Message", "Patient", "Recipient", "Letter", "Channel", "State", "Why"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        why = f"{row.why} {row.next_step}".strip()
+        table.add_row(row.id[:8], row.patient_name, row.recipient, row.title, row.channel, row.state.value, why)
+    return table
+
+
+@messages.command()
+@click.argument("message_id")
+@click.option("--json", "as_json", is_flag=True)
+def show(message_id: str, as_json: bool) -> None:
+    """Show one message: what happened, why, and what may be done."""
+    detail = service().desk.message(message_id, _actor())
+    if as_json:
+        click.echo(_json(asdict(detail)))
+        return
+    row = detail.row
+    click.echo(f"{row.title} for {row.recipient} about {row.patient_name} ({row.birth_date})")
+    click.echo(f"State: {row.state.value}. {row.why} {row.next_step}".rstrip())
+    click.echo(f"Consent: {detail.consent}")
+    for rule, priority, why in detail.rules:
+        click.echo(f"Rule {rule} ({priority}): {why}")
+    for delivery in detail.deliveries:
+        click.echo(f"\nDelivery {delivery.id} by {delivery.channel}: {delivery.state.value}. {delivery.why}")
+        for attempt in delivery.attempts:
+            click.echo(f"  try {attempt.number} at {_when(attempt.started_at)}: {attempt.sentence}")
+        for receipt in delivery.receipts:
+            click.echo(f"  {_when(receipt.received_at)}: {receipt.sentence}")
+        if delivery.may_not_resend_because:
+            click.echo(f"  cannot be resent: {delivery.may_not_resend_because}")
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@messages.command()
+@click.argument("message_id")
+@click.option("--reason", required=True, help="Why; kept with the record.")
+def resend(message_id: str, reason: str) -> None:
+    """Send the stored letter again, on today's route and with today's consent."""
+    desk = service().desk
+    detail = desk.message(message_id, _actor())
+    name = desk.resend(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=_actor())
+    click.echo(f"Resend {name} is on its way.")
+
+
+@messages.command()
+@click.argument("message_id")
+@click.option("--reason", required=True, help="Why; kept with the record.")
+def cancel(message_id: str, reason: str) -> None:
+    """Withdraw a message of which nothing has left."""
+    service().desk.cancel(message_id, reason=reason, actor=_actor())
+    click.echo("Withdrawn.")

@@ -1,0 +1,92 @@
+"""serve, worker, beat, migrate: the processes of the service."""
+
+import asyncio
+import sys
+
+import click
+import uvicorn
+
+from coordinator.bootstrap import Service, build, service
+from coordinator.observe.log import Log, configure, write
+from coordinator.settings import Settings
+from coordinator.store import migrate as schema
+from coordinator.store.only_one import only_one
+
+CELERY_APP = "coordinator.worker.app"
+
+
+@click.command()
+@click.option("--port", type=int, help="Port of the intake API (COORDINATOR_PORT).")
+@click.option("--console-port", type=int, help="Port of the staff console (COORDINATOR_CONSOLE_PORT).")
+def serve(port: int | None, console_port: int | None) -> None:
+    """Run the API and the console; without a broker also the embedded runner, all in this process."""
+    configure()
+    settings = Settings()
+    made = service()
+    if not settings.broker_url:
+        schema.upgrade(made.store.engine)
+        with only_one(settings.data_dir):
+            runner = made.runner()
+            runner.start()
+            write(Log.SERVICE_STARTED, port=port or settings.port)
+            run_servers(settings.host, port or settings.port, console_port or settings.console_port)
+            write(Log.SERVICE_STOPPING)
+            runner.stop()
+        return
+    need_schema(made)
+    run_servers(settings.host, port or settings.port, console_port or settings.console_port)
+
+
+def run_servers(host: str, port: int, console_port: int) -> None:
+    """Serve the API and the console until a signal ends both. They are separate hosts on purpose."""
+
+    async def both() -> None:
+        servers = [
+            uvicorn.Server(
+                uvicorn.Config(name, factory=True, host=host, port=number, log_config=None, access_log=False)
+            )
+            for name, number in (("coordinator.api.app:create", port), ("coordinator.console.app:create", console_port))
+        ]
+        await asyncio.gather(*(one.serve() for one in servers))
+
+    asyncio.run(both())
+
+
+def need_schema(made: Service) -> None:
+    """Raise ClickException unless the database has this version's schema."""
+    if not schema.is_current(made.store.engine):
+        raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
+
+
+@click.command()
+@click.option("--concurrency", type=int, default=4, show_default=True, help="Threads that send at the same time.")
+def worker(concurrency: int) -> None:
+    """Run a Celery worker (needs COORDINATOR_BROKER_URL). Any number may run."""
+    need_schema(service())
+    _celery("worker", "--pool", "threads", "--concurrency", str(concurrency), "--loglevel", "WARNING",
+            "--without-gossip", "--without-mingle")  # fmt: skip
+
+
+@click.command()
+def beat() -> None:
+    """Run the Celery beat: the sweeper's clock. One is enough; two do no harm."""
+    need_schema(service())
+    schedule = Settings().data_dir / "beat-schedule"
+    _celery("beat", "--loglevel", "WARNING", "--schedule", str(schedule))
+
+
+def _celery(*arguments: str) -> None:
+    from celery.bin.celery import main as celery_main  # noqa: PLC0415  (slow to import, needed here only)
+
+    if not Settings().broker_url:
+        raise click.ClickException("COORDINATOR_BROKER_URL is not set; without a broker, run: coordinator serve")
+    sys.argv = ["celery", "--app", CELERY_APP, *arguments]
+    celery_main()
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to this version's schema. Safe to run twice."""
+    made = build(Settings())
+    schema.upgrade(made.store.engine)
+    click.echo("The database has this version's schema.")

@@ -1,0 +1,37 @@
+"""verify and check-mappings: proof at a terminal."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import orjson
+
+from coordinator.bootstrap import service
+from coordinator.mapping.check import check_mappings as run_check
+from coordinator.settings import Settings
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+def verify(as_json: bool) -> None:
+    """Check the six promises against the database; name each row that breaks one. Exit code 1 if any."""
+    findings = service().verify()
+    if as_json:
+        click.echo(orjson.dumps([asdict(one) for one in findings], option=orjson.OPT_INDENT_2).decode())
+    for one in [] if as_json else findings:
+        click.echo(f"{one.promise}: {one.table} {one.row}: {one.what}")
+    if findings:
+        sys.exit(1)
+    if not as_json:
+        click.echo("All six promises hold.")
+
+
+@click.command("check-mappings")
+@click.option("--mappings", type=click.Path(path_type=Path, file_okay=False), help="Folder to check.")
+def check_mappings(mappings: Path | None) -> None:
+    """Check the mapping files and show what they make of the sample events."""
+    report = run_check(mappings or Settings().mappings_dir)
+    click.echo(str(report))
+    if not report.ok:
+        sys.exit(1)

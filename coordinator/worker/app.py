@@ -1,0 +1,43 @@
+"""The Celery application. Tasks carry ids and nothing else; the database decides whether there is anything to do."""
+
+from celery import Celery
+
+from coordinator.settings import Settings
+
+SWEEP_EVERY_S = 2.0
+RECEIPTS_EVERY_S = 15.0
+
+
+def make() -> Celery:
+    """Return the application: late acknowledgement, no results, no Celery retries, no long eta."""
+    made = Celery("coordinator", include=["coordinator.worker.tasks"])
+    made.conf.update(
+        broker_url=Settings().broker_url or "memory://",
+        broker_connection_retry_on_startup=True,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=16,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        task_default_queue="coordinator",
+        # Redis redelivers a dead worker's tasks only after this sweep; the default takes an hour and a half.
+        broker_transport_options={
+            "visibility_timeout": 300,
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+        },
+        beat_schedule={
+            "sweep": {"task": "coordinator.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 30}},
+            "receipts": {"task": "coordinator.receipts", "schedule": RECEIPTS_EVERY_S, "options": {"expires": 60}},
+        },
+    )
+    if made.conf.broker_url.startswith(("amqp", "memory")):
+        made.conf.broker_transport_options = {}
+    return made
+
+
+app = make()
