@@ -82,9 +82,10 @@ def _sides(change: DoseChange | None) -> tuple[Regimen, Regimen] | None:
 def switch_called_otherwise(view: View, _: Numbers) -> Iterator[Found]:
     """Two products whose doses cannot be compared, under an action that compares them."""
     sides, change = _sides(view.change), view.change
-    if sides is not None and change is not None and change.action != "switch":
-        if sides[0].product.lower() != sides[1].product.lower():
-            yield Found(("action",))
+    if sides is None or change is None or change.action == "switch":
+        return
+    if sides[0].product.lower() != sides[1].product.lower():
+        yield Found(("action",))
 
 
 def switch_to_the_same(view: View, _: Numbers) -> Iterator[Found]:

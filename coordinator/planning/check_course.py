@@ -74,9 +74,10 @@ def minor_on_esketamine(view: View, numbers: Numbers) -> Iterator[Found]:
 
 def minor_without_guardian(view: View, numbers: Numbers) -> Iterator[Found]:
     """A minor whose guardian's consent is not on record."""
-    if view.patient is not None and numbers["least"] <= _age(view) < numbers["adult_at"]:
-        if view.patient.guardian_consent is None:
-            yield Found(("patient",), {"age": str(_age(view))})
+    if view.patient is None or view.patient.guardian_consent is not None:
+        return
+    if numbers["least"] <= _age(view) < numbers["adult_at"]:
+        yield Found(("patient",), {"age": str(_age(view))})
 
 
 def _age(view: View) -> int:

@@ -1,7 +1,7 @@
 """Checks of products, routes, doses and weights. Each is named by a row of the table."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -133,9 +133,10 @@ def weight_missing(view: View, _: Numbers) -> Iterator[Found]:
 def weight_unknown(view: View, _: Numbers) -> Iterator[Found]:
     """A dose ordered per body weight, with a weight that nobody knows or took."""
     given, session = _given(view), view.session
-    if given is not None and session is not None and _per_kg(given.ordered):
-        if isinstance(session.weight, NotDone | Unknown):
-            yield Found(("weight",))
+    if given is None or session is None or not _per_kg(given.ordered):
+        return
+    if isinstance(session.weight, NotDone | Unknown):
+        yield Found(("weight",))
 
 
 def dose_differs_from_order(view: View, numbers: Numbers) -> Iterator[Found]:
@@ -191,7 +192,7 @@ def _last_weight(view: View, within: timedelta | None = None) -> Decimal | None:
     return None
 
 
-def _day(view: View, session: SessionOutcome) -> Any:
+def _day(view: View, session: SessionOutcome) -> date:
     return r.clinic_day(session, view.registry.clinic.time_zone)
 
 

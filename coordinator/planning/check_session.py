@@ -23,9 +23,10 @@ def completed_without_dose(view: View, _: Numbers) -> Iterator[Found]:
 def dose_unknown(view: View, _: Numbers) -> Iterator[Found]:
     """A completed session whose dose nobody knows."""
     session = view.session
-    if session is not None and session.administration is not None and session.status in r.GIVEN:
-        if isinstance(session.administration.dose, Unknown):
-            yield Found(("administration", "dose"))
+    if session is None or session.administration is None or session.status not in r.GIVEN:
+        return
+    if isinstance(session.administration.dose, Unknown):
+        yield Found(("administration", "dose"))
 
 
 def dose_without_treatment(view: View, _: Numbers) -> Iterator[Found]:
@@ -65,9 +66,9 @@ def _ends_before_start(session: SessionOutcome) -> Iterator[Found]:
     for number, one in enumerate(adverse):
         if _before(one.resolved_at, one.started_at):
             yield Found(("adverse_events", number, "resolved_at"))
-    if isinstance(session.dissociation, Dissociation):
-        if _before(session.dissociation.resolved_at, session.dissociation.onset_at):
-            yield Found(("dissociation", "resolved_at"))
+    told = session.dissociation
+    if isinstance(told, Dissociation) and _before(told.resolved_at, told.onset_at):
+        yield Found(("dissociation", "resolved_at"))
     if isinstance(session.sedation, Sedation) and _before(session.sedation.resolved_at, session.sedation.at):
         yield Found(("sedation", "resolved_at"))
 

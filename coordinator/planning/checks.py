@@ -4,7 +4,7 @@ The rows live in mappings/rules/validation.yaml and mappings/instruments/. A row
 is a limit is data alone; a row that is logic names a predicate.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -97,7 +97,7 @@ def _limit(row: Mapping[str, Any], name: str) -> Limit:
         raise ConfigurationError(f"{where} needs two numbers, or null for no limit, in each span") from wrong
 
 
-def _span(pair: Any) -> tuple[Decimal | None, Decimal | None]:
+def _span(pair: Sequence[str | int | None]) -> tuple[Decimal | None, Decimal | None]:
     low, high = (None if one is None else Decimal(str(one)) for one in pair)
     return low, high
 

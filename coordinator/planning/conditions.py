@@ -69,7 +69,7 @@ def holds(tree: Mapping[str, Any], facts: Facts, thresholds: Mapping[str, Any]) 
     return _compare(name, facts[fact], thresholds[threshold])
 
 
-def _compare(name: str, fact: Fact, right: Any) -> Answer:
+def _compare(name: str, fact: Fact, right: object) -> Answer:
     if fact.value is None:
         return Answer(None, (fact.missing or "a value is missing",))
     wanted = tuple(right) if isinstance(right, list) else right

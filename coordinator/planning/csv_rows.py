@@ -40,64 +40,78 @@ _SIGNS: tuple[tuple[str, Kind, str], ...] = (
 _SCORES = ("phq-9", "gad-7", "madrs", "qids-sr16", "asrs-v1.1", "asrs-5", "cadss", "cadss-6")
 
 
+_FIRST: tuple[Column, ...] = (
+    Column("id", "id", "text", "the session's own id"),
+    Column("version", "version", "whole", "rises with each amendment; empty means 1"),
+    Column("recorded_at", "recorded_at", "text", "time with offset, such as 2026-10-14T13:10:00-05:00"),
+    Column("recorded_by", "recorded_by", "text", "id of the member of staff"),
+    Column("attested_by", "attested_by", "text", "id of the member of staff"),
+    Column("amendment_reason", "amendment_reason", "text", "why this version was made"),
+    Column("patient", "patient", "text", "the clinic's own patient number"),
+    Column("course", "course/id", "text", "id of the course"),
+    Column("phase", "course/phase", "text", "induction, evaluation, maintenance, taper or re-induction"),
+    Column("session_number", "course/session_number", "whole", "number within the course"),
+    Column("planned_sessions", "course/planned_sessions", "whole", "how many the course plans"),
+    Column("status", "status", "text", "completed, aborted, not-given, no-show, cancelled, ..."),
+    Column("status_reason", "status_reason", "text", "why, where it was not completed"),
+    Column("product", "administration/product", "text", "ketamine or esketamine"),
+    Column("route", "administration/route", "text", "intravenous, intramuscular, intranasal, ..."),
+    Column("dose", "administration/dose", "quantity", "total given, with unit: 41 mg"),
+    Column("ordered", "administration/ordered", "quantity", "with unit: 0.5 mg/kg"),
+    Column("started_at", "administration/started_at", "text", "time with offset"),
+    Column("ended_at", "administration/ended_at", "text", "time with offset"),
+    Column("devices", "administration/devices", "whole", "esketamine devices used"),
+    Column("lot_number", "administration/lot_number", "text", "lot of the product"),
+    Column("sprays", "administration/sprays", "whole", "number of sprays"),
+    Column("dose_per_spray", "administration/dose_per_spray", "quantity", "with unit: 10 mg"),
+    Column("volume_per_spray", "administration/volume_per_spray", "quantity", "with unit: 0.1 mL"),
+    Column("concentration", "administration/concentration", "quantity", "with unit: 100 mg/mL"),
+    Column("compounded", "administration/compounded", "yes-no", "true or false"),
+    Column("dose_reason", "administration/reason", "text", "why an unusual dose was given"),
+    Column("weight", "weight", "quantity", "with unit: 82 kg"),
+    Column("height", "height", "quantity", "with unit: 175 cm"),
+)
+_AFTER_VITALS: tuple[Column, ...] = (
+    Column("blood_pressure_symptoms", "blood_pressure_symptoms", "list", "none, or words between semicolons"),
+    Column("emergency_care_used", "emergency_care_used", "yes-no", "true or false"),
+    Column("moaas_lowest", "sedation/lowest", "whole", "deepest sedation, 5 to 0"),
+    Column("moaas_at", "sedation/at", "text", "time with offset"),
+    Column("dissociation", "dissociation/present", "yes-no", "true or false"),
+    Column("cadss_total", "dissociation/cadss_total", "whole", "0 to 92"),
+    Column("dissociation_resolved_at", "dissociation/resolved_at", "text", "time with offset"),
+)
+_AFTER_SCORES: tuple[Column, ...] = (
+    Column("phq_9_item_9", "scores/phq-9/item_9", "whole", "answer to the ninth question, 0 to 3"),
+    Column("scores_on", "scores_on", "text", "day of the scores; empty means the day of recorded_at"),
+    Column("suicide_risk", "suicide_risk/result", "text", "none, low, moderate or high"),
+    Column("suicide_risk_instrument", "suicide_risk/instrument", "text", "c-ssrs-screener or clinician-judgement"),
+    Column("suicide_risk_administered", "suicide_risk/administered", "text", "interview or self-report"),
+    Column("suicide_risk_at", "suicide_risk/at", "text", "time with offset"),
+)
+_LAST: tuple[Column, ...] = (
+    Column("monitoring_ended_at", "monitoring_ended_at", "text", "time with offset"),
+    Column("monitoring_shortened_reason", "monitoring_shortened_reason", "text", "why observation was short"),
+    Column("discharged_at", "discharge/at", "text", "time with offset"),
+    Column("ready", "discharge/ready", "yes-no", "discharge criteria met: true or false"),
+    Column("escort", "discharge/escort", "yes-no", "true or false"),
+    Column("advised_not_to_drive", "discharge/advised_not_to_drive", "yes-no", "true or false"),
+    Column("next_session_on", "next_session_on", "text", "day: 2026-10-16"),
+    Column("plan", "plan", "text", "what may be shared, at most 600 characters"),
+)
+
+
 def _columns() -> Iterator[Column]:
-    yield Column("id", "id", "text", "the session's own id")
-    yield Column("version", "version", "whole", "rises with each amendment; empty means 1")
-    yield Column("recorded_at", "recorded_at", "text", "time with offset, such as 2026-10-14T13:10:00-05:00")
-    yield Column("recorded_by", "recorded_by", "text", "id of the member of staff")
-    yield Column("attested_by", "attested_by", "text", "id of the member of staff")
-    yield Column("amendment_reason", "amendment_reason", "text", "why this version was made")
-    yield Column("patient", "patient", "text", "the clinic's own patient number")
-    yield Column("course", "course/id", "text", "id of the course")
-    yield Column("phase", "course/phase", "text", "induction, evaluation, maintenance, taper or re-induction")
-    yield Column("session_number", "course/session_number", "whole", "number within the course")
-    yield Column("planned_sessions", "course/planned_sessions", "whole", "how many the course plans")
-    yield Column("status", "status", "text", "completed, aborted, not-given, no-show, cancelled, ...")
-    yield Column("status_reason", "status_reason", "text", "why, where it was not completed")
-    yield Column("product", "administration/product", "text", "ketamine or esketamine")
-    yield Column("route", "administration/route", "text", "intravenous, intramuscular, intranasal, ...")
-    yield Column("dose", "administration/dose", "quantity", "total given, with unit: 41 mg")
-    yield Column("ordered", "administration/ordered", "quantity", "with unit: 0.5 mg/kg")
-    yield Column("started_at", "administration/started_at", "text", "time with offset")
-    yield Column("ended_at", "administration/ended_at", "text", "time with offset")
-    yield Column("devices", "administration/devices", "whole", "esketamine devices used")
-    yield Column("lot_number", "administration/lot_number", "text", "lot of the product")
-    yield Column("sprays", "administration/sprays", "whole", "number of sprays")
-    yield Column("dose_per_spray", "administration/dose_per_spray", "quantity", "with unit: 10 mg")
-    yield Column("volume_per_spray", "administration/volume_per_spray", "quantity", "with unit: 0.1 mL")
-    yield Column("concentration", "administration/concentration", "quantity", "with unit: 100 mg/mL")
-    yield Column("compounded", "administration/compounded", "yes-no", "true or false")
-    yield Column("dose_reason", "administration/reason", "text", "why an unusual dose was given")
-    yield Column("weight", "weight", "quantity", "with unit: 82 kg")
-    yield Column("height", "height", "quantity", "with unit: 175 cm")
+    yield from _FIRST
     for slot in _SLOTS:
         for sign, kind, about in _SIGNS:
             yield Column(f"{slot}_{sign}".replace("-", "_"), f"vitals/{slot}/{sign}", kind, about)
-    yield Column("blood_pressure_symptoms", "blood_pressure_symptoms", "list", "none, or words between semicolons")
-    yield Column("emergency_care_used", "emergency_care_used", "yes-no", "true or false")
-    yield Column("moaas_lowest", "sedation/lowest", "whole", "deepest sedation, 5 to 0")
-    yield Column("moaas_at", "sedation/at", "text", "time with offset")
-    yield Column("dissociation", "dissociation/present", "yes-no", "true or false")
-    yield Column("cadss_total", "dissociation/cadss_total", "whole", "0 to 92")
-    yield Column("dissociation_resolved_at", "dissociation/resolved_at", "text", "time with offset")
+    yield from _AFTER_VITALS
     for one in _SCORES:
         yield Column(_score_column(one), f"scores/{one}/total", "whole", f"total of {one}")
-    yield Column("phq_9_item_9", "scores/phq-9/item_9", "whole", "answer to the ninth question, 0 to 3")
-    yield Column("scores_on", "scores_on", "text", "day of the scores; empty means the day of recorded_at")
-    yield Column("suicide_risk", "suicide_risk/result", "text", "none, low, moderate or high")
-    yield Column("suicide_risk_instrument", "suicide_risk/instrument", "text", "c-ssrs-screener or clinician-judgement")
-    yield Column("suicide_risk_administered", "suicide_risk/administered", "text", "interview or self-report")
-    yield Column("suicide_risk_at", "suicide_risk/at", "text", "time with offset")
+    yield from _AFTER_SCORES
     for place, (name, kind, about) in _STIMULANT.items():
         yield Column(name, f"other_medications_taken/{place}", kind, about)
-    yield Column("monitoring_ended_at", "monitoring_ended_at", "text", "time with offset")
-    yield Column("monitoring_shortened_reason", "monitoring_shortened_reason", "text", "why observation was short")
-    yield Column("discharged_at", "discharge/at", "text", "time with offset")
-    yield Column("ready", "discharge/ready", "yes-no", "discharge criteria met: true or false")
-    yield Column("escort", "discharge/escort", "yes-no", "true or false")
-    yield Column("advised_not_to_drive", "discharge/advised_not_to_drive", "yes-no", "true or false")
-    yield Column("next_session_on", "next_session_on", "text", "day: 2026-10-16")
-    yield Column("plan", "plan", "text", "what may be shared, at most 600 characters")
+    yield from _LAST
 
 
 def _score_column(instrument: str) -> str:

@@ -48,15 +48,18 @@ def _place(loc: tuple[str | int, ...], raw: object) -> tuple[tuple[str | int, ..
     member: str | None = None
     depth = -1
     for step in loc:
-        if isinstance(step, str) and isinstance(here, Mapping) and step in here:
-            path.append(step)
-            here = here[step]
-        elif isinstance(step, int) and isinstance(here, list) and step < len(here):
+        if _leads_on(here, step):
             path.append(step)
             here = here[step]
         elif member is None:
             member, depth = str(step), len(path)
     return tuple(path), member, depth
+
+
+def _leads_on(here: object, step: str | int) -> bool:
+    if isinstance(step, str):
+        return isinstance(here, Mapping) and step in here
+    return isinstance(here, list) and step < len(here)
 
 
 def _suits(member: str, value: object) -> bool:
@@ -159,6 +162,8 @@ def _fault(
             "The type of the event is missing or unknown.",
             'Set type to "session-outcome" or "dose-change".',
         )
+    if kind == "literal_error" and context.get("expected") == "True":
+        return Fault(where, "yes-no", "Only true may stand here.", 'Write {"unknown": true}, or the value.')
     if kind == "value_error":
         return _own_words(where, str(context.get("error", "")))
     for start, code, message, fix in _PLAIN:

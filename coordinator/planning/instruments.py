@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _check_bands(one: Instrument, name: str) -> None:
     if not one.bands:
         return
     edges = [(band.low, band.high) for band in one.bands]
-    joined = all(high + 1 == low for (_, high), (low, _) in zip(edges, edges[1:], strict=False))
+    joined = all(high + 1 == low for (_, high), (low, _) in pairwise(edges))
     if not joined or (edges[0][0], edges[-1][1]) != (one.low, one.high):
         raise ConfigurationError(f"{name}: the bands must cover the range without gap or overlap")
 

@@ -75,37 +75,47 @@ def _is_json(text: bytes) -> bool:
 
 def _elements(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """Yield the elements of a JSON array with the line each starts on."""
-    part = bytearray()
-    depth, in_text, started_on = 0, False, 0
+    array = _Array()
     for number, line in lines:
-        at, skip = 0, -1
+        yield from array.take(number, line)
+    if array.part.strip():
+        yield array.started_on or 1, bytes(array.part).strip()
+
+
+class _Array:
+    """Finds where the elements of an array begin and end, line by line, without reading what is in them."""
+
+    def __init__(self) -> None:
+        self.part = bytearray()
+        self.started_on = 0
+        self._depth = 0
+        self._in_text = False
+
+    def take(self, number: int, line: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the elements that end on this line."""
+        begin, skip = 0, -1
         for mark in _MARK.finditer(line):
             place, char = mark.start(), mark.group()
             if place == skip:
                 continue
-            if in_text:
-                if char == b"\\":
-                    skip = place + 1
-                elif char == b'"':
-                    in_text = False
+            if self._in_text:
+                skip = place + 1 if char == b"\\" else -1
+                self._in_text = char != b'"'
             elif char == b'"':
-                in_text = True
+                self._in_text = True
             elif char in b"[{":
-                depth += 1
-                if depth == 1:
-                    at = place + 1
-            elif (char in b"]}" and depth == 1) or (char == b"," and depth == 1):
-                part += line[at:place]
-                if part.strip():
-                    yield started_on or number, bytes(part).strip()
-                part.clear()
-                started_on, at = 0, place + 1
-                depth -= char in b"]}"
+                self._depth += 1
+                begin = place + 1 if self._depth == 1 else begin
+            elif self._depth == 1 and char in b"]},":
+                self.part += line[begin:place]
+                if self.part.strip():
+                    yield self.started_on or number, bytes(self.part).strip()
+                self.part.clear()
+                self.started_on, begin = 0, place + 1
+                self._depth -= char in b"]}"
             elif char in b"]}":
-                depth -= 1
-            if depth >= 2 and not started_on:
-                started_on = number
-        if len(part) <= _LIMIT:
-            part += line[at:]
-    if part.strip():
-        yield started_on or 1, bytes(part).strip()
+                self._depth -= 1
+            if self._depth > 1 and not self.started_on:
+                self.started_on = number
+        if len(self.part) <= _LIMIT:
+            self.part += line[begin:]

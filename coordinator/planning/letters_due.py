@@ -33,7 +33,7 @@ class Due:
 
 
 def letters_due(case: Case, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
-    """Return the letters for one recipient. `fired`: the rules that fired and concern this reader, most severe first."""
+    """Return the letters for one recipient, given the rules that fired and concern this reader, most severe first."""
     holds_old = to.holds_before(case.event.version)
     if case.event.status == "entered-in-error":
         if holds_old:

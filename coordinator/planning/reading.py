@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +13,7 @@ from coordinator.domain.events import EVENT, DoseChange, SessionOutcome
 from coordinator.domain.plan import Fault
 from coordinator.domain.registry import Registry
 from coordinator.planning.faults import DATE_FIX, Unreadable, faults_of, fields_by_place, pointer
-from coordinator.planning.json_stream import read_lines as read_lines
+from coordinator.planning.json_stream import read_lines
 from coordinator.planning.registry_checks import registry_faults
 from coordinator.planning.strict_json import MAX_BYTES, read_json
 
@@ -98,7 +97,7 @@ def _bool_and_date_names(models: tuple[type[BaseModel], ...]) -> tuple[frozenset
     return frozenset(yes_no), frozenset(days)
 
 
-def _leaves(annotation: Any) -> Iterator[Any]:
+def _leaves(annotation: object) -> Iterator[object]:
     inner = getattr(annotation, "__args__", ())
     if not inner:
         yield annotation

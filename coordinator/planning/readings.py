@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.case import ClinicEvent
@@ -66,7 +67,7 @@ def numbers(session: SessionOutcome, of: Callable[[VitalSigns], object]) -> tupl
 
 def sustained(values: Sequence[int]) -> int | None:
     """Return the highest level that two readings in a row both reached, or None with fewer than two."""
-    return max((min(pair) for pair in zip(values, values[1:], strict=False)), default=None)
+    return max((min(pair) for pair in pairwise(values)), default=None)
 
 
 def clinic_day(event: ClinicEvent, zone: str) -> date:

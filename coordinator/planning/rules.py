@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from string import Formatter
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -26,6 +26,7 @@ from coordinator.planning.conditions import Facts, check_tree, holds, names_in
 from coordinator.planning.facts import FACT_NAMES, facts_of
 
 _REQUIRED = ("id", "version", "title", "applies_to", "thresholds", "when", "priority", "tells", "says", "requests")
+_State = Literal["evaluated", "could-not-evaluate", "off", "not-applicable"]
 _DUE = frozenset({"business_days", "elapsed_hours", "days", "before_next_session"})
 
 
@@ -177,7 +178,7 @@ def _outcome(rule: Rule, case: Case, facts: Facts) -> RuleOutcome:
     row, thresholds = rule.row, rule.row["thresholds"]
     signature = rule.signature
 
-    def made(fired: bool | None, state: Any, why: str, priority: Priority | None = None) -> RuleOutcome:
+    def made(fired: bool | None, state: _State, why: str, priority: Priority | None = None) -> RuleOutcome:
         return RuleOutcome(
             id=rule.id,
             fired=fired,
@@ -237,7 +238,7 @@ def _inputs(rule: Rule, facts: Facts) -> dict[str, Any]:
     return {name: _shown(facts[name].value) for name in sorted(names)}
 
 
-def _shown(value: object) -> Any:
+def _shown(value: object) -> object:
     if isinstance(value, Decimal):
         return plain(value)
     return list(value) if isinstance(value, tuple) else value

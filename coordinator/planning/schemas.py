@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
 
 from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.registry import Registry
@@ -29,7 +30,7 @@ _UNITS = (
 class _Schema(GenerateJsonSchema):
     """Describes what is sent, not what is kept: decimals as texts, places of a list as lists."""
 
-    def decimal_schema(self, schema: Any) -> dict[str, Any]:
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> dict[str, Any]:
         """Describe a decimal as it may be written."""
         return dict(_DECIMAL)
 

@@ -52,7 +52,7 @@ def _constant(_: str) -> object:
     return _Bad()
 
 
-def read_json(body: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
+def read_json(body: bytes, *, max_bytes: int = MAX_BYTES) -> object:
     """Return the value of a JSON text in UTF-8, as dict, list, str, int, Decimal, bool or None.
 
     Raises Unreadable with every fault that can be told: one when the text is not
@@ -89,7 +89,7 @@ def _too_deep(path: tuple[str | int, ...]) -> Fault:
     return Fault(pointer(path), "depth", message, f"Nest at most {MAX_DEPTH} levels, as the published schema does.")
 
 
-def _clean(raw: Any, path: tuple[str | int, ...], faults: list[Fault]) -> Any:
+def _clean(raw: object, path: tuple[str | int, ...], faults: list[Fault]) -> object:
     """Return the value with its texts composed, noting what may not stand in it."""
     if len(path) > MAX_DEPTH:
         faults.append(_too_deep(path))
