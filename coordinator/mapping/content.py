@@ -1,6 +1,6 @@
 """The entry points: an event and a plan in, gated FHIR bodies out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from coordinator.domain.case import Case, ClinicEvent
 from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, RecipientPlan
 from coordinator.domain.registry import Provider
-from coordinator.mapping import gate, gate_bundle
+from coordinator.mapping import gate_bundle
 from coordinator.mapping.body import to_bytes
 from coordinator.mapping.bundle import (
     alone,
@@ -18,7 +18,9 @@ from coordinator.mapping.bundle import (
     with_far_identifiers,
     with_message_identifier,
 )
+from coordinator.mapping.gate import Finding, Link, inspect
 from coordinator.mapping.identity import message_identifier
+from coordinator.mapping.json_values import Value
 from coordinator.mapping.letter_views import letter_view, message_view
 from coordinator.mapping.load import Mappings
 from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
@@ -32,6 +34,7 @@ class EventResources:
     scope: dict[str, Any]
     planned: tuple[Planned, ...]
     built: tuple[Built, ...]
+    links: Mapping[str, Sequence[Link]]
 
 
 def is_retracted(event: ClinicEvent) -> bool:
@@ -52,8 +55,7 @@ def prepare_event(mappings: Mappings, case: Case, plan: Plan) -> EventResources:
     scope, planned, built = _stage(mappings, case, plan, event, record)
     if record == "original" and case.previous is not None:
         scope, planned, built = _corrected(mappings, case, plan, (scope, planned, built))
-    _gate(mappings, built)
-    return EventResources(scope, tuple(planned), tuple(built))
+    return EventResources(scope, tuple(planned), tuple(built), _gate(mappings, built))
 
 
 Stage = tuple[dict[str, Any], list[Planned], list[Built]]
@@ -104,12 +106,14 @@ def build_content(
     found: list[FhirContent] = []
     if levels & {"chart", "message"}:
         resources = stage.resources(letters, accepts=(), only_one=False)
-        _gate(mappings, resources[len(shared.built) :])
+        links = {**shared.links, **_gate(mappings, resources[len(shared.built) :])}
         if "chart" in levels:
-            found.append(stage.finish("chart", transaction(_for_level(resources, "chart")), resources))
+            chosen = _for_level(resources, "chart")
+            found.append(stage.finish("chart", transaction(chosen), chosen, links))
         if "message" in levels:
-            body = message(_for_level(resources, "message"), case.composed_at, case.message_id(provider.id))
-            found.append(stage.finish("message", body, resources))
+            chosen = _for_level(resources, "message")
+            body = message(chosen, case.composed_at, case.message_id(provider.id))
+            found.append(stage.finish("message", body, chosen, links))
     if "document" in levels and letters:
         found += stage.documents(letters)
     return tuple(found)
@@ -120,16 +124,24 @@ def _for_level(resources: Sequence[Built], level: ContentLevel) -> list[Built]:
     return sorted(chosen, key=lambda one: one.mapping.order)
 
 
-def _gate(mappings: Mappings, built: Sequence[Built]) -> None:
-    """Hold unless every resource passes our own checks and the R4B model, asked once for all of them."""
-    findings = []
+Links = dict[str, list[Link]]
+
+
+def _gate(mappings: Mappings, built: Sequence[Built]) -> Links:
+    """Return the references of each resource, by its full address.
+
+    Holds unless every resource passes our own checks and the R4B model, asked once for all of them.
+    """
+    findings: list[Finding] = []
+    links: Links = {}
     for one in built:
-        path = f"{one.mapping.mapping} {one.mapping.resource}"
-        findings += list(gate.check_resource(one.resource, path))
-        findings += list(gate_bundle.check_codes(one.resource, mappings.known_codes, path))
+        seen = inspect(one.resource, f"{one.mapping.mapping} {one.mapping.resource}", mappings.known_codes)
+        findings += seen.findings
+        links[one.name.full_url] = seen.links
     if not findings and built:
         findings = gate_bundle.ask_model(collection(built))
     gate_bundle.hold(findings)
+    return links
 
 
 @dataclass(frozen=True)
@@ -151,8 +163,8 @@ class _Recipient:
             "message": plain_value(message_view(self.case, self.recipient, self.provider)),
         }
         planned = plan_resources(self.mappings, self.case, scope, "recipient")
+        # Planning needs no versions; building does. Both look at this one scope.
         scope["made_with"] = plain_value(self._made_with([*self.shared.planned, *planned]))
-        planned = plan_resources(self.mappings, self.case, scope, "recipient")
         mine = build_resources(self.mappings, planned, self.shared.planned)
         common = [self._addressed(one) for one in self.shared.built]
         return [*common, *mine]
@@ -174,7 +186,7 @@ class _Recipient:
         everything = self.resources(letters, accepts=accepts, only_one=only_one)
         documents = [one for one in everything if one.mapping.resource == "DocumentReference"]
         _gate(self.mappings, documents)
-        return [self.finish("document", alone(one, everything), [one]) for one in documents]
+        return [self.finish("document", alone(one, everything), [one], {}) for one in documents]
 
     def _accepted(self) -> tuple[tuple[str, ...], bool]:
         usable = {one.endpoint for one in self.recipient.channels if one.usable and one.kind == "fhir-rest"}
@@ -185,11 +197,13 @@ class _Recipient:
                 return accepts, bool(partner and partner.one_attachment)
         return (), False
 
-    def finish(self, level: ContentLevel, body: dict[str, Any], made_of: Sequence[Built]) -> FhirContent:
+    def finish(
+        self, level: ContentLevel, body: dict[str, Value], made_of: Sequence[Built], links: Mapping[str, Sequence[Link]]
+    ) -> FhirContent:
         """Return the body as bytes after the checks of the whole."""
         if body["resourceType"] == "Bundle":
-            gate_bundle.hold([*gate_bundle.check_entries(body)])
+            gate_bundle.hold(gate_bundle.check_whole(body, [links[one.name.full_url] for one in made_of]))
         else:
-            gate_bundle.hold([*gate.check_resource(body, "DocumentReference")])
+            gate_bundle.hold(inspect(body, "DocumentReference", self.mappings.known_codes).findings)
         used = {one.mapping.mapping: one.mapping.version for one in made_of}
         return FhirContent(level, to_bytes(body), body["resourceType"], dict(sorted(used.items())))

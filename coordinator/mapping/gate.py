@@ -1,199 +1,165 @@
-"""Our own gate: what every bundle must pass before it may be queued.
+"""Our own gate, one resource at a time: its shape against the R4 tables, its codes, its invariants.
 
-Three steps, all on plain dicts: the shape of each resource against tables
-generated from R4 (elements, cardinality, primitive formats, required bindings,
-reference types), the invariants of the resources in use (`gate_rules`), and the
-references of the bundle as a whole. The R4B model is asked once on top of that.
+Shape means elements, cardinality, primitive formats, required bindings and reference
+types. The invariants stand in `gate_rules`, the bundle as a whole in `gate_bundle`.
 """
 
-import base64
-import binascii
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from functools import cache
-from importlib import resources
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from coordinator.mapping.gate_rules import ACTIVE_CONTENT, broken_by, type_broken_by
+from coordinator.mapping import digits, r4
+from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED
+from coordinator.mapping.gate_rules import RESOURCE_RULES, TYPE_RULES, broken_by
 from coordinator.mapping.json_values import Json, Value
+from coordinator.mapping.primitives import fault_of
+
+UCUM = "http://unitsofmeasure.org"
+GUARDED = frozenset({SNOMED, LOINC_SYSTEM, UCUM, "http://www.nlm.nih.gov/research/umls/rxnorm"})
+"""Terminologies of which only the codes of mappings/codes may go out."""
+_OUTSIDE_R4 = ("urn:coordinator:", "http://hl7.org/fhir/us/", "http://ihe.net/fhir/", "http://hl7.org/fhir/sid/")
+_CODED = frozenset({"CodeableConcept", "Coding"})
+Place = tuple[object, str | int]
+"""A path as a chain of (where the parent is, name or index): put into words only for a finding."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: the element's path in the bundle and what is wrong. Never the value."""
+    """One fault: the element's path and what is wrong. Never the value."""
 
     path: str
     rule: str
     sentence: str
 
 
-_DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
-_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
-_ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
-_FULL_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-_PATTERNS: dict[str, re.Pattern[str]] = {
-    "code": re.compile(r"[^\s]+( [^\s]+)*"),
-    "id": re.compile(r"[A-Za-z0-9\-.]{1,64}"),
-    "oid": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+"),
-    "uuid": re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-    "uri": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+|#\S*|[A-Z][A-Za-z]+(/\S+)?|[A-Z][A-Za-z]+\?\S+"),
-    "url": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+"),
-    "canonical": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+"),
-    "date": re.compile(_DATE),
-    "dateTime": re.compile(rf"{_DATE}|{_FULL_DATE}T{_TIME}{_ZONE}"),
-    "instant": re.compile(rf"{_FULL_DATE}T{_TIME}{_ZONE}"),
-    "time": re.compile(_TIME),
-    "string": re.compile(r"[\s\S]*\S[\s\S]*"),
-    "markdown": re.compile(r"[\s\S]*\S[\s\S]*"),
-    "xhtml": re.compile(r"[\s\S]*\S[\s\S]*"),
-}
-"""R4 datatypes page, one expression a primitive type."""
-_INTEGERS = {"integer": None, "unsignedInt": 0, "positiveInt": 1}
-CODED = frozenset({"CodeableConcept", "Coding"})
+@dataclass(frozen=True)
+class Link:
+    """One literal reference: where it stands, where it leads, what types R4 allows there (empty: any)."""
+
+    path: str
+    target: str
+    allowed: Sequence[str]
 
 
-@cache
-def tables() -> dict[str, Any]:
-    """Return the generated R4 tables (read once)."""
-    text = resources.files("coordinator.mapping").joinpath("r4_tables.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    for key, codes in loaded["bindings"].items():
-        loaded["bindings"][key] = frozenset(codes)
-    loaded["systems"] = frozenset(loaded["systems"])
-    return loaded
+@dataclass
+class Inspection:
+    """What one look at a resource found."""
 
+    known_codes: Mapping[str, frozenset[str]] | None
+    findings: list[Finding] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
 
-@cache
-def _required(kind: str) -> tuple[frozenset[str], tuple[tuple[str, frozenset[str], bool], ...]]:
-    """Return (required plain elements, choices as (name, its spellings, required)) of a type."""
-    rows = tables()["types"][kind]
-    plain = frozenset(name for name, row in rows.items() if row.get("r"))
-    choices: dict[str, list[str]] = {}
-    needed: set[str] = set()
-    for name, row in rows.items():
-        if "x" in row:
-            choices.setdefault(row["x"], []).append(name)
-            if row.get("xr"):
-                needed.add(row["x"])
-    return plain, tuple((stem, frozenset(names), stem in needed) for stem, names in choices.items())
+    def fault(self, place: object, rule: str, sentence: str) -> None:
+        """Record a fault."""
+        self.findings.append(Finding(words(place), rule, sentence))
 
-
-Check = Callable[[str, Any], str | None]
-
-
-def check_resource(resource: Json, path: str) -> Iterator[Finding]:
-    """Yield every fault of one resource's shape, and of its invariants."""
-    kind = resource.get("resourceType")
-    if not isinstance(kind, str) or kind not in tables()["resources"]:
-        yield Finding(path, "type", "the service does not send this type of resource")
-        return
-    yield from _check_object(resource, kind, path, top=True)
-    for rule, sentence, place in broken_by(kind, resource):
-        yield Finding(f"{path}.{place}" if place else path, rule, sentence)
-
-
-def _check_object(value: Json, kind: str, path: str, *, top: bool = False) -> Iterator[Finding]:
-    rows = tables()["types"][kind]
-    if not value or (len(value) == 1 and not top and "id" in value):
-        yield Finding(path, "ele-1", "the element is empty")
-        return
-    plain, choices = _required(kind)
-    for name in plain:
-        if name not in value and "_" + name not in value:
-            yield Finding(f"{path}.{name}", "cardinality", "a required element is missing")
-    for stem, spellings, needed in choices:
-        given = spellings & value.keys()
-        if len(given) > 1:
-            yield Finding(f"{path}.{stem}[x]", "choice", "only one form of this element may be given")
-        if needed and not given:
-            yield Finding(f"{path}.{stem}[x]", "cardinality", "a required element is missing")
-    for name, child in value.items():
-        if not (top and name == "resourceType"):
-            yield from _check_child(rows.get(name), child, f"{path}.{name}")
-    for rule, sentence in type_broken_by(kind, value):
-        yield Finding(path, rule, sentence)
-
-
-def _check_child(row: Json | None, child: Value, place: str) -> Iterator[Finding]:
-    if row is None:
-        yield Finding(place, "unknown-element", "R4 has no such element here")
-    elif not row.get("n"):
-        yield from _check_value(child, row, place)
-    elif not isinstance(child, list) or not child:
-        yield Finding(place, "cardinality", "a list with at least one item is needed")
-    else:
-        for index, item in enumerate(child):
-            yield from _check_value(item, row, f"{place}[{index}]")
-
-
-def _check_value(value: Value, row: Json, path: str) -> Iterator[Finding]:
-    kind: str = row["t"]
-    if kind == "Resource":
-        if isinstance(value, Mapping):
-            yield from check_resource(value, path)
-        else:
-            yield Finding(path, "type", "a resource is needed")
-        return
-    if kind in tables()["types"]:
-        if not isinstance(value, Mapping):
-            yield Finding(path, "type", "an object is needed")
+    def resource(self, value: Value, place: object) -> None:
+        """Look at a resource."""
+        kind = value.get("resourceType") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or kind not in r4.RESOURCES:
+            self.fault(place, "type", "the service does not send this type of resource")
             return
-        yield from _check_object(value, kind, path)
-        if "to" in row:
-            yield from _check_target(value, row["to"], path)
-        if "b" in row and kind in CODED:
-            yield from _check_coded(value, row["b"], path)
-        return
-    fault = _primitive_fault(kind, value)
-    if fault:
-        yield Finding(path, f"primitive-{kind}", fault)
-    elif "b" in row and value not in tables()["bindings"][row["b"]]:
-        yield Finding(path, "binding", "the code is not in the value set that R4 requires here")
+        self.element(value, kind, place, top=True)
+        if kind in RESOURCE_RULES or "contained" in value:
+            for rule, sentence, inner in broken_by(kind, value):
+                self.fault((place, inner) if inner else place, rule, sentence)
+
+    def element(self, value: Json, kind: str, place: object, *, top: bool = False) -> None:
+        """Look at an element of a complex type."""
+        if not value or (len(value) == 1 and not top and "id" in value):
+            self.fault(place, "ele-1", "the element is empty")
+            return
+        rows = r4.TYPES[kind]
+        self._cardinality(value, kind, place)
+        for name, child in value.items():
+            row = rows.get(name)
+            if row is None:
+                if not (top and name == "resourceType"):
+                    self.fault((place, name), "unknown-element", "R4 has no such element here")
+            elif not row.get("n"):
+                self.value(child, row, (place, name))
+            elif not isinstance(child, list) or not child:
+                self.fault((place, name), "cardinality", "a list with at least one item is needed")
+            else:
+                for index, item in enumerate(child):
+                    self.value(item, row, ((place, name), index))
+        for rule, sentence, broken in TYPE_RULES.get(kind, ()):
+            if broken(value):
+                self.fault(place, rule, sentence)
+        if "system" in value and "code" in value and self.known_codes is not None:
+            self._code(value["system"], value["code"], self.known_codes, place)
+
+    def _cardinality(self, value: Json, kind: str, place: object) -> None:
+        plain, choices = r4.required(kind)
+        for name in plain:
+            if name not in value:
+                self.fault((place, name), "cardinality", "a required element is missing")
+        for stem, spellings, needed in choices:
+            given = len(spellings & value.keys())
+            if given > 1:
+                self.fault((place, stem + "[x]"), "choice", "only one form of this element may be given")
+            elif needed and not given:
+                self.fault((place, stem + "[x]"), "cardinality", "a required element is missing")
+
+    def value(self, value: Value, row: Json, place: object) -> None:
+        """Look at one value that stands at an element."""
+        kind: str = row["t"]
+        if kind == "Resource":
+            self.resource(value, place)
+        elif kind not in r4.TYPES:
+            fault = fault_of(kind, value)
+            if fault:
+                self.fault(place, f"primitive-{kind}", fault)
+            elif "b" in row and value not in r4.BINDINGS[row["b"]]:
+                self.fault(place, "binding", "the code is not in the value set that R4 requires here")
+        elif not isinstance(value, dict):
+            self.fault(place, "type", "an object is needed")
+        else:
+            self.element(value, kind, place)
+            if kind == "Reference":
+                self._reference(value, row.get("to", ()), place)
+            elif "b" in row and kind in _CODED:
+                self._bound(value, row["b"], place)
+
+    def _reference(self, value: Json, allowed: Sequence[str], place: object) -> None:
+        target = value.get("reference")
+        if isinstance(target, str):
+            self.links.append(Link(words(place), target, allowed))
+        named = value.get("type")
+        if named is None and isinstance(target, str) and "/" in target and not target.startswith(("urn:", "#")):
+            named = target.partition("?")[0].rsplit("/", 2)[-2]
+        if named is not None and allowed and named not in allowed:
+            self.fault(place, "reference-type", "R4 does not allow this type of resource here")
+
+    def _bound(self, value: Json, binding: str, place: object) -> None:
+        codings = value.get("coding", [value] if "code" in value else [])
+        codes = r4.BINDINGS[binding]
+        if not any(isinstance(one, dict) and one.get("code") in codes for one in codings):
+            self.fault(place, "binding", "no coding is in the value set that R4 requires here")
+
+    def _code(self, system: Value, code: Value, known: Mapping[str, frozenset[str]], place: object) -> None:
+        if code in known.get(system, ()):
+            return
+        if system == SNOMED and not digits.snomed_is_whole(code):
+            self.fault(place, "check-digit", "the SNOMED CT check digit is wrong")
+        elif system == LOINC_SYSTEM and not digits.loinc_is_whole(code):
+            self.fault(place, "check-digit", "the LOINC check digit is wrong")
+        elif system in GUARDED:
+            self.fault(place, "unknown-code", "the code is not in mappings/codes")
+        elif not (system in known or system in r4.SYSTEMS or str(system).startswith(_OUTSIDE_R4)):
+            self.fault(place, "code-system", "the code system is neither R4's nor in mappings/codes")
 
 
-def _check_target(reference: Json, allowed: Sequence[str], path: str) -> Iterator[Finding]:
-    named = reference.get("type")
-    literal = reference.get("reference", "")
-    if named is None and isinstance(literal, str) and "/" in literal and not literal.startswith(("urn:", "#")):
-        named = literal.split("?")[0].rsplit("/", 2)[-2]
-    if named is not None and named not in allowed:
-        yield Finding(path, "reference-type", "R4 does not allow this type of resource here")
+def words(place: object) -> str:
+    """Return a place as a path: "Bundle.entry[0].resource"."""
+    parts: list[str] = []
+    while isinstance(place, tuple):
+        place, last = place
+        parts.append(f"[{last}]" if isinstance(last, int) else f".{last}")
+    return f"{place}{''.join(reversed(parts))}"
 
 
-def _check_coded(value: Json, binding: str, path: str) -> Iterator[Finding]:
-    codings = value.get("coding", [value] if "code" in value else [])
-    codes = tables()["bindings"][binding]
-    if not any(isinstance(one, Mapping) and one.get("code") in codes for one in codings):
-        yield Finding(path, "binding", "no coding is in the value set that R4 requires here")
-
-
-def _primitive_fault(kind: str, value: Value) -> str | None:
-    if kind == "boolean":
-        return None if isinstance(value, bool) else "true or false is needed"
-    if kind == "decimal":
-        good = isinstance(value, int | Decimal) and not isinstance(value, bool)
-        return None if good else "a number is needed"
-    if kind in _INTEGERS:
-        if isinstance(value, bool) or not isinstance(value, int):
-            return "a whole number is needed"
-        least = _INTEGERS[kind]
-        return "the number is too small" if least is not None and value < least else None
-    if not isinstance(value, str):
-        return "text is needed"
-    if kind == "base64Binary":
-        return _base64_fault(value)
-    if kind == "xhtml" and ACTIVE_CONTENT.search(value):
-        return "the narrative holds active content"
-    pattern = _PATTERNS.get(kind)
-    return None if pattern is None or pattern.fullmatch(value) else f"this is not a {kind}"
-
-
-def _base64_fault(value: str) -> str | None:
-    try:
-        base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return "this is not base64"
-    return None if value else "the data are empty"
+def inspect(resource: Json, path: str, known_codes: Mapping[str, frozenset[str]] | None = None) -> Inspection:
+    """Return every fault of one resource and every reference in it. Without `known_codes`, codes are not judged."""
+    seen = Inspection(known_codes)
+    seen.resource(resource, path)
+    return seen

@@ -5,7 +5,7 @@ tables' business (`gate`); here stands what tables cannot say.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -24,11 +24,9 @@ _DAYS_WITHOUT_COUNT = ("period", "duration", "count", "frequency")
 
 
 def _codes(concept: Value, system: str | None = None) -> set[str]:
-    codings = concept.get("coding", []) if isinstance(concept, Mapping) else []
+    codings = concept.get("coding", []) if isinstance(concept, dict) else []
     return {
-        one.get("code", "")
-        for one in codings
-        if isinstance(one, Mapping) and (not system or one.get("system") == system)
+        one.get("code", "") for one in codings if isinstance(one, dict) and (not system or one.get("system") == system)
     }
 
 
@@ -120,7 +118,7 @@ TYPE_RULES: dict[str, tuple[tuple[str, str, TypeRule], ...]] = {
 
 
 def _number(value: Value) -> Decimal | int | None:
-    number = value.get("value") if isinstance(value, Mapping) else value
+    number = value.get("value") if isinstance(value, dict) else value
     return number if isinstance(number, Decimal | int) and not isinstance(number, bool) else None
 
 
@@ -132,13 +130,6 @@ def _above(low: Value, high: Value) -> bool:
 def _negative(value: Value) -> bool:
     number = _number(value)
     return number is not None and number < 0
-
-
-def type_broken_by(kind: str, value: Json) -> Iterator[tuple[str, str]]:
-    """Yield (rule, sentence) for every invariant of a data type or backbone element that does not hold."""
-    for rule, sentence, broken in TYPE_RULES.get(kind, ()):
-        if broken(value):
-            yield rule, sentence
 
 
 def _observation(v: Json) -> Iterator[tuple[str, str, str]]:
@@ -157,14 +148,14 @@ def _medication_request(v: Json) -> Iterator[tuple[str, str, str]]:
 
 def _patient(v: Json) -> Iterator[tuple[str, str, str]]:
     for index, name in enumerate(v.get("name", [])):
-        if isinstance(name, Mapping) and not name.keys() & {"family", "given", "extension"}:
+        if isinstance(name, dict) and not name.keys() & {"family", "given", "extension"}:
             yield "us-core-6", "a name needs a family or a given name", f"name[{index}]"
 
 
 def _has_npi(v: Json) -> Iterator[tuple[str, str, str]]:
     for index, one in enumerate(v.get("identifier", [])):
         if (
-            isinstance(one, Mapping)
+            isinstance(one, dict)
             and one.get("system") == _US_NPI
             and not digits.npi_is_whole(str(one.get("value", "")))
         ):
@@ -258,7 +249,7 @@ def _contained(resource: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _local_references(value: Value) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, child in value.items():
             if key == "reference" and isinstance(child, str) and child.startswith("#"):
                 yield child

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from coordinator.mapping import gate
+from coordinator.mapping import r4
 from coordinator.mapping.codes import CodeTable, check_across, check_reviewed, read_table
 from coordinator.mapping.identity import KINDS
 from coordinator.mapping.json_values import Json, Value
@@ -174,7 +174,7 @@ def _check_header(file: str, data: Json, problems: list[str]) -> None:
     listed = events if isinstance(events, list) else [events]
     if not listed or any(one not in EVENT_TYPES for one in listed):
         problems.append(f"{file}: `event` is one or more of {', '.join(EVENT_TYPES)}")
-    if data.get("resource") not in gate.tables()["resources"]:
+    if data.get("resource") not in r4.RESOURCES:
         problems.append(f"{file}: `resource` is not a type of resource that the service sends")
     closed = {"per": ("event", "recipient"), "write": ("update", "create"), "identity": sorted(KINDS)}
     for key, words in closed.items():
@@ -186,7 +186,7 @@ def _check_header(file: str, data: Json, problems: list[str]) -> None:
 
 def _check_against_r4(path: str, kind: str, build: Json, tables: Mapping[str, CodeTable], problems: list[str]) -> None:
     """Add a problem for every element R4 does not have, and every fixed or table code outside a required binding."""
-    rows = gate.tables()["types"][kind]
+    rows = r4.TYPES[kind]
     for key, child in build.items():
         if key.startswith("$"):
             continue
@@ -202,14 +202,14 @@ def _check_against_r4(path: str, kind: str, build: Json, tables: Mapping[str, Co
 def _check_part(
     path: str, place: str, row: Json, part: Value, tables: Mapping[str, CodeTable], problems: list[str]
 ) -> None:
-    codes = gate.tables()["bindings"].get(row.get("b"))
+    codes = r4.BINDINGS.get(row.get("b", ""))
     if isinstance(part, dict):
         table = tables.get(part.get("$map", ""))
         if codes is not None and table is not None:
             wrong = [one.word for one in table.rows.values() if not any(c["code"] in codes for c in one.codings)]
             if wrong:
                 problems.append(f"{path}: {place}: rows of '{table.name}' outside the required binding: {wrong}")
-        if row["t"] in gate.tables()["types"] and not {"$from", "$map", "$quantity", "$ref", "$refs"} & part.keys():
+        if row["t"] in r4.TYPES and not {"$from", "$map", "$quantity", "$ref", "$refs"} & part.keys():
             _check_against_r4(path, row["t"], part, tables, problems)
     elif codes is not None and is_static(part) and part not in codes:
         problems.append(f"{path}: {place}: '{part}' is not in the value set that R4 requires here")

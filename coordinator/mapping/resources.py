@@ -6,7 +6,7 @@ from typing import Any
 
 from coordinator.domain.case import Case
 from coordinator.domain.letter import MappingProblem
-from coordinator.mapping import gate
+from coordinator.mapping import r4
 from coordinator.mapping.identity import Name, name_of
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.load import Mappings, Per, ResourceMapping
@@ -114,6 +114,6 @@ def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any]) -> dict[str
     identifier: dict[str, Any] = {"system": one.name.system, "value": one.name.value}
     if kind in _SCALAR_IDENTIFIER:
         dressed["identifier"] = identifier
-    elif kind not in _ENGINE_SETS_NO_IDENTIFIER and "identifier" in gate.tables()["types"][kind]:
+    elif kind not in _ENGINE_SETS_NO_IDENTIFIER and "identifier" in r4.TYPES[kind]:
         dressed["identifier"] = [identifier]
     return dressed | body

@@ -1,0 +1,62 @@
+"""The primitive types of R4: what their values look like."""
+
+import base64
+import binascii
+import re
+from decimal import Decimal
+
+from coordinator.mapping.gate_rules import ACTIVE_CONTENT
+from coordinator.mapping.json_values import Value
+
+_DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
+_ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+_FULL_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TEXT = re.compile(r"\s*\S[\s\S]*")
+_PATTERNS: dict[str, re.Pattern[str]] = {
+    "code": re.compile(r"[^\s]+( [^\s]+)*"),
+    "id": re.compile(r"[A-Za-z0-9\-.]{1,64}"),
+    "oid": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+"),
+    "uuid": re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "uri": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+|#\S*|[A-Z][A-Za-z]+(/\S+)?|[A-Z][A-Za-z]+\?\S+"),
+    "url": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+"),
+    "canonical": re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+"),
+    "date": re.compile(_DATE),
+    "dateTime": re.compile(rf"{_DATE}|{_FULL_DATE}T{_TIME}{_ZONE}"),
+    "instant": re.compile(rf"{_FULL_DATE}T{_TIME}{_ZONE}"),
+    "time": re.compile(_TIME),
+    "string": _TEXT,
+    "markdown": _TEXT,
+    "xhtml": _TEXT,
+}
+"""R4 datatypes page, one expression a primitive type."""
+_LEAST = {"integer": None, "unsignedInt": 0, "positiveInt": 1}
+
+
+def fault_of(kind: str, value: Value) -> str | None:
+    """Return what is wrong with a primitive value, or None. The value itself is never said."""
+    if isinstance(value, str):
+        pattern = _PATTERNS.get(kind)
+        if pattern is not None:
+            if kind == "xhtml" and ACTIVE_CONTENT.search(value):
+                return "the narrative holds active content"
+            return None if pattern.fullmatch(value) else f"this is not a {kind}"
+        return _base64_fault(value) if kind == "base64Binary" else f"this is not a {kind}"
+    if kind == "boolean":
+        return None if isinstance(value, bool) else "true or false is needed"
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return "a value of another type is needed"
+    if kind == "decimal":
+        return None
+    if kind not in _LEAST or not isinstance(value, int):
+        return "a value of another type is needed"
+    least = _LEAST[kind]
+    return "the number is too small" if least is not None and value < least else None
+
+
+def _base64_fault(value: str) -> str | None:
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return "this is not base64"
+    return None if value else "the data are empty"
