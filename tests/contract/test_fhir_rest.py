@@ -1,0 +1,330 @@
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from coordinator.channels.fhir_rest import FhirRest
+from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.flow.ports import Package
+from coordinator.sandbox.ehr import Ehr
+from coordinator.sandbox.ehr_capability import capability_statement
+from coordinator.sandbox.web import Fault
+from coordinator.security.outbound import OutboundConfig, guarded_client
+from tests.contract.channel_suite import ChannelSuite, Scene
+from tests.contract.people import CANARY, PATIENT, NoSignIn, StillClock, WallClock, a_package
+from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
+
+pytestmark = pytest.mark.loopback
+
+FHIR = {"Content-Type": "application/fhir+json"}
+OUTCOME = json.dumps({"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "invalid"}]}).encode()
+WARNING = json.dumps({"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "x"}]}).encode()
+FAR_PATIENT = {
+    "resourceType": "Patient",
+    "id": "far-1",
+    "birthDate": "1988-03-07",
+    "identifier": [{"system": "urn:example:mrn", "value": f"NS-{CANARY}"}],
+    "name": [{"family": f"Núñez-{CANARY}", "given": ["Zoë"]}],
+}
+CREATED = Step(201, b"", {**FHIR, "Location": "http://far/DocumentReference/9"})
+
+ANSWERS: dict[str, Step] = {
+    "": CREATED,
+    "break-after": Step(act="close-after-reading"),
+    "silence-after": Step(act="hang"),
+    "drip": Step(201, b"{}", FHIR, "drip-headers"),
+    "drip-body": Step(201, b"{}", FHIR, "drip-body"),
+    "endless": Step(201, b"", FHIR, "endless-body"),
+    "cut": Step(201, b'{"resourceType":', FHIR, "cut-body"),
+    "html": Step(200, b"<html>sign in</html>", {"Content-Type": "text/html"}),
+    "outcome-in-200": Step(200, OUTCOME, FHIR),
+    "outcome-in-201": Step(201, OUTCOME, {**FHIR, "Location": "http://far/DocumentReference/9"}),
+    "no-location": Step(201, b"", FHIR),
+    "204": Step(204, b"", {}),
+    "garbage": Step(201, b"\xff\xfe{{{{", {**FHIR, "Location": "x/1"}),
+    "packed": Step(201, b"\x1f\x8b", {**FHIR, "Content-Encoding": "gzip", "Location": "x/1"}),
+    "redirect": Step(307, b"", {"Location": "http://169.254.169.254/latest"}),
+    **{str(status): Step(status, OUTCOME, FHIR) for status in (
+        400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 418, 422, 425, 429, 500, 502, 503, 504)},
+}  # fmt: skip
+
+
+def search_set(*resources):
+    entries = [{"resource": one, "search": {"mode": "match"}} for one in resources]
+    return Step(200, json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": entries}).encode(), FHIR)
+
+
+def far_side(answer: Step, *, patients=(FAR_PATIENT,), play="epic-like", documents=()):
+    def script(method, path, body):
+        if path.endswith("/metadata"):
+            return Step(200, json.dumps(capability_statement(play)).encode(), FHIR)
+        if path.endswith("/Patient/_search"):
+            return search_set(*patients)
+        if method == "GET":
+            return search_set(*documents)
+        return answer
+
+    return ScriptedHttp(script)
+
+
+class TestFhirRest(ChannelSuite):
+    refusals = (
+        ("400", "permanent", "fhir.400"),
+        ("401", "needs-human", "fhir.401"),
+        ("403", "needs-human", "fhir.403"),
+        ("404", "permanent", "fhir.404"),
+        ("408", "transient", "fhir.408"),
+        ("409", "in-doubt", "fhir.409"),
+        ("410", "permanent", "fhir.410"),
+        ("412", "in-doubt", "fhir.412"),
+        ("413", "permanent", "fhir.413"),
+        ("415", "permanent", "fhir.415"),
+        ("418", "needs-human", "fhir.status"),
+        ("422", "permanent", "fhir.422"),
+        ("425", "transient", "fhir.425"),
+        ("429", "transient", "fhir.429"),
+        ("500", "in-doubt", "fhir.500"),
+        ("502", "transient", "fhir.502"),
+        ("503", "transient", "fhir.503"),
+        ("504", "transient", "fhir.504"),
+        ("redirect", "needs-human", "fhir.redirect"),
+        ("html", "in-doubt", "fhir.not-fhir"),
+        ("garbage", "in-doubt", "fhir.not-fhir"),
+        ("packed", "in-doubt", "fhir.not-fhir"),
+        ("cut", "in-doubt", "fhir.not-fhir"),
+        ("endless", "in-doubt", "fhir.not-fhir"),
+        ("outcome-in-200", "needs-human", "fhir.outcome-error"),
+        ("outcome-in-201", "needs-human", "fhir.outcome-error"),
+        ("no-location", "in-doubt", "fhir.no-location"),
+        ("204", "in-doubt", "fhir.no-location"),
+    )
+
+    @contextmanager
+    def scene(self, fault=""):
+        with far_side(ANSWERS.get(fault, CREATED)) as far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+            address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
+            yield Scene(
+                FhirRest(http, NoSignIn(), WallClock()),
+                Endpoint(id="ep", kind="fhir-rest", address=f"{address}/fhir"),
+                a_package(),
+                lambda: sum(len(one[3]) for one in far.asked("POST", "/fhir/DocumentReference")),
+            )
+
+    def test_a_body_that_drips_is_cut_at_the_deadline(self):
+        with self.scene("drip-body") as scene:
+            assert type(self.refused("drip-body", scene, within_s=1.0)) is InDoubt
+
+
+@contextmanager
+def with_far_side(far):
+    with far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        yield FhirRest(http, NoSignIn(), WallClock()), far
+
+
+def send(channel, far, package: Package, **endpoint):
+    marks = []
+    place = Endpoint(id="ep", kind="fhir-rest", address=f"{far.address}/fhir", **endpoint)
+    taken = channel.send(package, place, deadline=soon(), about_to_send=marks.append)
+    assert len(marks) == 1
+    return taken
+
+
+def soon():
+    return WallClock().now() + timedelta(seconds=8)
+
+
+@pytest.mark.parametrize(
+    ("patients", "code"),
+    [
+        ((), "fhir.patient-none"),
+        ((FAR_PATIENT, {**FAR_PATIENT, "id": "far-2"}), "fhir.patient-several"),
+        (({**FAR_PATIENT, "birthDate": "1988-03-08"},), "fhir.patient-mismatch"),
+        (({**FAR_PATIENT, "identifier": [{"system": "urn:example:mrn", "value": "other"}]},), "fhir.patient-none"),
+    ],
+)
+def test_nothing_is_posted_when_the_patient_is_not_surely_matched(patients, code):
+    with with_far_side(far_side(CREATED, patients=patients)) as (channel, far):
+        with pytest.raises(NeedsHuman) as caught:
+            send(channel, far, a_package())
+        assert caught.value.code == code
+        assert far.asked("POST", "/fhir/DocumentReference") == []
+
+
+def test_without_their_number_name_birth_date_and_one_more_must_fit_exactly():
+    stranger = {**FAR_PATIENT, "id": "far-9", "name": [{"family": f"Núñez-{CANARY}-Berg", "given": ["Zoë"]}]}
+    unnumbered = PATIENT.model_copy(update={"identifiers": ()})
+    with with_far_side(far_side(CREATED, patients=(stranger, FAR_PATIENT))) as (channel, far):
+        assert send(channel, far, a_package(patient=unnumbered)).facts["matched_by"] == "demographics"
+        form = far.asked("POST", "/fhir/Patient/_search")[0][3].decode()
+        assert {one.split("=")[0] for one in form.split("&")} == {"family", "given", "birthdate", "address-postalcode"}
+
+
+def test_nothing_private_ever_stands_in_a_url():
+    with with_far_side(far_side(CREATED)) as (channel, far):
+        package = a_package(attempt=2)
+        send(channel, far, package)
+        channel.look_up(
+            package, Endpoint(id="e", kind="fhir-rest", address=f"{far.address}/fhir"), None, deadline=soon()
+        )
+        assert far.heads
+        assert all(CANARY not in path and "NS-" not in path for _, path in far.heads)
+
+
+def test_the_posted_bytes_are_the_stored_bytes():
+    package = a_package()
+    with with_far_side(far_side(CREATED)) as (channel, far):
+        send(channel, far, package)
+        assert far.asked("POST", "/fhir/DocumentReference")[0][3] == package.document("fhir-document").body
+
+
+def test_what_is_accepted_for_review_is_not_yet_delivered():
+    with with_far_side(far_side(Step(202, WARNING, FHIR))) as (channel, far):
+        taken = send(channel, far, a_package())
+        assert (taken.proven, taken.status) == (False, 202)
+        assert taken.expect_receipt_within_s is not None
+
+
+def test_a_retry_after_is_handed_on_and_uses_no_attempt():
+    with with_far_side(far_side(Step(503, OUTCOME, {**FHIR, "Retry-After": "120"}))) as (channel, far):
+        with pytest.raises(Transient) as caught:
+            send(channel, far, a_package())
+        assert caught.value.retry_after == timedelta(seconds=120)
+        assert caught.value.uses_attempt is False
+
+
+def test_a_second_attempt_looks_before_it_repeats():
+    package = a_package(attempt=2)
+    held = json.loads(package.document("fhir-document").body) | {"id": "9"}
+    with with_far_side(far_side(CREATED, documents=(held,))) as (channel, far):
+        taken = send(channel, far, package)
+        assert (taken.proven, taken.far_side_ref) == (True, "DocumentReference/9")
+        assert far.asked("POST", "/fhir/DocumentReference") == []
+
+
+def test_a_person_who_resends_is_not_stopped_by_the_letter_that_is_there():
+    package = a_package(attempt=2, resent=True)
+    held = json.loads(package.document("fhir-document").body) | {"id": "9"}
+    with with_far_side(far_side(CREATED, documents=(held,))) as (channel, far):
+        send(channel, far, package)
+        assert len(far.asked("POST", "/fhir/DocumentReference")) == 1
+
+
+def test_a_pinned_level_without_a_body_is_held():
+    with with_far_side(far_side(CREATED)) as (channel, far):
+        with pytest.raises(NeedsHuman) as caught:
+            send(channel, far, a_package(), content_level="chart")
+        assert caught.value.code == "fhir.level"
+
+
+@pytest.fixture
+def ehr(tmp_path):
+    one = Ehr(tmp_path)
+    one.start()
+    one.admit(PATIENT, "pr-psych")
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def http():
+    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
+        yield client
+
+
+def at(ehr, **more):
+    return Endpoint(id="ep", kind="fhir-rest", address=ehr.address, **more)
+
+
+def test_a_whole_server_gets_the_chart_once_however_often_it_is_sent(ehr, http):
+    channel, package = FhirRest(http, NoSignIn(), WallClock()), a_package(roles=("fhir-chart", "fhir-document"))
+    first = channel.send(package, at(ehr), deadline=soon(), about_to_send=lambda ref: None)
+    again = channel.send(package, at(ehr), deadline=soon(), about_to_send=lambda ref: None)
+    assert (first.proven, first.facts["level"], again.proven) == (True, "chart", True)
+    assert again.facts["answer"] == "already there"
+    assert (ehr.count(), ehr.duplicates(), len(ehr.resources("Patient"))) == (1, [], 1)
+
+
+@pytest.mark.parametrize("play", ["epic-like", "oracle-like"])
+def test_a_server_without_transactions_gets_one_document(ehr, http, play):
+    ehr.play(play)
+    package = a_package(roles=("fhir-chart", "fhir-document"))
+    taken = FhirRest(http, NoSignIn(), WallClock()).send(
+        package, at(ehr), deadline=soon(), about_to_send=lambda r: None
+    )
+    assert (taken.facts["level"], ehr.count()) == ("document", 1)
+
+
+def test_a_server_that_takes_no_documents_is_held(ehr, http):
+    ehr.play("athena-like")
+    with pytest.raises(NeedsHuman) as caught:
+        FhirRest(http, NoSignIn(), WallClock()).send(
+            a_package(), at(ehr), deadline=soon(), about_to_send=lambda r: None
+        )
+    assert caught.value.code == "fhir.level"
+
+
+def test_a_chart_that_names_another_patient_record_gives_way_to_the_document(ehr, http):
+    package = a_package(roles=("fhir-chart", "fhir-document"))
+    stranger = PATIENT.model_copy(
+        update={"identifiers": (PATIENT.identifiers[0].model_copy(update={"value": "NS-9"}),)}
+    )
+    ehr.admit(stranger.model_copy(update={"id": "MRN-9"}), "pr-psych")
+    from dataclasses import replace
+
+    taken = FhirRest(http, NoSignIn(), WallClock()).send(
+        replace(package, patient=stranger), at(ehr), deadline=soon(), about_to_send=lambda ref: None
+    )
+    assert taken.facts["level"] == "document"
+
+
+def test_what_was_stored_before_the_line_broke_is_found_and_not_sent_again(ehr, http):
+    channel, package = FhirRest(http, NoSignIn(), WallClock()), a_package()
+    ehr.misbehave(Fault("store-then-drop", writes=True))
+    with pytest.raises(InDoubt):
+        channel.send(package, at(ehr), deadline=soon(), about_to_send=lambda ref: None)
+    assert channel.look_up(package, at(ehr), None, deadline=soon()).verdict == "arrived-proven"
+    assert (ehr.count(), ehr.duplicates()) == (1, [])
+
+
+def test_absent_is_only_said_after_the_settle_time_by_a_server_that_searches_reliably(ehr, http):
+    clock, package = StillClock(WallClock().now()), a_package()
+    channel = FhirRest(http, NoSignIn(), clock)
+    with pytest.raises(Transient) as caught:
+        channel.look_up(package, at(ehr), None, deadline=clock.now() + timedelta(seconds=8))
+    assert caught.value.uses_attempt is False
+    clock.pass_by(seconds=31)
+    assert channel.look_up(package, at(ehr), None, deadline=clock.now() + timedelta(seconds=8)).verdict == "absent"
+
+
+def test_a_server_that_promises_less_than_reliable_search_leaves_it_unknown(ehr, http):
+    ehr.play("epic-like")
+    channel = FhirRest(http, NoSignIn(), WallClock())
+    assert channel.look_up(a_package(), at(ehr), None, deadline=soon()).verdict == "unknown"
+
+
+def test_an_earlier_version_of_the_session_proves_nothing(ehr, http):
+    ehr.seed({"resourceType": "Encounter", "identifier": [{"system": "urn:s", "value": "session-1"}]})
+    channel = FhirRest(http, NoSignIn(), StillClock(WallClock().now()))
+    with pytest.raises(Transient):
+        channel.look_up(a_package(roles=("fhir-chart",)), at(ehr), None, deadline=soon())
+
+
+def test_down_until_told_survives_a_restart_of_the_recipient(tmp_path, http):
+    first = Ehr(tmp_path)
+    first.start()
+    first.admit(PATIENT, "pr-psych")
+    first.go_down()
+    port = first.port
+    first.stop()
+    second = Ehr(tmp_path, port)
+    second.start()
+    try:
+        channel = FhirRest(http, NoSignIn(), WallClock())
+        with pytest.raises(Transient):
+            channel.send(a_package(), at(second), deadline=soon(), about_to_send=lambda ref: None)
+        second.come_back()
+        assert channel.send(a_package(), at(second), deadline=soon(), about_to_send=lambda ref: None).proven
+    finally:
+        second.stop()
