@@ -67,8 +67,10 @@ def signed(value: int) -> str:
 
 
 def clinic_date(on: date, language: str = "en") -> str:
-    """Return the day with the month as a word, "14 October 2026", without a break inside."""
-    return format_date(on, format=_DATE_PATTERN[language], locale=language).replace(" ", NO_BREAK_SPACE)
+    """Return the day with the month as a word, "14 October 2026"; a line may end before the year only."""
+    text = format_date(on, format=_DATE_PATTERN[language], locale=language)
+    day, year = text.rsplit(" ", 1)
+    return f"{day.replace(' ', NO_BREAK_SPACE)} {year}"
 
 
 def zone_name(at: datetime, zone: str) -> str:

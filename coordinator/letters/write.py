@@ -140,7 +140,9 @@ class LetterRoom:
             return Page("L9", outer, parts, outer.retraction_title or outer.title, None, notice, None)
         inner = self._page(brief, kind)
         parts = {**inner.parts, "correction": correction_view(brief)}
-        return replace(inner, kind="L9", sheet=outer, parts=parts, notice=notice)
+        return replace(
+            inner, kind="L9", sheet=replace(outer, title=f"{outer.title}: {inner.title}"), parts=parts, notice=notice
+        )
 
     def _finish(self, brief: Brief, page: Page, *, fax: bool) -> Letter:
         html = self._html(brief, page, fax=False)
@@ -159,7 +161,7 @@ class LetterRoom:
         return Letter(
             kind=page.kind,
             provider=brief.recipient.provider,
-            title=page.title,
+            title=page.sheet.title if page.kind == "L9" else page.title,
             subject=f"{self._lexicon.say('subject', 'letter')} {built.reference}",
             reference=built.reference.text,
             version=brief.case.event.version,
