@@ -9,7 +9,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import fhirpathpy
@@ -44,7 +44,7 @@ def read(scope: Scope, parts: tuple[str, ...]) -> Value:
     """Return what stands at the dotted path, None when empty; a list on the way is gathered through."""
     current: Value = scope
     for place, part in enumerate(parts):
-        if isinstance(current, Mapping):
+        if isinstance(current, dict):
             current = current.get(part)
         elif isinstance(current, list):
             rest = parts[place:]

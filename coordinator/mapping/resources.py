@@ -1,6 +1,6 @@
 """Walks the mappings over one case: names every resource first, then builds each with its references."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +8,14 @@ from coordinator.domain.case import Case
 from coordinator.domain.letter import MappingProblem
 from coordinator.mapping import r4
 from coordinator.mapping.identity import Name, name_of
-from coordinator.mapping.json_values import Json, Value
+from coordinator.mapping.json_values import Json
 from coordinator.mapping.load import Mappings, Per, ResourceMapping
 from coordinator.mapping.problems import MappingHeld
-from coordinator.mapping.walk import EMPTY, Run
+from coordinator.mapping.walk import EMPTY, Refs, Run
 
 _SCALAR_IDENTIFIER = frozenset({"AdverseEvent", "Composition", "Bundle"})
+_THEIRS = frozenset({"mrn", "npi"})
+"""People and places: they are referred to, they are not what this message made."""
 _ENGINE_SETS_NO_IDENTIFIER = frozenset({"DocumentReference"})
 """Its mapping file says which identifier is the document's and which the message's."""
 
@@ -70,11 +72,13 @@ def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Seque
 
     Raises MappingHeld with every problem of every resource.
     """
-    everything = [*known, *planned]
+    by_name: dict[str, list[Planned]] = {}
+    for one in [*known, *planned]:
+        by_name.setdefault(one.mapping.name, []).append(one)
     problems: list[MappingProblem] = []
     built: list[Built] = []
     for one in planned:
-        run = Run(one.mapping.mapping, _references(everything, one), one.index)
+        run = Run(one.mapping.mapping, _references(by_name, one), one.index)
         result = one.mapping.build(one.scope, run)
         if result is EMPTY:
             run.problems.append(run.missing(one.mapping.resource))
@@ -86,13 +90,16 @@ def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Seque
     return built
 
 
-def _references(everything: Sequence[Planned], me: Planned) -> Value:
+def _references(by_name: Mapping[str, Sequence[Planned]], me: Planned) -> Refs:
     def find(name: str, index: int | None) -> list[str]:
         if name == "*":
-            mine = [one for one in everything if one is not me and one.mapping.identity not in ("mrn", "npi")]
-            mine = [one for one in mine if one.mapping.resource != "MessageHeader"]
-            return [one.name.full_url for one in mine]
-        hits = [one for one in everything if one.mapping.name == name]
+            return [
+                one.name.full_url
+                for listed in by_name.values()
+                for one in listed
+                if one is not me and one.mapping.identity not in _THEIRS and one.mapping.resource != "MessageHeader"
+            ]
+        hits = by_name.get(name, ())
         if index is not None and hits and hits[0].index is not None:
             same = [one for one in hits if one.index == index and one.mapping.each_path == me.mapping.each_path]
             return [one.name.full_url for one in same]
