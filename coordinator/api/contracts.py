@@ -1,11 +1,10 @@
 """What the API asks of the service it stands in front of, as protocols. `bootstrap` hands in the real one."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Literal, Protocol
 
 from coordinator.flow.desk import Desk
-from coordinator.flow.read_models import Actor, MessageRow
+from coordinator.flow.read_models import Actor, EventView
 from coordinator.security.accounts import Accounts
 
 RegistryKind = Literal["clinic", "staff", "providers", "patients"]
@@ -40,65 +39,6 @@ class RegistryDesk(Protocol):
 
     def write_whole(self, body: bytes, actor: Actor) -> RegistryWritten:
         """Store everything a registry file holds, or nothing of it. What it does not name stays as it is."""
-        ...
-
-
-class EventView(Protocol):
-    """Where one received event stands."""
-
-    @property
-    def event_ref(self) -> str:
-        """Our own id of it."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """Whose event it is."""
-        ...
-
-    @property
-    def event_id(self) -> str:
-        """The source's id of the record."""
-        ...
-
-    @property
-    def event_version(self) -> int:
-        """The source's version of the record."""
-        ...
-
-    @property
-    def event_type(self) -> str:
-        """What kind of event."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """received, held, prepared, superseded, ..."""
-        ...
-
-    @property
-    def cause(self) -> str | None:
-        """Stable code, or None when all is well."""
-        ...
-
-    @property
-    def next_step(self) -> str:
-        """What a person should do now; empty when nobody needs to."""
-        ...
-
-    @property
-    def received_at(self) -> datetime:
-        """When it came in."""
-        ...
-
-    @property
-    def questions(self) -> Sequence[tuple[str, str, str]]:
-        """(question id, role, text) of what waits for an answer."""
-        ...
-
-    @property
-    def messages(self) -> Sequence[MessageRow]:
-        """The messages made from it."""
         ...
 
 

@@ -24,20 +24,19 @@ def add_routes(router: APIRouter, service: Service) -> None:
         """Return 200 when events can be recorded, else 503."""
         found = service.health()
         is_ready = found.get("ready") is True
-        checks = found.get("checks")
-        body = {"ready": is_ready, "checks": checks if isinstance(checks, dict) else {}}
-        return Answer(body, 200 if is_ready else 503, {} if is_ready else {"Retry-After": "10"})
+        return Answer({**found, "ready": is_ready}, 200 if is_ready else 503, {} if is_ready else {"Retry-After": "10"})
 
     @router.post(
         "/v1/receipts/fax/{secret}",
         dependencies=[Depends(Public("a gateway signs in by the secret address, and its word is only a hint"))],
     )
-    async def fax(secret: str, request: Request) -> Response:
+    async def fax(request: Request) -> Response:
         """Take in a fax gateway's callback."""
         body = await read_body(request, limit=MAX_CALLBACK_BYTES, types=())
-        query = f"?{request.url.query}" if request.url.query else ""
         # The gateway signs the address it was given, which a proxy in front may have changed on the way.
-        url = f"{service.settings.public_url.rstrip('/')}/v1/receipts/fax/{secret}{query}"
+        path = request.scope.get("raw_path", b"").decode("latin-1")
+        query = f"?{request.url.query}" if request.url.query else ""
+        url = f"{service.settings.public_url.rstrip('/')}{path}{query}"
         if not await run_in_threadpool(service.receipts.fax, body, dict(request.headers), url):
             raise NotFound("receipt address")
         return Response(status_code=204)

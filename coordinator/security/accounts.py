@@ -204,7 +204,7 @@ class Accounts:
         """Count a try; raise SignInRefused with the wait that is left while the last failures are too fresh."""
         now = self._clock.now()
         before = self._store.failed(key)
-        if before is not None and now - before.last_at < FORGET_AFTER:
+        if before is not None and now - before.last_at <= FORGET_AFTER:
             left = before.last_at + wait_after(before.count, free) - now
             if left > timedelta(0):
                 write(Log.SIGN_IN_FAILED, code="throttled")

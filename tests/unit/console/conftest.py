@@ -18,7 +18,7 @@ def service():
 
 @pytest.fixture
 def client(service):
-    from starlette.testclient import TestClient
+    from web_client import TestClient
     from web_fakes import NOW
 
     from coordinator.console.app import build

@@ -31,7 +31,8 @@ table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #999;tex
 <h1>Blood pressure rose to 184/112 during ketamine</h1><h2>What we ask you to do</h2>
 <ol><li>Please review the stimulant dose before the next session on 21 October 2026.</li></ol>
 <p>Ada Marlowe, born 4 May 1989, had an intravenous ketamine session on 14 October 2026.</p>
-<table><tr><th>Time</th><th>Blood pressure</th><th>Heart rate</th></tr><tr><td>Before</td><td>128/82</td><td>74</td></tr>
+<table>
+<tr><th>Time</th><th>Blood pressure</th><th>Heart rate</th></tr><tr><td>Before</td><td>128/82</td><td>74</td></tr>
 <tr><td>40 minutes</td><td>184/112</td><td>108</td></tr><tr><td>At discharge</td><td>136/86</td><td>80</td></tr></table>
 """
 
