@@ -177,7 +177,7 @@ class _Recipient:
         return one
 
     def _made_with(self, planned: Sequence[Planned]) -> tuple[MadeWith, ...]:
-        found = {one.mapping.mapping: one.mapping.version for one in planned}
+        found = {one.mapping.mapping: one.mapping.version for one in planned if "chart" in one.mapping.levels}
         return tuple(MadeWith(name, version) for name, version in sorted(found.items()))
 
     def documents(self, letters: tuple[Letter, ...]) -> list[FhirContent]:

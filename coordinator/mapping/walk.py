@@ -119,11 +119,12 @@ class Compiler:
             absent: list[str] = []
             met = False
             for name, required, child, moves in parts:
+                before = len(run.problems)
                 result = child(scope, run)
                 if result is not EMPTY:
                     built[name] = result
                     met = met or moves
-                elif required:
+                elif required and len(run.problems) == before:
                     absent.append(name)
             if not built or (moving and not met):
                 return EMPTY

@@ -42,27 +42,27 @@ RESOURCES = [
 TOO_OPEN = {"mimetypes", "languages", "all-languages", "all-types", "defined-types", "currencies", "timezones"}
 """Required value sets that are not a plain list of codes (BCP 13, BCP 47) or that no resource of ours reaches."""
 PRIMITIVES = {
-        "base64Binary",
-        "boolean",
-        "canonical",
-        "code",
-        "date",
-        "dateTime",
-        "decimal",
-        "id",
-        "instant",
-        "integer",
-        "markdown",
-        "oid",
-        "positiveInt",
-        "string",
-        "time",
-        "unsignedInt",
-        "uri",
-        "url",
-        "uuid",
-        "xhtml",
-    }
+    "base64Binary",
+    "boolean",
+    "canonical",
+    "code",
+    "date",
+    "dateTime",
+    "decimal",
+    "id",
+    "instant",
+    "integer",
+    "markdown",
+    "oid",
+    "positiveInt",
+    "string",
+    "time",
+    "unsignedInt",
+    "uri",
+    "url",
+    "uuid",
+    "xhtml",
+}
 
 
 def read_package(path: Path) -> dict[str, dict[str, Any]]:
