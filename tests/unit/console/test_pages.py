@@ -1,0 +1,394 @@
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from browser import Browser, words
+from web_fakes import NOW, a_delivery, a_detail, a_row, some_questions, some_refusals
+
+from coordinator.console import presenters
+from coordinator.console import words as vocabulary
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Refused, StateConflict
+from coordinator.domain.registry import EndpointKind
+from coordinator.flow.read_models import Actor, MessageFilter
+
+ME = Actor("staff", "sender")
+
+
+@pytest.fixture
+def browser(client):
+    made = Browser(client)
+    made.sign_in()
+    return made
+
+
+def test_the_first_page_lists_questions_and_what_is_stuck(service, browser):
+    service.desk.held = some_questions()
+    text = words(browser.get("/"))
+    assert "Waiting for an answer 2" in text
+    assert "Was it measured in pounds?" in text
+    assert "Add the row to mappings/codes" in text
+    assert "Not delivered 5" in text
+    assert "The number belongs to a voice line" in text
+    assert "Needs attention 7" in text
+
+
+def test_messages_stuck_at_one_place_for_one_cause_are_one_group():
+    rows = [a_row(n, state=State.DEAD, channel="fax", provider_id="prov-cole") for n in range(4)]
+    rows.append(a_row(9, state=State.DEAD, channel="fax", provider_id="prov-vu"))
+    rows.append(a_row(10, state=State.DEAD, channel="fax", provider_id="prov-cole", cause="fax.busy"))
+    assert sorted(len(group.rows) for group in presenters.groups(rows)) == [1, 1, 4]
+
+
+def test_groups_come_most_pressing_first_then_longest_waiting():
+    old = a_row(1, state=State.HELD, provider_id="a", created_at=NOW - timedelta(days=2))
+    urgent = a_row(2, state=State.HELD, provider_id="b", priority="urgent")
+    stat = a_row(3, state=State.DEAD, provider_id="c", priority="stat")
+    fresh = a_row(4, state=State.HELD, provider_id="d", created_at=NOW)
+    assert [group.rows[0].id for group in presenters.groups([fresh, old, urgent, stat])] == ["m-3", "m-2", "m-1", "m-4"]
+
+
+def test_with_nothing_stuck_the_first_page_says_so(service, browser):
+    service.desk.rows = [a_row(1, state=State.SENT)]
+    text = words(browser.get("/"))
+    assert "Nothing needs you." in text
+    assert "1 message is on the way" in text
+
+
+def test_more_than_fit_are_announced(service, browser):
+    service.desk.rows = [a_row(n, state=State.HELD, needs_person=True) for n in range(230)]
+    assert "The newest 200 of 230 are grouped here" in words(browser.get("/"))
+
+
+def test_a_page_refreshes_itself_only_while_something_moves(service, browser):
+    assert 'data-refresh="10"' in browser.get("/").text
+    service.desk.rows = [a_row(1)]
+    assert "data-refresh" not in browser.get("/").text
+    assert "data-refresh" not in browser.get("/messages/m-1").text
+
+
+def test_the_actor_goes_with_every_look_at_patients(service, browser):
+    for url in ("/", "/messages", "/messages/m-1", "/messages/m-1/documents/m-1-html"):
+        browser.get(url)
+    assert {what[-1] for what in service.desk.seen} == {ME}
+    assert {what[0] for what in service.desk.seen} == {"messages", "held_events", "message", "document"}
+
+
+def test_times_are_shown_in_the_clinics_zone_with_the_instant_beside(browser):
+    page = browser.get("/messages/m-1").text
+    assert "Times are in America/Chicago" in page
+    assert 'datetime="2026-10-14T14:59:00+00:00"' in page
+    assert ">Wed 14 Oct, 09:59<" in page
+
+
+def test_without_a_clinic_times_are_in_utc(service, client):
+    service.registry.entities.clear()
+    browser = Browser(client)
+    browser.sign_in()
+    assert "Times are in UTC" in words(browser.get("/"))
+
+
+def test_the_list_is_filtered_by_state_and_channel_in_the_address(service, browser):
+    answer = browser.get("/messages?state=dead&channel=fax")
+    assert re.findall(r'href="/messages/(m-\d+)"', answer.text) == ["m-3", "m-4"]
+    assert '<option value="dead" selected>' in answer.text
+    asked = service.desk.seen[-1][1]
+    assert (asked.state, asked.channel, asked.text) == (State.DEAD, "fax", None)
+
+
+@pytest.mark.parametrize("query", ["state=lost", "text=Marlowe", "patient=P-1001", "before="])
+def test_an_address_cannot_ask_for_what_is_not_a_state_nor_name_a_person(service, browser, query):
+    browser.get(f"/messages?{query}")
+    assert service.desk.seen[-1][1] == MessageFilter(limit=50)
+
+
+def test_a_person_is_looked_for_by_post_and_never_appears_in_an_address(service, browser):
+    answer = browser.post("/messages", {"text": " skálá ", "state": "", "channel": ""})
+    assert re.findall(r'href="/messages/(m-\d+)"', answer.text) == ["m-4", "m-7", "m-10"]
+    assert service.desk.seen[-1][1].text == "skálá"
+    assert 'value="skálá"' in answer.text
+    assert "data-refresh" not in answer.text
+
+
+def test_other_messages_of_the_patient_are_found_by_post(service, browser):
+    answer = browser.post("/messages", {"patient": "P-1002"}, page="/messages/m-3")
+    assert "Messages of one patient" in words(answer)
+    assert service.desk.seen[-1][1].patient == "P-1002"
+
+
+def test_a_long_list_goes_on_by_a_button_that_keeps_the_filter(service, browser):
+    service.desk.rows = [a_row(n, channel="fax") for n in range(120)]
+    seen, before = [], ""
+    while True:
+        answer = browser.post("/messages", {"text": "marlowe", "channel": "fax", "before": before})
+        seen += re.findall(r'href="/messages/(m-\d+)"', answer.text)
+        found = re.search(r'name="before" value="([^"]+)"', answer.text)
+        if not found:
+            break
+        assert 'name="text" value="marlowe"' in answer.text
+        before = found.group(1)
+    assert seen == [f"m-{n}" for n in range(120)]
+
+
+def test_an_empty_list_says_what_it_means(service, browser):
+    assert "Nothing matches." in words(browser.post("/messages", {"text": "zzz"}))
+    service.desk.rows = []
+    assert "No messages yet." in words(browser.get("/messages"))
+
+
+def test_one_message_says_what_happened_why_and_who_acts(browser):
+    text = words(browser.get("/messages/m-3"))
+    assert "Failed" in text
+    assert "No further attempt will be made." in text
+    assert "The number belongs to a voice line" in text
+    assert "Front desk Call the office, correct and verify the fax number" in text
+    assert "fax.not-a-fax" in text
+    assert "permit: consent (c-11, version 2)" in text
+    assert "R3" in text
+    assert "event accepted" in text
+
+
+def test_the_letter_stands_in_a_frame_without_rights(browser):
+    assert (
+        '<iframe class="letter" title="The letter as it was composed" sandbox=""' in browser.get("/messages/m-1").text
+    )
+    answer = browser.get("/messages/m-1/documents/m-1-html")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none'")
+    assert "script-src" not in policy
+    assert "frame-ancestors 'self'" in policy
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shown"),
+    [
+        ("html", "text/html", "inline"),
+        ("pdf", "application/pdf", "inline"),
+        ("fhir", "application/fhir+json", "attachment"),
+    ],
+)
+def test_a_document_comes_as_the_stored_bytes_under_a_name_that_says_nothing(browser, name, kind, shown):
+    answer = browser.get(f"/messages/m-1/documents/m-1-{name}")
+    assert answer.headers["content-type"].startswith(kind)
+    assert answer.headers["content-disposition"].startswith(f'{shown}; filename="m-1-{name}.')
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_document_of_another_message_is_not_there(service, browser):
+    assert browser.get("/messages/m-1/documents/m-2-html").status_code == 404
+    assert browser.get("/messages/m-99").status_code == 404
+    assert not any(what[0] == "document" for what in service.desk.seen)
+
+
+def test_a_letter_that_is_text_only_is_shown_as_text_and_escaped(service, browser, monkeypatch):
+    row = a_row(1)
+    text = replace(a_detail(row).documents[0], id="m-1-text", role="letter-text", media_type="text/plain")
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(a_detail(row), documents=(text,)))
+    monkeypatch.setattr(service.desk, "document", lambda *_: ("text/plain", b"<b>184/112</b>", "x"))
+    page = browser.get("/messages/m-1").text
+    assert "&lt;b&gt;184/112&lt;/b&gt;" in page
+    assert "<iframe" not in page
+
+
+def test_a_message_without_a_delivery_has_no_buttons(service, browser, monkeypatch):
+    row = a_row(1, state=State.HELD, delivery_id="", channel="none")
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(a_detail(row), deliveries=(), documents=()))
+    answer = browser.get("/messages/m-1")
+    assert answer.status_code == 200
+    assert "Nothing has been composed" in words(answer)
+    assert "<details" not in answer.text
+
+
+def test_names_are_escaped_wherever_they_stand(service, browser):
+    service.desk.rows = [a_row(1, patient_name="<script>x</script>", recipient="<img>", state=State.HELD)]
+    for url in ("/", "/messages", "/messages/m-1"):
+        page = browser.get(url).text
+        assert "<script>x" not in page
+        assert "<img>" not in page
+
+
+def act(browser, verb, number, **fields):
+    return browser.post(f"/messages/m-{number}/{verb}", {"delivery": f"d-{number}", "token": "act-1", **fields})
+
+
+@pytest.mark.parametrize(
+    ("verb", "number", "fields", "done"),
+    [
+        ("resend", 3, {"reason": "number corrected"}, ("resend", "d-3", "number corrected", ME)),
+        ("release", 6, {"reason": "consent came"}, ("release", "d-6", "consent came", "act-1", ME)),
+        ("cancel", 5, {"reason": "by mistake"}, ("cancel", "m-5", "by mistake", ME)),
+        ("handover", 8, {"to": "reception, Dr. Berg"}, ("handover", "d-8", "reception, Dr. Berg", ME)),
+    ],
+)
+def test_each_button_does_its_one_thing_and_says_so(service, browser, verb, number, fields, done):
+    answer = act(browser, verb, number, **fields)
+    assert answer.status_code == 303
+    assert service.desk.done == [done]
+    assert 'role="status"' in browser.get(answer.headers["location"]).text
+
+
+def test_a_double_click_sends_once(service, browser):
+    for _ in range(2):
+        assert act(browser, "resend", 3, reason="number corrected").status_code == 303
+    assert len(service.desk.done) == 1
+
+
+@pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])
+@pytest.mark.parametrize("said", ["", "   ", "x" * 501])
+def test_nothing_is_done_without_a_reason(service, browser, verb, said):
+    answer = act(browser, verb, 3, reason=said, to=said)
+    assert answer.status_code == 422
+    assert "Nothing was done." in words(answer)
+    assert service.desk.done == []
+
+
+@pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])
+def test_what_may_not_be_done_says_why_on_the_page(service, browser, verb):
+    service.desk.refuse = Refused("release.no-consent", "There is no consent in force for this recipient.")
+    answer = act(browser, verb, 3, reason="x", to="x")
+    assert answer.status_code == 409
+    assert "There is no consent in force for this recipient." in words(answer)
+
+
+@pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])
+def test_who_was_too_late_is_told_so(service, browser, verb, monkeypatch):
+    def faster(*_, **__):
+        raise StateConflict
+
+    monkeypatch.setattr(service.desk, "_do", faster)
+    answer = act(browser, verb, 3, reason="x", to="x")
+    assert answer.status_code == 409
+    assert "was faster" in words(answer)
+
+
+def test_a_delivery_of_another_message_is_not_touched(service, browser):
+    answer = browser.post("/messages/m-3/resend", {"delivery": "d-4", "token": "act-1", "reason": "x"})
+    assert answer.status_code == 404
+    assert service.desk.done == []
+
+
+def test_a_button_that_may_not_be_pressed_is_shown_with_its_reason(browser):
+    page = browser.get("/messages/m-1").text
+    assert re.search(r'<button disabled aria-describedby="why-cancel">Withdraw</button>', page)
+    assert "Something of it may have left already" in page
+    assert '<summary class="button">Send again</summary>' in page
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_refused_action_has_a_reason_in_every_state(state):
+    view = a_delivery(a_row(1, state=state), may_resend=False, may_not_resend_because=None)
+    for allowed in (True, False):
+        for one in presenters.actions(view, allowed=allowed):
+            assert one.label
+            if not allowed:
+                assert "role" in one.why_not
+    refused = {one.name: one.why_not for one in presenters.actions(view, allowed=True)}
+    assert refused["resend"]
+
+
+def test_a_held_event_is_answered_either_way(service, browser):
+    service.desk.held = some_questions()
+    for said, known in (("yes", True), ("no", False)):
+        answer = browser.post("/events/ev-1/answer", {"confirmed": said, "reason": "read again"})
+        assert answer.status_code == 303
+        assert service.desk.done[-1] == ("answer", "ev-1", known, "read again", ME)
+        assert "Answered." in words(browser.get(answer.headers["location"]))
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"confirmed": "yes"}, {"reason": "x"}, {"confirmed": "perhaps", "reason": "x"},
+               {"confirmed": "yes", "reason": "x" * 501}],
+)  # fmt: skip
+def test_an_answer_needs_a_choice_and_a_reason(service, browser, fields):
+    answer = browser.post("/events/ev-1/answer", fields)
+    assert answer.status_code == 422
+    assert "Say how you know" in words(answer)
+    assert service.desk.done == []
+
+
+def test_an_answer_that_came_too_late_says_why(service, browser):
+    service.desk.refuse = Refused("event.answered", "Somebody has answered already.")
+    answer = browser.post("/events/ev-1/answer", {"confirmed": "yes", "reason": "x"})
+    assert answer.status_code == 409
+    assert "Somebody has answered already." in words(answer)
+
+
+def test_a_viewer_sees_questions_but_no_form(service, client):
+    service.desk.held = some_questions()
+    browser = Browser(client)
+    browser.sign_in("viewer")
+    answer = browser.get("/")
+    assert "Was it measured in pounds?" in words(answer)
+    assert "/answer" not in answer.text
+
+
+def test_refused_events_show_every_fault(service, browser):
+    assert "Nothing was refused." in words(browser.get("/refused"))
+    service.desk.refused = some_refusals()
+    text = words(browser.get("/refused"))
+    assert "/administration/dose A number needs its unit." in text
+    assert "2 faults" in text
+
+
+def test_help_tells_what_counts_as_sent_and_as_proof_for_every_channel(browser):
+    page = browser.get("/help")
+    for channel, sent, proven, again in vocabulary.PROOF:
+        for part in (channel, sent, proven, again):
+            assert part in words(page)
+    assert {one[0] for one in vocabulary.PROOF} == set(vocabulary.CHANNELS.values()) - {"No way yet"}
+
+
+def test_every_state_and_channel_has_its_words():
+    assert set(vocabulary.STATES) == set(State)
+    assert set(vocabulary.CHANNELS) - {"none"} == set(EndpointKind.__args__) == set(vocabulary.BY) - {"none"}
+    for one in vocabulary.STATES.values():
+        assert one.sign
+        assert one.label
+
+
+def test_no_two_states_share_both_sign_and_word():
+    assert len({(one.sign, one.label) for one in vocabulary.STATES.values()}) == len(State)
+
+
+@pytest.mark.parametrize("url", ["/", "/messages", "/messages/m-1", "/refused", "/help", "/me"])
+def test_every_page_has_its_landmarks_headings_and_labels(service, browser, url):
+    service.desk.held, service.desk.refused = some_questions(), some_refusals()
+    page = browser.get(url).text
+    assert page.count("<h1") == 1
+    assert '<html lang="en">' in page
+    assert '<main id="main"' in page
+    assert 'href="#main"' in page
+    assert "<title>" in page
+    assert page.count("<table") == page.count("<caption")
+    assert '<th scope="col"' in page or "<table" not in page
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    for field in re.findall(r"<(?:input|select)[^>]*>", page):
+        if 'type="hidden"' in field or 'aria-hidden="true"' in field or 'type="checkbox"' in field:
+            continue
+        name = re.search(r'\sid="([^"]+)"', field).group(1)
+        assert f'<label for="{name}"' in page, field
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0 s"), (-5, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"),
+                           (47 * 3600, "47 h"), (48 * 3600, "2 days")],
+)  # fmt: skip
+def test_a_length_of_time_is_said_in_one_unit(seconds, shown):
+    assert vocabulary.span(seconds) == shown
+
+
+def test_small_words():
+    assert vocabulary.day("1989-05-04") == "4 May 1989"
+    assert vocabulary.day("about 1989") == "about 1989"
+    assert (vocabulary.size(999), vocabulary.size(182_400)) == ("999 bytes", "182 kB")
+
+
+def test_a_clinic_of_an_unknown_zone_is_shown_in_utc(service, client):
+    service.registry.entities[("clinic", None)] = json.dumps({"name": "N", "time_zone": "Mars/Olympus"}).encode()
+    browser = Browser(client)
+    browser.sign_in()
+    assert "Times are in UTC" in words(browser.get("/"))
