@@ -192,6 +192,8 @@ class _Session:
         if fault.smtp_code == -1:  # how smtplib reports a line that is no reply
             return self._broken(fault)
         words = fault.smtp_error if isinstance(fault.smtp_error, bytes) else str(fault.smtp_error).encode()
+        if (self._phase, fault.smtp_code) == ("after", 552):
+            return Permanent("direct.too-large", detail=words, status=552)
         error, code = SMTP_REPLIES.get((self._phase, fault.smtp_code // 100), Verdict(NeedsHuman, "direct.refused"))
         return error(code, detail=words, status=fault.smtp_code)
 

@@ -229,7 +229,7 @@ def _play(stage: Stage, console: Console) -> None:
             scene.before(stage)
             body = json.dumps(scene.event, ensure_ascii=False).encode()
             answer = stage.service.desk.submit(SOURCE, body)
-            progress.console.print(f"[{answer.outcome}] {scene.title}")
+            progress.console.print(f"{answer.outcome:>8}: {scene.title}")
             for pointer, message, _ in answer.faults:
                 progress.console.print(f"    {pointer or '/'}: {message}", highlight=False)
             for _, role, text in answer.questions:
@@ -268,7 +268,7 @@ def _letters(stage: Stage, rows: list[MessageRow], out: Path) -> None:
 def _table(stage: Stage, console: Console, rows: list[MessageRow]) -> None:
     table = Table(pad_edge=False)
     for name in ("Patient", "Recipient", "Letter", "Channel", "State", "Why"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in {"Channel", "State"})
     for row in reversed(rows):
         why = f"{row.why} {row.next_step}".strip()
         table.add_row(row.patient_name, row.recipient, row.title, row.channel, row.state.value, why)

@@ -227,9 +227,11 @@ class _Edge:
 
     def stop(self) -> None:
         """Take no more; open connections are closed."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5)
+        self._socket.close()
         self._loop.close()
 
     async def _listen(self) -> None:

@@ -65,9 +65,10 @@ class Imap:
 
     def stop(self) -> None:
         """Take no more."""
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join(5)
         self._server.server_close()
-        self._thread.join(5)
 
 
 class _Conversation:

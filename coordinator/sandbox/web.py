@@ -114,9 +114,10 @@ class Web:
 
     def stop(self) -> None:
         """Take no more; open connections are closed."""
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join(5)
         self._server.server_close()
-        self._thread.join(5)
 
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request, or misbehave as told."""
