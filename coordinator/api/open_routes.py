@@ -1,5 +1,9 @@
 """What is open to everybody: health, the published schemas, and the far sides' callbacks."""
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -9,6 +13,13 @@ from coordinator.api.bodies import MAX_CALLBACK_BYTES, read_body
 from coordinator.api.contracts import Service
 from coordinator.api.problems import Answer, Problem
 from coordinator.domain.errors import NotFound
+from coordinator.planning.schemas import schemas as planned_schemas
+
+
+@cache
+def published() -> Mapping[str, dict[str, Any]]:
+    """Return every published schema by its name; made once, as anybody may ask for them."""
+    return planned_schemas()
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
@@ -44,15 +55,11 @@ def add_routes(router: APIRouter, service: Service) -> None:
     @router.get("/v1/schemas", dependencies=[Depends(Public("the contract is published"))])
     def schemas() -> Response:
         """Return the names of the published schemas."""
-        from coordinator.planning.schemas import schemas as published  # noqa: PLC0415
-
         return Answer({"schemas": [f"/v1/schemas/{name}" for name in sorted(published())]})
 
     @router.get("/v1/schemas/{name}", dependencies=[Depends(Public("the contract is published"))])
     def schema(name: str) -> Response:
         """Return one JSON Schema."""
-        from coordinator.planning.schemas import schemas as published  # noqa: PLC0415
-
         found = published().get(name)
         if found is None:
             raise Problem(404, "not-found", "There is no such schema.", "See /v1/schemas.")

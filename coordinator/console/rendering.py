@@ -84,7 +84,7 @@ class Pages:
         return f"/static/{hashlib.sha256(self.files[name]).hexdigest()[:12]}/{name}"
 
     def time(self, at: datetime | None, *, seconds: bool = False) -> Markup:
-        """Return an instant in the clinic's zone as a time element: "Mon 23 Nov, 14:05", with the year when it is another."""
+        """Return an instant in the clinic's zone as a time element: "Mon 23 Nov, 14:05"."""
         if at is None:
             return Markup('<span class="quiet">–</span>')
         here = at.astimezone(self.clinic()[1])

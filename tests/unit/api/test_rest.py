@@ -238,3 +238,13 @@ def test_the_api_describes_itself_in_development_only(client):
     assert client.get("/openapi.json").status_code == 200
     with TestClient(build(FakeService(environment="production"))) as production:
         assert production.get("/openapi.json").status_code == 404
+
+
+def test_the_published_schemas_are_there_for_everybody(client):
+    listed = client.get("/v1/schemas").json()["schemas"]
+    assert listed == ["/v1/schemas/dose-change", "/v1/schemas/registry", "/v1/schemas/session-outcome"]
+    for address in listed:
+        answer = client.get(address)
+        assert answer.headers["content-type"].startswith("application/schema+json")
+        assert answer.json()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert client.get("/v1/schemas/nothing").status_code == 404
