@@ -165,7 +165,10 @@ def _fault(
     if kind == "literal_error" and context.get("expected") == "True":
         return Fault(where, "yes-no", "Only true may stand here.", 'Write {"unknown": true}, or the value.')
     if kind == "value_error":
-        return _own_words(where, str(context.get("error", "")))
+        fault = _own_words(where, str(context.get("error", "")))
+        if path[-1:] == ("spo2",) and fault.code == "number.whole":
+            return Fault(where, fault.code, fault.message, "Write percent as a whole number: 97, never 0.97.")
+        return fault
     for start, code, message, fix in _PLAIN:
         if kind.startswith(start):
             return Fault(where, code, message, fix.format(**{"expected": "", "pattern": "", **_safe(context)}))

@@ -119,3 +119,5 @@ class _Array:
                 self.started_on = number
         if len(self.part) <= _LIMIT:
             self.part += line[begin:]
+        if not self.started_on and self.part.strip():
+            self.started_on = number
