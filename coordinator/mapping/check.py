@@ -1,0 +1,164 @@
+"""`coordinator check-mappings`: load everything, run sample events, show what a change does to their resources."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from decimal import Decimal
+from pathlib import Path
+
+from coordinator.domain.case import Case
+from coordinator.domain.consent import ConsentDecision
+from coordinator.domain.events import EVENT
+from coordinator.domain.letter import Letter
+from coordinator.domain.plan import ChannelChoice, Plan, RecipientPlan, Request
+from coordinator.domain.registry import Registry
+from coordinator.mapping.content import build_content
+from coordinator.mapping.json_values import Value
+from coordinator.mapping.load import Mappings, load
+from coordinator.mapping.problems import MappingFileError, MappingHeld
+
+GOLDEN = Path("tests") / "golden" / "mapping"
+_EXAMPLES = (Path("docs") / "examples", Path("examples"))
+_SKIPPED = ("data", "hash")
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """What became of one sample: how many resources, what holds it, what differs from the approved ones."""
+
+    name: str
+    resources: int
+    held: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    approved: bool = False
+    """Whether there is an approved file to compare with."""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The whole answer; `str()` is what the terminal shows."""
+
+    problems: tuple[str, ...]
+    mappings: int
+    tables: int
+    cases: tuple[CaseReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the files load, no sample is held, and nothing differs from what was approved."""
+        return not self.problems and not any(one.held or one.changes for one in self.cases)
+
+    def __str__(self) -> str:
+        """Return the report as lines for a person."""
+        if self.problems:
+            return "\n".join(
+                [f"{len(self.problems)} problems; nothing was loaded.", *(f"  {one}" for one in self.problems)]
+            )
+        lines = [f"{self.mappings} mappings and {self.tables} code tables are well formed."]
+        for case in self.cases:
+            state = "held" if case.held else f"{len(case.changes)} changes" if case.changes else "as approved"
+            if not case.held and not case.changes and not case.approved:
+                state = "nothing approved to compare with"
+            lines.append(f"{case.name}: {case.resources} resources, {state}")
+            lines += [f"    {one}" for one in (*case.held, *case.changes)]
+        return "\n".join(lines)
+
+
+def check_mappings(mappings_dir: Path, cases: Sequence[tuple[str, Case]] | None = None) -> CheckReport:
+    """Return what is wrong with the files of a folder, and what they make of sample events.
+
+    Samples are `cases`, else the approved ones beside the folder (tests/golden/mapping),
+    else the shipped examples. Nothing is written.
+    """
+    try:
+        mappings = load(mappings_dir)
+    except MappingFileError as wrong:
+        return CheckReport(wrong.problems, 0, 0, ())
+    root = mappings_dir.resolve().parent
+    samples = list(cases) if cases is not None else list(sample_cases(root))
+    reports = tuple(_check_case(mappings, name, case, root / GOLDEN / f"{name}.json") for name, case in samples)
+    return CheckReport((), len(mappings.resources), len(mappings.tables), reports)
+
+
+def sample_cases(root: Path) -> Iterator[tuple[str, Case]]:
+    """Yield the example events under a checkout or an installed package, with the example registry."""
+    folder = next((root / one for one in _EXAMPLES if (root / one / "clinic.json").is_file()), None)
+    if folder is None:
+        return
+    registry = Registry.model_validate(_read(folder / "clinic.json"))
+    for file in sorted(folder.glob("*.json")):
+        data = _read(file)
+        if isinstance(data, dict) and data.get("type") in ("session-outcome", "dose-change"):
+            event = EVENT.validate_python(data)
+            if registry.patient(event.patient) is not None:
+                yield file.stem, Case("sample", event, registry, (), event.recorded_at.astimezone(UTC))
+
+
+def _read(file: Path) -> Value:
+    return json.loads(file.read_text("utf-8"), parse_float=Decimal)
+
+
+def resources_of(mappings: Mappings, case: Case) -> dict[str, Value]:
+    """Return the chart of a sample as resources by type and identifier, for a made-up recipient and letter."""
+    provider = case.patient.care_team[0].provider
+    request = Request("A sample request.", None, case.composed_at, "review")
+    channels = tuple(ChannelChoice(one.id, one.kind) for one in case.provider(provider).endpoints)
+    consent = ConsentDecision("permit", "consent", None, None)
+    recipient = RecipientPlan(provider, "psychiatrist", consent, "routine", ("L1",), (request,), channels)
+    plan = Plan(case.event.id, case.event.version, (), (), (recipient,), "sample")
+    letter = Letter(
+        "L1", provider, "Sample", "Sample", "AAAA", 1, "en-US", "", "sample", b"sample", "1", "progress-note"
+    )
+    (content,) = build_content(mappings, case, plan, recipient, (letter,), frozenset({"chart"}))
+    found: dict[str, Value] = {}
+    for entry in json.loads(content.body, parse_float=Decimal)["entry"]:
+        request_line = entry["request"].get("ifNoneExist") or entry["request"]["url"]
+        found[f"{entry['resource']['resourceType']} {request_line.rpartition('|')[2]}"] = entry["resource"]
+    return found
+
+
+def _check_case(mappings: Mappings, name: str, case: Case, approved: Path) -> CaseReport:
+    try:
+        made = resources_of(mappings, case)
+    except MappingHeld as held:
+        return CaseReport(name, 0, tuple(f"{one.element}: {one.sentence} {one.fix}" for one in held.problems))
+    if not approved.is_file():
+        return CaseReport(name, len(made))
+    before = {place: text for key, value in _read(approved).items() for place, text in flat(value, key)}
+    after = {place: text for key, value in made.items() for place, text in flat(value, key)}
+    changes = [f"- {place}: {before[place]}" for place in before if place not in after]
+    changes += [
+        f"~ {place}: {before[place]} -> {after[place]}"
+        for place in before
+        if after.get(place, before[place]) != before[place]
+    ]
+    changes += [f"+ {place}: {after[place]}" for place in after if place not in before]
+    return CaseReport(name, len(made), (), tuple(changes), approved=True)
+
+
+def flat(value: Value, place: str) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of every leaf; encoded bytes are left out."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if key not in _SKIPPED:
+                yield from flat(child, f"{place}.{key}")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from flat(child, f"{place}[{index}]")
+    else:
+        yield place, str(value)
+
+
+def approve(mappings_dir: Path) -> list[Path]:
+    """Write the approved resources of every sample anew and return the files. For a reviewer, after reading the diff."""
+    mappings = load(mappings_dir)
+    root = mappings_dir.resolve().parent
+    written = []
+    for name, case in sample_cases(root):
+        file = root / GOLDEN / f"{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(resources_of(mappings, case), indent=1, ensure_ascii=False, sort_keys=True, default=str)
+        file.write_text(text + "\n", "utf-8")
+        written.append(file)
+    return written
