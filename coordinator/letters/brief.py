@@ -52,10 +52,13 @@ class Brief:
 
     @property
     def course(self) -> PatientCourse | None:
-        """The course that the event belongs to, if the registry has it."""
+        """The course that the event belongs to; the patient's current one where the registry does not have it.
+
+        So a mistyped course id never takes the statements of the indication off a letter.
+        """
         patient = self.case.patient
         courses = [*([patient.course] if patient.course else []), *patient.earlier_courses]
-        return next((one for one in courses if one.id == self.case.event.course.id), None)
+        return next((one for one in courses if one.id == self.case.event.course.id), patient.course)
 
     def at_patient(self, pointer: str = "") -> str:
         """Return the source of a field of the patient in the registry."""

@@ -11,7 +11,7 @@ from jinja2 import Environment, TemplateError
 from coordinator.domain.case import Case
 from coordinator.domain.letter import Letter
 from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
-from coordinator.domain.registry import Clinic, Provider
+from coordinator.domain.registry import Audience, Clinic, Provider
 from coordinator.letters import pdf
 from coordinator.letters.brief import Brief
 from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words
@@ -21,6 +21,7 @@ from coordinator.letters.lexicon import Lexicon, load_lexicon
 from coordinator.letters.lint import Lint, load_lint
 from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.samples import Samples
 from coordinator.letters.text import text_of
 from coordinator.letters.traced import Traced, walk
 from coordinator.letters.views.change import change_view
@@ -63,6 +64,7 @@ class LetterRoom:
         self._lint = lint
         self._catalogue = load_catalogue(templates / "letters")
         self._engine = PdfEngine(templates / "layout")
+        self._samples = Samples(templates / "samples")
 
     def write(self, case: Case, plan: Plan, recipient: RecipientPlan, *, fax: bool) -> tuple[Letter, ...]:
         """Return the finished letters of one recipient, one for each kind that stands alone.
@@ -99,6 +101,21 @@ class LetterRoom:
         made = self._engine.render(html)
         pdf.read_back(made, facts)
         return made
+
+    def preview(self, kind: LetterKind, audience: Audience, sample: str) -> str:
+        """Return the HTML of a sample's letter with the band that it was not sent. Unknown names raise KeyError."""
+        found = self._samples.sample(sample)
+        recipient = found.recipients[audience]
+        for page in self._pages(Brief(found.case, found.plan, recipient, self._lexicon)):
+            if page.kind == kind:
+                return self._html(
+                    Brief(found.case, found.plan, recipient, self._lexicon), page, fax=False, preview=True
+                )
+        raise KeyError(kind)
+
+    def samples(self) -> Samples:
+        """Return the synthetic cases that previews are made from."""
+        return self._samples
 
     @staticmethod
     def join(cover: bytes, letter: bytes) -> bytes:
@@ -171,11 +188,13 @@ class LetterRoom:
             pdf=made,
             template_version=page.sheet.stamp,
             type_code=page.sheet.type_code,
-            cover_pdf=self._faxed(brief, page, facts, footers) if fax else None,
+            cover_pdf=self._faxed(brief, page, facts, footers, apart=apart) if fax else None,
         )
 
-    def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...], footers: tuple[str, ...]) -> bytes:
-        made = self._engine.render(self._html(brief, page, fax=True, apart=True))
+    def _faxed(
+        self, brief: Brief, page: Page, facts: tuple[Traced, ...], footers: tuple[str, ...], *, apart: bool
+    ) -> bytes:
+        made = self._engine.render(self._html(brief, page, fax=True, apart=apart))
         pdf.read_back(made, facts, footers=footers)
         case = brief.case
         cover = self.fax_cover(

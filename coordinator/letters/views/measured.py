@@ -20,7 +20,10 @@ from coordinator.letters.traced import Traced, fact
 
 @dataclass(frozen=True)
 class Reading:
-    """One set of readings. `pressure` is systolic over diastolic in mmHg; rates per minute."""
+    """One set of readings. `at` is without its zone, which the strip names once.
+
+    `pressure` is systolic over diastolic in mmHg; rates are per minute, saturation in %.
+    """
 
     at: Traced
     pressure: Traced
@@ -32,6 +35,7 @@ class Reading:
 class Vitals:
     """Before the dose, the highest, at discharge. `rise` is highest minus before, both halves."""
 
+    zone: Traced
     baseline: Reading | None
     peak: Reading | None
     discharge: Reading | None
@@ -126,7 +130,9 @@ def vitals(brief: Brief, session: SessionOutcome, at: str) -> Vitals | None:
     rates = [(index, one) for index, one in enumerate(session.vitals) if isinstance(one.heart_rate, int)]
     fastest = max(rates, key=lambda row: _whole(row[1].heart_rate), default=None)
     apart = fastest is not None and peak is not None and fastest[0] != peak[0]
+    zone = formats.zone_name(session.vitals[0].at, brief.zone)
     return Vitals(
+        zone=fact(zone, brief.zone, "registry:/clinic/time_zone", f"{at}/vitals/0/at"),
         baseline=_reading(brief, base, at),
         peak=_reading(brief, peak, at),
         discharge=_reading(brief, last, at),
@@ -151,7 +157,7 @@ def _reading(brief: Brief, row: tuple[int, VitalSigns] | None, at: str) -> Readi
         return None
     place, one = f"{at}/vitals/{row[0]}", row[1]
     return Reading(
-        at=brief.time(one.at, f"{place}/at"),
+        at=fact(formats.clock_time(one.at, brief.zone), one.at, f"{place}/at"),
         pressure=pressure(one, place),
         heart_rate=brief.count(one.heart_rate, f"{place}/heart_rate"),
         spo2=brief.count(one.spo2, f"{place}/spo2", "%"),

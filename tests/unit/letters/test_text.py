@@ -1,0 +1,31 @@
+from coordinator.letters.text import text_of
+
+
+def test_headings_paragraphs_and_lists_become_lines():
+    html = "<h1>Title</h1><p>One\n two.</p><ol><li>first</li><li>second</li></ol><ul><li>dot</li></ul><p>End</p>"
+    assert text_of(html) == "Title\nOne two.\n\n1. first\n2. second\n- dot\nEnd\n"
+
+
+def test_a_table_row_repeats_the_headings():
+    html = (
+        "<table><thead><tr><td></td><th>Before</th><th>After</th></tr></thead>"
+        "<tbody><tr><th>Dose</th><td>5 mg</td><td>6 mg</td></tr></tbody></table>"
+    )
+    assert text_of(html) == "- Dose. Before: 5 mg; After: 6 mg\n"
+
+
+def test_a_picture_gives_its_text_alternative_and_not_its_labels():
+    html = "<p>a</p><svg><title>Pressure 184/112</title><text>999</text></svg>"
+    text = text_of(html)
+    assert "Pressure 184/112" in text
+    assert "999" not in text
+
+
+def test_entities_are_resolved_and_style_is_left_out():
+    assert text_of("<head><title>x</title><style>p{}</style></head><p>O&#39;Brien &lt;b&gt; 5\u00a0mg</p>") == (
+        "O'Brien <b> 5 mg\n"
+    )
+
+
+def test_terms_and_their_words_stand_on_one_line():
+    assert text_of("<dl><dt>To</dt><dd>Dr A</dd><dt>Copy</dt><dd>Dr B</dd></dl>") == "To: Dr A\nCopy: Dr B\n"
