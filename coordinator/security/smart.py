@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from coordinator.domain.errors import ConfigurationError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Dice
+from coordinator.security.smart_scopes import missing_scopes
 
 ASSERTION_LIFE_S = 240
 """SMART allows 300 s at most; a minute is left for clocks that differ."""
@@ -142,7 +143,7 @@ class SignIn:
 
     def _secret(self, name: str | None) -> str:
         """Return the content of a secret file. The name is a plain code, so it cannot leave the folder."""
-        if name is None or self._config.secrets_dir is None:
+        if name is None or self._config.secrets_dir is None or Path(name).name != name:
             raise NeedsHuman("token.key")
         try:
             return (self._config.secrets_dir / name).read_text("utf-8").strip()
@@ -300,34 +301,6 @@ class SignIn:
                 raise NeedsHuman("tls.untrusted") from None
             raise Transient("token.unreachable") from None
         return response.status_code, bytes(read)
-
-
-def missing_scopes(asked: str, granted: str) -> tuple[str, ...]:
-    """Return the asked scopes that were not granted in full, v1 and v2 forms compared by their letters.
-
-    A granted scope with a narrower condition (`?category=...`) covers only itself.
-    """
-    have = [_scope(one) for one in granted.split()]
-    return tuple(one for one in asked.split() if not _covered(_scope(one), have))
-
-
-_V1 = {"read": "rs", "write": "cud", "*": "cruds"}
-
-
-def _scope(text: str) -> tuple[str, str, frozenset[str], str]:
-    """Return (context, resource type, letters, condition) of a scope; a word that is no scope stands for itself."""
-    plain, _, condition = text.partition("?")
-    context, _, rest = plain.partition("/")
-    kind, _, letters = rest.rpartition(".")
-    return context, kind, frozenset(_V1.get(letters, letters)), condition
-
-
-def _covered(one: tuple[str, str, frozenset[str], str], have: list[tuple[str, str, frozenset[str], str]]) -> bool:
-    letters: frozenset[str] = frozenset()
-    for context, kind, granted, condition in have:
-        if context == one[0] and kind in (one[1], "*") and condition in ("", one[3]):
-            letters |= granted
-    return one[2] <= letters and bool(letters)
 
 
 def _token_refused(status: int, body: bytes, *, ever_worked: bool) -> Transient | NeedsHuman:

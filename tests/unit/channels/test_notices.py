@@ -1,0 +1,88 @@
+import pytest
+
+from coordinator.channels.receipts.direct_mdn import read_notice
+
+ID = "<delivery-1@direct.lakeside.example>"
+
+
+def mdn(disposition, original=ID, own="<notice-1@hisp.example>", extra=""):
+    return (
+        f"From: hisp@hisp.example\r\nMessage-ID: {own}\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nwords\r\n"
+        "--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
+        f"Reporting-UA: hisp\r\nFinal-Recipient: rfc822; x@y.example\r\n{extra}"
+        f"Original-Message-ID: {original}\r\nDisposition: {disposition}\r\n\r\n--b--\r\n"
+    ).encode()
+
+
+def dsn(action, *, original=ID, status="5.1.1"):
+    return (
+        "From: mailer-daemon@hisp.example\r\nMessage-ID: <dsn-1@hisp.example>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nwords\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; hisp\r\n\r\n"
+        f"Final-Recipient: rfc822; x@y.example\r\nAction: {action}\r\nStatus: {status}\r\n\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: Letter\r\nMessage-ID: {original}\r\n\r\n--b--\r\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "code"),
+    [
+        ("processed", "processed", None),
+        ("dispatched", "acknowledged", None),
+        ("displayed", "acknowledged", None),
+        ("failed", "failed", "direct.failed"),
+        ("denied", "failed", "direct.failed"),
+        ("deleted", "failed", "direct.failed"),
+        ("processed/error", "failed", "direct.failed"),
+        ("Dispatched", "acknowledged", None),
+    ],
+)
+def test_each_disposition_has_its_meaning(kind, verdict, code):
+    news = read_notice(mdn(f"automatic-action/MDN-sent-automatically; {kind}"))
+    assert (news.verdict, news.code, news.far_side_ref, news.tag) == (verdict, code, ID, None)
+    assert news.key == "direct:<notice-1@hisp.example>"
+    assert news.retry is False
+
+
+def test_a_failure_notice_names_the_message_by_its_returned_header():
+    news = read_notice(dsn("failed"))
+    assert (news.verdict, news.code, news.far_side_ref) == ("failed", "direct.failed", ID)
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed", "expanded"])
+def test_a_delivery_status_never_proves_dispatch(action):
+    assert read_notice(dsn(action)).verdict == "processed"
+
+
+def test_a_delay_says_nothing_new():
+    assert read_notice(dsn("delayed")) is None
+
+
+def test_a_notice_without_a_message_id_is_keyed_by_its_bytes():
+    raw = mdn("a/b; processed").replace(b"Message-ID: <notice-1@hisp.example>\r\n", b"", 1)
+    assert read_notice(raw).key == read_notice(raw).key
+    assert read_notice(raw).key != read_notice(raw + b" ").key
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"Subject: Lunch?\r\n\r\nTomorrow?\r\n",
+        mdn("a/b; read-by-the-cat"),
+        mdn("a/b; processed", original="not an id"),
+        mdn("", original=ID),
+        dsn("failed", original="nothing"),
+    ],
+)
+def test_mail_that_is_no_notice_we_can_read_settles_nothing(raw):
+    assert read_notice(raw) is None
+
+
+def test_a_person_who_quotes_a_notice_in_a_reply_settles_nothing():
+    reply = b"Subject: Re\r\nIn-Reply-To: " + ID.encode() + b"\r\n\r\n> Disposition: x; dispatched\r\n"
+    assert read_notice(reply) is None

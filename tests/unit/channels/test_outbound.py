@@ -1,0 +1,113 @@
+import httpcore
+import httpx
+import pytest
+
+from coordinator.domain.errors import NeedsHuman
+from coordinator.security.outbound import GuardedTransport, OutboundConfig, guarded_client, may_connect
+
+STRICT = OutboundConfig()
+LOOPBACK = OutboundConfig(allow_loopback=True)
+ON_PREMISE = OutboundConfig(private_hosts=frozenset({"ehr.clinic.example"}))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "::1", "10.0.0.5", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254",
+        "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "240.0.0.1",
+        "255.255.255.255", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::",
+        "192.0.2.1", "198.51.100.7", "not-an-address", "",
+    ],
+)  # fmt: skip
+def test_what_is_not_public_is_never_connected_to(address):
+    assert may_connect(address, "ehr.example", STRICT) is False
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:2800:220:1::1", "::ffff:8.8.8.8"])
+def test_what_is_public_may_be_connected_to(address):
+    assert may_connect(address, "ehr.example", STRICT) is True
+
+
+def test_loopback_only_where_trials_allow_it():
+    assert may_connect("127.0.0.1", "localhost", LOOPBACK) is True
+    assert may_connect("10.0.0.5", "localhost", LOOPBACK) is False
+
+
+def test_a_private_server_only_by_its_own_name_and_the_metadata_service_never():
+    assert may_connect("10.0.0.5", "ehr.clinic.example", ON_PREMISE) is True
+    assert may_connect("10.0.0.5", "other.example", ON_PREMISE) is False
+    assert may_connect("169.254.169.254", "ehr.clinic.example", ON_PREMISE) is False
+    assert may_connect("127.0.0.1", "ehr.clinic.example", ON_PREMISE) is False
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ehr.example/fhir", "http://127.0.0.1:8080/", "ftp://ehr.example/", "http://localhost/"]
+)
+def test_plain_http_is_refused(url):
+    with guarded_client(STRICT) as http, pytest.raises(NeedsHuman) as caught:
+        http.get(url)
+    assert caught.value.code == "net.blocked"
+
+
+def test_plain_http_to_another_host_is_refused_even_in_trials():
+    with guarded_client(LOOPBACK) as http, pytest.raises(NeedsHuman):
+        http.get("http://ehr.example/fhir")
+
+
+class Resolver:
+    """Answers in turn: what a rebinding attacker does."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = 0
+
+    def __call__(self, host, port):
+        self.asked += 1
+        return self.answers.pop(0)
+
+
+class Connections:
+    """Stands in for the network: keeps the addresses that were connected to, and refuses."""
+
+    def __init__(self):
+        self.to = []
+
+    def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+        self.to.append((host, port))
+        raise httpcore.ConnectError("refused")
+
+
+def a_guard(config, *answers):
+    transport, resolver = GuardedTransport(config, one := Resolver(*answers)), one
+    transport._backend._plain = connections = Connections()
+    return httpx.Client(transport=transport), resolver, connections
+
+
+def test_the_name_is_resolved_once_and_the_checked_address_is_the_one_connected_to():
+    http, resolver, connections = a_guard(STRICT, ["8.8.8.8"], ["127.0.0.1"])
+    with http, pytest.raises(httpx.ConnectError):
+        http.get("https://ehr.example/fhir")
+    assert (resolver.asked, connections.to) == (1, [("8.8.8.8", 443)])
+
+
+@pytest.mark.parametrize("answer", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], [], ["::ffff:127.0.0.1"]])
+def test_one_forbidden_address_among_the_answers_blocks_the_name(answer):
+    http, _, connections = a_guard(STRICT, answer)
+    with http, pytest.raises(NeedsHuman) as caught:
+        http.get("https://ehr.example/fhir")
+    assert caught.value.code == "net.blocked"
+    assert connections.to == []
+
+
+def test_the_next_address_is_tried_when_the_first_does_not_answer():
+    http, _, connections = a_guard(STRICT, ["8.8.8.8", "8.8.4.4"])
+    with http, pytest.raises(httpx.ConnectError):
+        http.get("https://ehr.example/fhir")
+    assert [host for host, _ in connections.to] == ["8.8.8.8", "8.8.4.4"]
+
+
+def test_ports_can_be_limited():
+    http, resolver, _ = a_guard(OutboundConfig(ports=frozenset({443})), ["8.8.8.8"])
+    with http, pytest.raises(NeedsHuman):
+        http.get("https://ehr.example:25/fhir")
+    assert resolver.asked == 0
