@@ -57,7 +57,7 @@ def table_of(rows: list[MessageRow]) -> Table:
     """Return the table people read: patient, recipient, letter, channel, state, why."""
     table = Table(title=None, show_lines=False, pad_edge=False)
     for name in ("Message", "Patient", "Recipient", "Letter", "Channel", "State", "Why"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in {"Message", "Channel", "State"})
     for row in rows:
         why = f"{row.why} {row.next_step}".strip()
         table.add_row(row.id[:8], row.patient_name, row.recipient, row.title, row.channel, row.state.value, why)

@@ -84,6 +84,8 @@ def _release(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: 
     if not answer.permits:
         new = State.CANCELLED if answer.withdraw else State.HELD
         tx.move_delivery(row.id, new, at=now, cause=answer.code)
+        if answer.withdraw and message.state == "open":
+            tx.move_message(message.id, "cancelled", at=now, cause=answer.code)
         tx.audit(DELIVER, "send not released", at=now, patient_key=message.patient_key, subject=message.id,
                  code=answer.code)  # fmt: skip
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=answer.code)
@@ -181,6 +183,8 @@ def _let_go(parts: Parts, claimed: Claimed) -> None:
                 code = answer.code or "release.withdrawn"
                 new = State.PENDING if answer.permits else State.CANCELLED if answer.withdraw else State.HELD
                 tx.move_delivery(row.id, new, at=now, cause=code, due_at=now if answer.permits else None)
+                if new == State.CANCELLED and message.state == "open":
+                    tx.move_message(message.id, "cancelled", at=now, cause=code)
             else:
                 code = current.cause or "release.withdrawn"
         tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause=code, status=None, detail=b"", facts="",

@@ -26,7 +26,8 @@ def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
             tx.audit(LANES, "message superseded", at=now, patient_key=message.patient_key, subject=message.id)
             return False
         if theirs <= mine:
-            withdraw(parts, tx, other, superseded_by=message.id)
+            if not withdraw(parts, tx, other, superseded_by=message.id):
+                tx.mark_superseded(other.id, message.id, now)
     return True
 
 

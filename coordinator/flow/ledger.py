@@ -137,6 +137,10 @@ class MessagePart(Protocol):
         """Change a message's state."""
         ...
 
+    def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
+        """Remember which message replaces one that has left already."""
+        ...
+
     def mark_told(self, message_id: str, at: datetime) -> None:
         """Remember that the message has appeared under needs-attention by its clock."""
         ...

@@ -38,6 +38,8 @@ def title_of(message: MessageRecord) -> str:
     """Return the short name of what the message is."""
     if message.plan.get("structured_only") and message.state != "digest" and not message.digest_due_at:
         return "Chart update"
+    if message.state == "withheld" and not message.letters:
+        return "Withheld"
     names = [TITLES[one] for one in message.letters if one in TITLES and one != "L9"]
     name = names[0] if names else "Chart update"
     if message.digest_due_at is not None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from coordinator.domain.delivery import MOVES, State
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.outcome import SUSPENDING, Outcome, failed, settle, suspend
+from coordinator.flow.outcome import SUSPENDING, Outcome, failed, settle
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Lookup, ReceiptNews, ReceiptSource
 from coordinator.flow.read_models import Actor
@@ -68,7 +68,8 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     if row.state not in {State.SENT, State.IN_DOUBT, State.ON_WIRE}:
         return
     code = news.code or f"{news.channel}.failed"
-    error: DeliveryError = Transient(code) if news.retry else NeedsHuman(code)
+    # A number that rang at somebody else's is not dialled again, whatever the gateway's own habit.
+    error: DeliveryError = Transient(code) if news.retry and code not in SUSPENDING else NeedsHuman(code)
     settle(parts, tx, row, failed(error), now)
 
 
@@ -136,8 +137,6 @@ def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
 
 def _failed_there(parts: Parts, tx: Transaction, row: DeliveryRow, answer: Lookup) -> None:
     code = answer.code or f"{row.channel}.failed"
-    if code in SUSPENDING:
-        suspend(tx, row, code, parts.clock.now())
     retry = bool(parts.retries.schedule(row.channel, row.priority, code)) and code not in SUSPENDING
     error: DeliveryError = Transient(code) if retry else NeedsHuman(code)
     settle(parts, tx, row, failed(error), parts.clock.now())

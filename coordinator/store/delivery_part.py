@@ -25,12 +25,14 @@ class DeliveryRows(Part):
     """Implements the moving half of flow.ledger.DeliveryPart."""
 
     def add_delivery(self, delivery: NewDelivery, *, at: datetime) -> None:
-        """Insert a delivery."""
+        """Insert a delivery, numbered within its message."""
         reason = delivery.reason
+        before = sa.select(sa.func.count()).where(deliveries.c.message_id == delivery.message_id)
         self.connection.execute(
             sa.insert(deliveries).values(
                 id=delivery.id,
                 message_id=delivery.message_id,
+                ordinal=self.connection.execute(before).scalar_one() + 1,
                 provider_id=delivery.provider_id,
                 endpoint_id=delivery.endpoint_id,
                 channel=delivery.channel,
@@ -55,11 +57,7 @@ class DeliveryRows(Part):
 
     def deliveries(self, message_id: str) -> Sequence[DeliveryRow]:
         """Return a message's deliveries, oldest first."""
-        query = (
-            sa.select(deliveries)
-            .where(deliveries.c.message_id == message_id)
-            .order_by(deliveries.c.created_at, deliveries.c.position, deliveries.c.id)
-        )
+        query = sa.select(deliveries).where(deliveries.c.message_id == message_id).order_by(deliveries.c.ordinal)
         return [self._delivery(row) for row in self._all(query)]
 
     def claim_due(

@@ -73,6 +73,11 @@ class MessageRows(Part):
             change["superseded_by"] = superseded_by
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
 
+    def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
+        """Remember which message replaces one that has left already."""
+        change = {"superseded_by": by, "updated_at": at}
+        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+
     def mark_told(self, message_id: str, at: datetime) -> None:
         """Remember that the message has appeared under needs-attention by its clock."""
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))

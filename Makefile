@@ -1,0 +1,38 @@
+# Two commands for a newcomer: make demo, make test. Both set up what they need.
+SHELL := /bin/bash
+PY := .venv/bin/python
+
+.PHONY: help setup demo test lint faults bench servers-test lock clean
+
+help: ## What can be done here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/ready ## The virtual environment and the system libraries
+
+.venv/ready: requirements.lock pyproject.toml .ci/prepare
+	@.ci/prepare
+	@touch $@
+
+demo: .venv/ready ## The whole service with pretend recipients; ARGS="--once --json out.json"
+	@$(PY) -m coordinator.cli demo $(ARGS)
+
+test: .venv/ready lint ## Every test that needs no servers
+	@$(PY) -m pytest -q -m "not servers" $(ARGS)
+
+lint: .venv/ready ## Style, types, layers
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-cache | tail -n 4
+
+servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers for it
+	@$(PY) -m pytest -q -m servers $(ARGS)
+
+faults: .venv/ready ## The kill matrix, on every engine that is there
+	@$(PY) -m pytest -q tests/faults $(ARGS)
+
+bench: .venv/ready ## Benchmarks, each as a ratio to a floor in the same run
+	@$(PY) -m tests.bench $(ARGS)
+
+clean: ## Remove what was made here
+	@rm -rf .venv demo-data demo-output

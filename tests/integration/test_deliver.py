@@ -1,0 +1,323 @@
+"""T2 to T4: what is sent, once, and what becomes of every answer."""
+
+from datetime import timedelta
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, Transient
+from coordinator.flow import deliver
+from coordinator.flow.outcome import Outcome, write_outcome
+from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.sweep import take_back_leases
+from coordinator.flow.track import take_in
+
+
+@pytest.fixture
+def told(bench):
+    return bench.told(example("session-outcome.bp-spike"))
+
+
+def test_a_spike_makes_one_urgent_message_each_by_the_first_channel(bench, told):
+    assert set(told) == {"pr-psych", "pr-pcp"}
+    assert all(one.letters[0] == "L5" and one.priority == "urgent" for one in told.values())
+    assert bench.deliveries(told["pr-psych"].id)[0].channel == "fhir-rest"
+    assert bench.deliveries(told["pr-pcp"].id)[0].channel == "fax"
+    assert bench.send_due() == 2
+    assert bench.state(told["pr-psych"].id) == State.ACKNOWLEDGED
+    assert len(bench.channels["fhir-rest"].held) == len(bench.channels["fax"].held) == 1
+    assert bench.broken() == []
+
+
+def test_preparing_twice_makes_nothing_twice(bench):
+    answer = bench.submit(example("session-outcome.bp-spike"))
+    first = bench.prepare(answer)
+    assert [one.id for one in bench.prepare(answer)] == [one.id for one in first]
+    assert all(len(bench.deliveries(one.id)) == 1 for one in first)
+
+
+def test_what_was_sent_is_what_was_composed(bench, told):
+    bench.send_due()
+    message = told["pr-psych"]
+    sent = bench.channels["fhir-rest"].held[0][1]
+    import hashlib
+
+    with bench.store.begin(write=False) as tx:
+        bodies = [tx.document(one[0])[0].body for one in tx.documents(message.id)]
+    assert sent == hashlib.sha256(b"".join(bodies)).hexdigest()
+
+
+def test_a_passing_fault_is_tried_again_when_due_and_not_before(bench, told):
+    bench.channels["fhir-rest"].script = [Transient("net.refused")]
+    bench.send_due()
+    row = bench.deliveries(told["pr-psych"].id)[0]
+    assert (row.state, row.attempts_used) == (State.PENDING, 1)
+    assert row.due_at > bench.clock.now()
+    assert bench.send_due() == 0
+    bench.clock.time = row.due_at
+    assert bench.send_due() == 1
+    assert bench.state(told["pr-psych"].id) == State.ACKNOWLEDGED
+
+
+def test_a_wish_to_wait_is_honoured_and_burns_no_attempt(bench, told):
+    bench.channels["fhir-rest"].script = [
+        Transient("fhir.429", status=429, retry_after=timedelta(hours=3), uses_attempt=False)
+    ]
+    bench.send_due()
+    row = bench.deliveries(told["pr-psych"].id)[0]
+    assert row.attempts_used == 0
+    assert row.due_at >= bench.clock.now() + timedelta(hours=3)
+
+
+def test_a_refusal_for_good_is_dead_and_needs_a_person(bench, told):
+    bench.channels["fhir-rest"].script = [("refuse", Permanent("fhir.422", status=422))]
+    bench.send_due()
+    assert bench.state(told["pr-psych"].id) == State.DEAD
+    row = bench.desk.message(told["pr-psych"].id, STAFF).row
+    assert row.needs_person
+    assert row.next_step
+
+
+def test_what_needs_a_person_is_held_and_uses_no_attempt(bench, told):
+    bench.channels["fhir-rest"].script = [NeedsHuman("fhir.patient-not-matched")]
+    bench.send_due()
+    row = bench.deliveries(told["pr-psych"].id)[0]
+    assert (row.state, row.cause, row.attempts_used) == (State.HELD, "fhir.patient-not-matched", 0)
+    bench.desk.release(row.id, reason="matched by hand", token="a" * 40, actor=STAFF)
+    bench.send_due()
+    assert bench.state(told["pr-psych"].id) == State.ACKNOWLEDGED
+
+
+def test_a_fault_of_ours_is_held_not_repeated(bench, told):
+    bench.channels["fhir-rest"].script = [ZeroDivisionError()]
+    bench.send_due()
+    assert (bench.state(told["pr-psych"].id), bench.cause(told["pr-psych"].id)) == (State.HELD, "bug")
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_lost_answer_is_asked_about_before_anything_is_sent_again(bench, told, arrived):
+    step = ("take-then" if arrived else "lose", InDoubt("fhir.timeout"))
+    channel = bench.channels["fhir-rest"]
+    channel.script = [step]
+    bench.send_due()
+    assert bench.state(told["pr-psych"].id) == State.IN_DOUBT
+    assert bench.send_due() == 0
+    bench.clock.turn(minutes=1)
+    bench.sweep()
+    bench.send_due()
+    assert bench.state(told["pr-psych"].id) == State.ACKNOWLEDGED
+    assert len(channel.held) == 1
+    assert channel.calls == (1 if arrived else 2)
+
+
+def test_a_doubt_that_nobody_can_settle_waits_for_a_person_and_is_never_repeated(bench, told):
+    channel = bench.channels["fhir-rest"]
+    channel.script, channel.knows = [("take-then", InDoubt("fhir.timeout"))], False
+    bench.send_due()
+    for _ in range(5):
+        bench.clock.turn(hours=2)
+        bench.sweep()
+        bench.send_due()
+    assert bench.state(told["pr-psych"].id) == State.IN_DOUBT
+    assert channel.calls == 1
+    assert bench.desk.message(told["pr-psych"].id, STAFF).row.needs_person
+
+
+def test_a_worker_that_dies_before_the_first_byte_is_simply_replaced(bench, told):
+    claimed = deliver.claim(bench.parts, "dead", 10)
+    assert len(claimed) == 2
+    assert bench.send_due() == 0
+    bench.clock.turn(minutes=10)
+    assert take_back_leases(bench.parts) == 2
+    assert bench.send_due() == 2
+    assert [len(bench.channels[one].held) for one in ("fhir-rest", "fax")] == [1, 1]
+
+
+def test_a_worker_that_dies_on_the_wire_leaves_a_doubt(bench, told):
+    for one in deliver.claim(bench.parts, "dead", 10):
+        deliver.mark(bench.parts, one, None)
+    bench.clock.turn(minutes=10)
+    bench.sweep()
+    assert bench.state(told["pr-psych"].id) == State.IN_DOUBT
+    bench.clock.turn(minutes=10)
+    bench.sweep()
+    bench.send_due()
+    assert len(bench.channels["fhir-rest"].held) == 1
+    assert bench.broken() == []
+
+
+def test_a_late_worker_cannot_overrule_the_one_that_took_over(bench, told):
+    late = deliver.claim(bench.parts, "late", 1)[0]
+    bench.clock.turn(minutes=10)
+    take_back_leases(bench.parts)
+    bench.send_due()
+    bench.channels["fhir-rest"].script = []
+    write_outcome(bench.parts, late.delivery, None, Outcome("needs-human", code="bug"))
+    assert bench.state(late.message.id) == State.ACKNOWLEDGED
+    with pytest.raises(Exception, match="lease"):
+        deliver.mark(bench.parts, late, None)
+
+
+def test_consent_that_ends_before_the_send_stops_it(bench, told):
+    consents = example("clinic")["patients"][0]["consents"]
+    consents[0]["revoked_on"] = "2026-10-16"
+    bench.change_patient(consents=consents)
+    bench.send_due()
+    assert bench.channels["fhir-rest"].calls == 0
+    assert (bench.state(told["pr-psych"].id), bench.cause(told["pr-psych"].id)) == (State.CANCELLED, "consent.revoked")
+    assert len(bench.channels["fax"].held) == 1
+
+
+def test_consent_that_ends_between_claim_and_mark_still_stops_it(bench, told):
+    consents = example("clinic")["patients"][0]["consents"]
+    consents[0]["revoked_on"] = "2026-10-16"
+    bench.channels["fhir-rest"].between = lambda: bench.change_patient(consents=consents)
+    bench.send_due()
+    assert bench.channels["fhir-rest"].held == []
+    assert bench.state(told["pr-psych"].id) == State.CANCELLED
+    assert bench.broken() == []
+
+
+def test_a_recipient_without_consent_gets_nothing_and_nobody_else_hears_of_it(bench):
+    consents = example("clinic")["patients"][0]["consents"][:1]
+    bench.change_patient(consents=consents)
+    told = bench.told(example("dose-change.ketamine"))
+    assert told["pr-pcp"].state == "withheld"
+    assert bench.deliveries(told["pr-pcp"].id)[0].cause == "consent.no-consent"
+    bench.send_due()
+    assert bench.channels["fax"].calls == 0
+    with bench.store.begin(write=False) as tx:
+        assert tx.documents(told["pr-pcp"].id) == []
+        letters = [tx.document(one[0])[0].body for one in tx.documents(told["pr-psych"].id) if one[1] == "letter-text"]
+    assert all("Brien" not in one.decode() for one in letters)
+    with pytest.raises(Refused):
+        bench.desk.resend(bench.deliveries(told["pr-pcp"].id)[0].id, reason="please", token="t" * 40, actor=STAFF)
+
+
+def test_a_newer_dose_change_replaces_the_older_one_that_was_not_sent(bench):
+    older = bench.told(example("dose-change.ketamine"))
+    event = example("dose-change.ketamine") | {"id": "dc-3001", "recorded_at": "2026-10-16T09:40:00-05:00"}
+    event["from"], event["to"] = event["to"] | {"as_of": "2026-10-16", "source": "clinic"}, dict(event["to"])
+    event["to"]["dose"] = {"value": "0.7", "unit": "mg/kg"}
+    newer = bench.told(event)
+    assert bench.state(older["pr-psych"].id) == State.CANCELLED
+    bench.send_due()
+    assert [name for name, _ in bench.channels["fhir-rest"].held] == [f"urn:uuid:{newer['pr-psych'].id}"]
+    assert bench.broken() == []
+
+
+def test_an_older_dose_change_that_comes_late_is_not_sent_after_the_newer_one(bench):
+    newer = example("dose-change.ketamine") | {"id": "dc-3001", "recorded_at": "2026-10-16T09:40:00-05:00"}
+    bench.told(newer)
+    bench.send_due()
+    older = bench.told(example("dose-change.ketamine"))
+    assert bench.send_due() == 0
+    assert older["pr-psych"].state == "superseded"
+    assert len(bench.channels["fhir-rest"].held) == 1
+
+
+def test_an_amendment_before_the_send_goes_out_plain_and_alone(bench):
+    first = bench.told(example("session-outcome.bp-spike"))
+    second = bench.told(example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"})
+    bench.send_due()
+    assert "L9" not in second["pr-psych"].letters
+    assert bench.state(first["pr-psych"].id) == State.CANCELLED
+    assert len(bench.channels["fhir-rest"].held) == 1
+
+
+def test_an_amendment_after_the_send_is_a_correction_to_everybody_who_has_the_letter(bench):
+    bench.told(example("session-outcome.bp-spike"))
+    bench.send_due()
+    event = example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"}
+    event["vitals"][0] |= {"systolic": 124, "diastolic": 78}
+    second = bench.told(event)
+    assert all(one.letters[0] == "L9" for one in second.values())
+    bench.send_due()
+    assert len(bench.channels["fhir-rest"].held) == 2
+    assert bench.broken() == []
+
+
+def test_a_fax_is_proven_by_its_report_and_only_once(bench, told):
+    bench.channels["fax"].script = ["queue"]
+    bench.send_due()
+    row = bench.deliveries(told["pr-pcp"].id)[0]
+    assert row.state == State.SENT
+    news = ReceiptNews("report-1", "fax", row.far_side_ref, row.id, "acknowledged")
+    take_in(bench.parts, news)
+    take_in(bench.parts, news)
+    assert bench.state(told["pr-pcp"].id) == State.ACKNOWLEDGED
+    with bench.store.begin(write=False) as tx:
+        assert len(tx.receipts(row.id)) == 1
+
+
+def test_a_report_of_another_fax_settles_nothing(bench, told):
+    bench.channels["fax"].script = ["queue"]
+    bench.send_due()
+    take_in(bench.parts, ReceiptNews("report-9", "fax", "ref-unknown", None, "acknowledged"))
+    assert bench.state(told["pr-pcp"].id) == State.SENT
+
+
+def test_a_number_where_a_person_answered_is_closed_for_every_patient(bench, told):
+    bench.channels["fax"].script = ["queue"]
+    bench.send_due()
+    row = bench.deliveries(told["pr-pcp"].id)[0]
+    take_in(bench.parts, ReceiptNews("report-2", "fax", row.far_side_ref, row.id, "failed", "fax.human", retry=True))
+    assert (bench.state(told["pr-pcp"].id), bench.cause(told["pr-pcp"].id)) == (State.HELD, "fax.human")
+    other = bench.told(example("dose-change.ketamine"))
+    bench.send_due()
+    assert bench.channels["fax"].calls == 1
+    assert bench.cause(other["pr-pcp"].id) == "release.endpoint-suspended"
+
+
+def test_a_proof_that_does_not_come_becomes_somebodys_problem_and_may_still_come(bench, told):
+    bench.channels["fax"].script, bench.channels["fax"].knows = ["queue"], False
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    assert (bench.state(told["pr-pcp"].id), bench.cause(told["pr-pcp"].id)) == (State.HELD, "receipt.overdue")
+    row = bench.deliveries(told["pr-pcp"].id)[0]
+    take_in(bench.parts, ReceiptNews("report-3", "fax", row.far_side_ref, row.id, "acknowledged"))
+    assert bench.state(told["pr-pcp"].id) == State.ACKNOWLEDGED
+
+
+def test_one_dead_endpoint_opens_its_breaker_and_is_probed_with_one_message(bench):
+    bench.channels["fhir-rest"].script = [Transient("net.refused") for _ in range(50)]
+    bench.told(example("session-outcome.bp-spike"))
+    for _ in range(6):
+        bench.send_due()
+        bench.clock.turn(hours=6)
+    calls = bench.channels["fhir-rest"].calls
+    with bench.store.begin(write=False) as tx:
+        assert tx.health("ep-psych-fhir").open_since is not None
+    bench.told(example("dose-change.ketamine"))
+    bench.send_due()
+    assert bench.channels["fhir-rest"].calls - calls <= 1
+    bench.channels["fhir-rest"].script = []
+    for _ in range(4):
+        bench.clock.turn(hours=12)
+        bench.send_due()
+    assert len(bench.channels["fhir-rest"].held) == 2
+    with bench.store.begin(write=False) as tx:
+        assert tx.health("ep-psych-fhir").open_since is None
+
+
+def test_an_overdue_message_appears_under_needs_attention_while_it_is_still_tried(bench, told):
+    bench.channels["fhir-rest"].script = [Transient("fhir.503", status=503) for _ in range(20)]
+    bench.send_due()
+    bench.clock.turn(hours=5)
+    bench.sweep()
+    row = bench.desk.message(told["pr-psych"].id, STAFF).row
+    assert row.state == State.PENDING
+    assert row.needs_person
+    assert row.next_step
+
+
+def test_an_unanswered_urgent_message_becomes_a_telephone_task_once(bench, told):
+    bench.send_due()
+    bench.clock.turn(hours=5)
+    bench.sweep()
+    bench.sweep()
+    with bench.store.begin(write=False) as tx:
+        tasks = tx.open_tasks(told["pr-psych"].id)
+    assert [(one[2], one[3]) for one in tasks] == [("call", "answer.overdue")]

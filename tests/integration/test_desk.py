@@ -1,0 +1,151 @@
+"""What staff do: resend, release, withdraw, hand over; and what they are refused, with the reason."""
+
+import threading
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import NotFound, Permanent, Refused
+from coordinator.flow.read_models import MessageFilter
+
+TOKEN = "t" * 43
+
+
+@pytest.fixture
+def arrived(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    bench.send_due()
+    return told
+
+
+def test_a_resend_is_a_new_delivery_of_the_same_bytes_that_points_at_the_old_one(bench, arrived):
+    first = bench.deliveries(arrived["pr-psych"].id)[0]
+    name = bench.desk.resend(first.id, reason="they say it is not there", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    rows = bench.deliveries(arrived["pr-psych"].id)
+    assert [one.state for one in rows] == [State.ACKNOWLEDGED, State.ACKNOWLEDGED]
+    assert (rows[1].id, rows[1].resend_of, rows[1].reason) == (name, first.id, "they say it is not there")
+    held = bench.channels["fhir-rest"].held
+    assert held[0] == held[1]
+    assert bench.broken() == []
+
+
+def test_a_double_click_and_two_people_at_once_make_one_resend(bench, arrived):
+    row = bench.deliveries(arrived["pr-psych"].id)[0]
+    outcomes, start = [], threading.Barrier(4)
+
+    def click(token):
+        start.wait()
+        try:
+            outcomes.append(bench.desk.resend(row.id, reason="not there", token=token, actor=STAFF))
+        except Refused:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=click, args=(one,)) for one in (TOKEN, TOKEN, "u" * 43, "v" * 43)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    bench.send_due()
+    assert len(bench.channels["fhir-rest"].held) == 2
+    assert len({one for one in outcomes if one != "refused"}) == 1
+
+
+def test_a_resend_needs_a_reason(bench, arrived):
+    row = bench.deliveries(arrived["pr-psych"].id)[0]
+    with pytest.raises(Refused, match="reason"):
+        bench.desk.resend(row.id, reason="  ", token=TOKEN, actor=STAFF)
+
+
+def test_a_message_on_its_way_is_not_resent(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    row = bench.deliveries(told["pr-psych"].id)[0]
+    with pytest.raises(Refused) as refused:
+        bench.desk.resend(row.id, reason="hurry up please", token=TOKEN, actor=STAFF)
+    assert "on its way" in refused.value.reason
+    detail = bench.desk.message(told["pr-psych"].id, STAFF)
+    assert detail.deliveries[0].may_resend is False
+    assert detail.deliveries[0].may_not_resend_because == refused.value.reason
+
+
+def test_a_replaced_message_is_not_resent(bench, arrived):
+    first = bench.deliveries(arrived["pr-psych"].id)[0]
+    bench.told(example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"})
+    with pytest.raises(Refused) as refused:
+        bench.desk.resend(first.id, reason="they ask for it", token=TOKEN, actor=STAFF)
+    assert "newer" in refused.value.reason
+
+
+def test_a_resend_without_todays_consent_is_refused(bench, arrived):
+    consents = example("clinic")["patients"][0]["consents"]
+    consents[0]["revoked_on"] = "2026-10-16"
+    bench.change_patient(consents=consents)
+    row = bench.deliveries(arrived["pr-psych"].id)[0]
+    with pytest.raises(Refused):
+        bench.desk.resend(row.id, reason="not there", token=TOKEN, actor=STAFF)
+
+
+def test_a_dead_delivery_is_resent_and_stays_dead_itself(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    bench.channels["fhir-rest"].script = [("refuse", Permanent("fhir.422", status=422))]
+    bench.send_due()
+    row = bench.deliveries(told["pr-psych"].id)[0]
+    bench.desk.resend(row.id, reason="their server was mended", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    assert [one.state for one in bench.deliveries(told["pr-psych"].id)] == [State.DEAD, State.ACKNOWLEDGED]
+
+
+def test_a_message_of_which_nothing_left_can_be_withdrawn(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    bench.desk.cancel(told["pr-psych"].id, reason="wrong patient", actor=STAFF)
+    bench.send_due()
+    assert bench.channels["fhir-rest"].calls == 0
+    assert bench.state(told["pr-psych"].id) == State.CANCELLED
+    assert bench.broken() == []
+
+
+def test_a_message_that_left_cannot_be_withdrawn(bench, arrived):
+    with pytest.raises(Refused, match=r"cancel\.left"):
+        bench.desk.cancel(arrived["pr-psych"].id, reason="wrong patient", actor=STAFF)
+
+
+def test_a_letter_without_any_channel_waits_to_be_printed_and_handed_over(bench):
+    import json
+
+    clinic = example("clinic")
+    clinic["providers"][1]["endpoints"] = []
+    bench.registry.write_whole(json.dumps(clinic).encode(), STAFF)
+    told = bench.told(example("session-outcome.bp-spike"))
+    row = bench.deliveries(told["pr-pcp"].id)[0]
+    assert (row.channel, row.state, row.cause) == ("by-hand", State.HELD, "hand.print")
+    with pytest.raises(Refused):
+        bench.desk.record_handover(row.id, to=" ", actor=STAFF)
+    bench.desk.record_handover(row.id, to="Front desk at Hillside, J. Doe", actor=STAFF)
+    assert bench.state(told["pr-pcp"].id) == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_messages_are_found_without_accents_by_patient_recipient_and_reference(bench, arrived):
+    def found(text):
+        return {one.id for one in bench.desk.messages(MessageFilter(text=text), STAFF)}
+
+    mine = arrived["pr-psych"]
+    assert mine.id in found("nunez")
+    assert mine.id in found("NÚÑEZ-ĐẶNG zoe")
+    assert found("muller lukasz") == {mine.id}
+    assert found(mine.reference) == {mine.id}
+    assert found("nobody") == set()
+
+
+def test_every_look_at_a_message_is_on_record(bench, arrived):
+    bench.desk.message(arrived["pr-psych"].id, STAFF)
+    timeline = bench.desk.message(arrived["pr-psych"].id, STAFF).timeline
+    assert sum(one.text == "message opened" and one.actor == "staff dana" for one in timeline) == 2
+
+
+def test_what_is_not_there_is_not_found(bench):
+    with pytest.raises(NotFound):
+        bench.desk.message("nothing", STAFF)
+    with pytest.raises(NotFound):
+        bench.desk.resend("nothing", reason="a reason", token=TOKEN, actor=STAFF)
