@@ -4,6 +4,7 @@ Fails closed. A character that the fonts lack is refused before rendering; a pri
 fact that cannot be read back from the finished file is refused after it.
 """
 
+import hashlib
 import re
 import threading
 import unicodedata
@@ -25,6 +26,8 @@ _ENGINE = threading.Lock()
 """Pango's font map and pdfium are not safe to use from two threads at once."""
 
 _SPACES = re.compile(r"\s+")
+_FILE_ID = re.compile(rb"/ID\[<[0-9A-F]{32}><[0-9A-F]{32}>\]")
+"""pdfium draws the id of a joined file at random; ours is made from the content, in the same length."""
 _LINE_END_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-"})
 """pdfium marks a hyphen at the end of a line with these; ours are hard hyphens, never a broken word."""
 
@@ -180,4 +183,5 @@ def join(cover: bytes, letter: bytes) -> bytes:
         finally:
             second.close()
             whole.close()
-    return buffer.getvalue()
+    name = hashlib.sha256(cover + b"\x1f" + letter).hexdigest()[:32].upper().encode()
+    return _FILE_ID.sub(b"/ID[<" + name + b"><" + name + b">]", buffer.getvalue())

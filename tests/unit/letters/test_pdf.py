@@ -1,0 +1,151 @@
+"""The finished file: what it prints, what it refuses, and that it comes out the same."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from pypdf import PdfReader
+from weasyprint.urls import FatalURLFetchingError
+
+from coordinator.letters.budget import PAGE_ONE_WORDS, words_of
+from coordinator.letters.pdf import PdfEngine, page_count, pages_text, read_back
+from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.traced import fact
+
+
+@pytest.fixture(scope="session")
+def engine(templates: Path) -> PdfEngine:
+    return PdfEngine(templates / "layout")
+
+
+def page(body: str) -> str:
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>t</title></head>'
+        f'<body data-foot-left="" data-foot-right="">{body}</body></html>'
+    )
+
+
+def test_everything_a_view_prints_can_be_read_back_from_the_file(written):
+    for row in written:
+        frame = row.page.parts["frame"]
+        foot = (
+            f"{frame.patient.name} · born {frame.patient.born}",
+            f"{frame.reference} version {frame.version}",
+        )
+        read_back(row.letter.pdf, row.page.facts(), footers=foot)
+
+
+def test_page_one_has_no_more_words_than_a_busy_reader_takes(written):
+    for row in written:
+        assert words_of(pages_text(row.letter.pdf)[0]) <= PAGE_ONE_WORDS, row.name
+
+
+def test_nothing_is_printed_outside_the_page(written):
+    for row in written:
+        document = pypdfium2.PdfDocument(row.letter.pdf)
+        for sheet in document:
+            width, height = sheet.get_size()
+            layer = sheet.get_textpage()
+            for index in range(layer.count_chars()):
+                left, bottom, right, top = layer.get_charbox(index)
+                assert -0.5 <= left <= right <= width + 0.5, row.name
+                assert -0.5 <= bottom <= top <= height + 0.5, row.name
+            layer.close()
+            sheet.close()
+        document.close()
+
+
+def test_two_identifiers_and_the_reference_stand_on_every_page(written):
+    for row in written:
+        frame = row.page.parts["frame"]
+        texts = pages_text(row.letter.pdf)
+        for number, text in enumerate(texts, start=1):
+            flat = re.sub(r"\s+", "", text)
+            for part in (frame.patient.name, frame.patient.born, frame.reference):
+                assert re.sub(r"\s+", "", part.text) in flat, row.name
+            assert f"{number}/{len(texts)}" in flat, row.name
+
+
+def test_the_file_is_tagged_and_says_its_language_and_title(one):
+    row = one("bp-spike.psychiatrist")
+    reader = PdfReader(BytesIO(row.letter.pdf))
+    root = reader.trailer["/Root"]
+    assert root["/Lang"] == "en"
+    assert root["/MarkInfo"]["/Marked"]
+    assert row.letter.reference in reader.metadata.title
+    assert b"pdfuaid" in reader.xmp_metadata.stream.get_data()
+
+
+def test_only_the_bundled_fonts_are_in_the_file(one):
+    reader = PdfReader(BytesIO(one("bp-spike.psychiatrist").letter.pdf))
+    names = {
+        font["/BaseFont"].split("+")[-1]
+        for page in reader.pages
+        for font in (ref.get_object() for ref in page["/Resources"]["/Font"].values())
+    }
+    assert names == {"Letter-Sans", "Letter-Sans-Bold"}
+
+
+def test_the_same_letter_comes_out_as_the_same_bytes(room, one):
+    row = one("stimulant-hold.psychiatrist")
+    sample = row.sample
+    recipient = sample.recipients["psychiatrist"]
+    first = room.write(sample.case, sample.plan, recipient, fax=True)
+    again = room.write(sample.case, sample.plan, recipient, fax=True)
+    assert first == again
+    assert first[0].pdf == row.letter.pdf
+
+
+def test_a_character_that_the_font_lacks_is_refused_with_its_field(engine):
+    with pytest.raises(LetterRefused) as refused:
+        engine.check_glyphs([fact("Ok", 1, "event:/a"), fact("名前", 1, "registry:/patients/0/name")], "Ok 名前")
+    assert refused.value.code == "letter.glyph"
+    assert "registry:/patients/0/name" in refused.value.element
+    assert "名" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["Zoë Núñez-Đặng", "Łukasz Müller-Ångström", "O’Brien-Süß", "\u22124 → ≥ ½", "Őű Čž"])
+def test_the_bundled_font_has_the_letters_of_our_patients(engine, text):
+    assert engine.lacks(text) is None
+
+
+def test_a_number_that_was_lost_on_the_way_refuses_the_letter(engine):
+    made = engine.render(page("<p>184/112 and 37.5 mg</p>"))
+    read_back(made, [fact("184/112", 1, "event:/a"), fact("37.5\u00a0mg", 1, "event:/b")])
+    for lost in ("84/112", "184/11", "7.5 mg", "37 mg", "5 mg"):
+        with pytest.raises(LetterRefused, match="text-layer") as refused:
+            read_back(made, [fact(lost, 1, "event:/vitals/2")])
+        assert refused.value.element == "event:/vitals/2"
+
+
+def test_a_fact_over_the_end_of_a_line_is_still_found(engine):
+    made = engine.render(page('<p style="width: 60pt">Zoë Núñez-Đặng Müller-Ångström once daily</p>'))
+    read_back(made, [fact("Zoë Núñez-Đặng Müller-Ångström once daily", 1, "registry:/x")])
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "http://127.0.0.1:9/x.png", "letter:../words.yaml", "letter:fonts/none.ttf"]
+)
+def test_nothing_but_packaged_files_is_fetched(engine, address):
+    with pytest.raises(FatalURLFetchingError):
+        engine.render(page(f'<img alt="x" src="{address}">'))
+
+
+def test_the_cover_comes_first_and_its_pages_are_counted(room, one):
+    sample = one("stimulant-hold.psychiatrist").sample
+    faxed = room.write(sample.case, sample.plan, sample.recipients["psychiatrist"], fax=True)[0].cover_pdf
+    texts = pages_text(faxed)
+    assert f"{page_count(faxed)}, this cover counted" in " ".join(texts[0].split())
+    assert "Zoë" not in texts[0]
+    assert "born" not in texts[0]
+    for word in ("ketamine", "Adderall", "ADHD", "stimulant"):
+        assert word.lower() not in texts[0].lower()
+    assert "Reply form" in texts[-1]
+
+
+def test_fax_letters_of_doses_are_at_least_eleven_points(templates):
+    style = (templates / "layout" / "print.css").read_text()
+    assert "body.fax { font-size: 11pt; }" in style
+    assert "body.fax td.dose, body.fax th.dose, body.fax .num { font-size: 12pt; }" in style

@@ -1,0 +1,336 @@
+"""What the letters say, for the worked scenarios."""
+
+import dataclasses
+import re
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+
+from coordinator.domain.consent import ConsentDecision
+from coordinator.domain.plan import Request
+from coordinator.letters.lint import load_lint
+from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.write import load_letters
+
+
+def written_for(room, sample, audience="psychiatrist", **changes):
+    recipient = dataclasses.replace(sample.recipients[audience], **changes)
+    plan = dataclasses.replace(
+        sample.plan,
+        recipients=tuple(recipient if one.provider == recipient.provider else one for one in sample.plan.recipients),
+    )
+    return room.write(sample.case, plan, recipient, fax=False)
+
+
+def test_a_spike_prints_its_true_peak_and_rise_and_the_stimulant_as_taken(one):
+    for audience in ("psychiatrist", "primary-care"):
+        text = one(f"bp-spike.{audience}").letter.text
+        assert "Highest: 184/112" in text
+        assert "+50/+28 mmHg" in text
+        assert "rose from 134/84 to 184/112 mmHg" in text
+        assert "172" not in text
+        assert "Stimulant as we understand it: Adderall XR 30 mg once daily (patient, 1 October 2026)." in text
+        assert "30 mg at 07:30 CDT that day (patient report)" in text
+        assert "Please tell us if this is wrong." in text
+
+
+def test_a_request_names_its_time_in_the_readers_zone(one):
+    assert "By 15 October 2026, 11:12 MST." in one("bp-spike.psychiatrist").letter.text
+    assert "By 21 October 2026, 13:12 CDT." in one("bp-spike.primary-care").letter.text
+
+
+def test_one_spike_makes_one_alert_with_the_most_severe_reason(one):
+    text = one("bp-spike.psychiatrist").letter.text
+    assert text.count("Very high blood pressure during the session") == 1
+    assert text.startswith("Lakeside Interventional Psychiatry\n")
+    assert "URGENT" in text
+
+
+def test_no_letter_has_an_empty_box(written):
+    for row in written:
+        if row.page.body is None:
+            continue
+        box = row.letter.text.split("What we ask you to do\n", 1)[1]
+        asked = row.page.parts["frame"].asks
+        expected = asked[0].text.text if asked else "No action needed – for information."
+        assert expected.replace("\u00a0", " ") in box.split("\n")[0] + box.split("\n")[1], row.name
+
+
+def test_a_request_without_words_is_refused(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    with pytest.raises(LetterRefused, match=r"letter\.empty-box"):
+        written_for(room, sample, requests=(Request(text="  ", rule="R3", due_at=None),))
+
+
+def test_the_copy_for_primary_care_says_what_was_asked_of_whom_and_asks_nothing(one):
+    text = one("stimulant-hold.primary-care").letter.text
+    assert "No action needed – for information." in text
+    assert "We asked Łukasz Müller-Ångström, MD (psychiatrist):" in text
+    assert "Please decide whether Adderall XR should be held on treatment days" in text
+    assert "Reply form" not in text
+
+
+def test_a_request_is_one_letter_with_its_reply_form_as_the_last_page(one):
+    row = one("stimulant-hold.psychiatrist")
+    assert row.letter.kind == "L4"
+    assert "The decision is yours; nothing changes until you decide." in row.letter.text
+    form = row.letter.text.split("Reply form", 1)[1]
+    for part in (
+        row.letter.reference,
+        "Wrong recipient",
+        "A different plan:",
+        "Signature",
+        "Adderall XR 30 mg once daily",
+    ):
+        assert part in form
+    assert "It would end: the evening after each session" in row.letter.text
+
+
+def test_a_correction_shows_what_was_and_is_and_that_a_request_falls(one):
+    row = one("correction.psychiatrist")
+    text = row.letter.text
+    assert row.letter.kind == "L9"
+    assert row.letter.version == 2
+    for line in (
+        "CORRECTED LETTER – version 2 replaces version 1",
+        "- Weight. Was: 95 kg; Is now: 59 kg",
+        "- Dose for body weight. Was: 0.316 mg/kg; Is now: 0.508 mg/kg",
+        "- Blood pressure, before the dose. Was: 142/87; Is now: 124/78",
+        "Yes: request 1 in our letter of 14 October 2026, 15:10 CDT no longer applies.",
+    ):
+        assert line in text
+    assert len(row.page.parts["correction"].differences) == 3
+    assert "Please remove version 1" in text
+    assert "What happened" not in text
+    assert "Summary" in text
+
+
+def test_a_request_that_still_stands_is_said_to_stand(room, one):
+    sample = one("correction.psychiatrist").sample
+    same = Request(text=sample.case.already_sent[0].requests[0], rule="R1", due_at=None)
+    text = written_for(room, sample, requests=(same,))[0].text
+    assert "Request 1 of the earlier letter still stands." in text
+    assert "no longer applies" not in text
+
+
+def test_a_retraction_withdraws_everything_and_repeats_nothing_clinical(one):
+    text = one("retraction.psychiatrist").letter.text
+    assert "RETRACTED LETTER" in text
+    assert "Nothing in it applies, and nothing that it asked for is asked any more." in text
+    for part in ("184/112", "ketamine", "41 mg", "Adderall", "PHQ"):
+        assert part not in text
+
+
+def test_a_correction_without_anything_to_correct_is_refused(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    with pytest.raises(LetterRefused, match=r"letter\.template"):
+        written_for(room, sample, letters=("L9", "L1"))
+
+
+def test_somebody_who_may_not_have_a_letter_is_never_named_in_one(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    pcp = dataclasses.replace(
+        sample.recipients["primary-care"],
+        consent=ConsentDecision("deny", "restriction", "cn-2", 3),
+        not_sent_because="restriction",
+    )
+    plan = dataclasses.replace(sample.plan, recipients=(sample.recipients["psychiatrist"], pcp))
+    text = room.write(sample.case, plan, sample.recipients["psychiatrist"], fax=False)[0].text
+    assert "Brien" not in text
+    assert "Copy to" not in text
+
+
+def test_the_statements_of_adhd_are_on_every_letter_with_a_body(written):
+    must = (
+        "it is not FDA-approved for ADHD",
+        "responses vary between patients",
+        "hours to days",
+        "temporarily worse",
+        "no universal dosing standard",
+        "stimulant decisions remain with the prescriber",
+    )
+    for row in written:
+        if row.page.body is not None:
+            missing = [part for part in must if part not in row.letter.text]
+            assert not missing, (row.name, missing)
+
+
+def test_advice_not_to_drive_is_printed_only_where_it_was_recorded(one):
+    assert "advised not to drive" in one("bp-spike.psychiatrist").letter.text
+    assert "advised not to drive" not in one("nothing-recorded.psychiatrist").letter.text
+
+
+def test_what_is_unknown_is_said_to_be_unknown(one):
+    text = one("nothing-recorded.psychiatrist").letter.text
+    assert "Untoward events: unknown." in text
+    assert "Suicide-risk screen: not recorded." in text
+    assert "not done: declined" in text
+    assert "Stimulant: none is known to us." in text
+    assert "No blood pressure was recorded." in text
+    assert "Now: unknown" in text
+
+
+def test_no_reported_event_is_said_and_not_left_blank(one):
+    assert "Untoward events: none reported." in one("esketamine.psychiatrist").letter.text
+
+
+def test_a_switch_of_product_is_told_as_stopped_and_started(one):
+    text = one("product-switch.psychiatrist").letter.text
+    assert "we stopped the earlier product and started esketamine (Spravato), intranasal" in text
+    assert "not interchangeable" in text
+    assert "increase" not in text
+
+
+def test_a_reported_change_is_told_as_reported(one):
+    text = one("stimulant-reported.psychiatrist").letter.text
+    assert "It is told here as reported; it was not decided by us." in text
+    assert "Before: unknown" in text
+
+
+def test_the_primary_care_letter_has_nothing_of_the_sessions_inner_side(written):
+    for row in written:
+        if row.audience == "primary-care":
+            assert "Dissociation" not in row.letter.text, row.name
+            assert "The patient reports" not in row.letter.text, row.name
+
+
+def test_scores_stand_with_range_band_window_and_the_one_before(one):
+    text = one("digest.psychiatrist").letter.text
+    line = "PHQ-9 (depression) 11 of 27, moderate (past 2 weeks, 14 October 2026; before: 15 on 10 October 2026)"
+    assert line in text
+
+
+def test_a_digest_tells_of_each_session_once(one):
+    text = one("digest.psychiatrist").letter.text
+    assert "Dose: 32.5 mg; Pressure before, mmHg: 122/79; Highest: 141/88; Discharge: 124/80" in text
+    assert "- 2. Date: 10 October 2026; Dose: 39 mg; Pressure before, mmHg: not recorded" in text
+    assert "Dose 32.5 mg at first, 41 mg now." in text
+
+
+def test_a_stat_letter_says_that_we_also_telephone(one):
+    text = one("emergency.psychiatrist").letter.text
+    assert "We will also telephone you." in text
+    assert "labetalol 10 mg, 10:45 CDT" in text
+    assert "Symptoms of high blood pressure: chest pain, change of vision." in text
+
+
+def test_names_survive_whole(one):
+    for name in ("bp-spike.psychiatrist", "long-name.psychiatrist"):
+        row = one(name)
+        assert str(row.page.parts["frame"].patient.name) in row.letter.text
+    assert "Łukasz Müller-Ångström, MD" in one("bp-spike.psychiatrist").letter.text
+    assert "O’Brien-Süß, DO" in one("bp-spike.primary-care").letter.text
+
+
+def test_a_name_with_markup_is_printed_and_not_run(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    patient = sample.case.registry.patients[0]
+    name = patient.name.model_copy(update={"family": "<b>O'Neil & Sons</b>"})
+    registry = sample.case.registry.model_copy(update={"patients": (patient.model_copy(update={"name": name}),)})
+    changed = dataclasses.replace(sample, case=dataclasses.replace(sample.case, registry=registry))
+    letter = written_for(room, changed)[0]
+    assert "<b>O'Neil" not in letter.html
+    assert "&lt;b&gt;O&#39;Neil &amp; Sons&lt;/b&gt;" in letter.html
+
+
+def test_an_order_about_a_stimulant_is_refused(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    for words in (
+        "Hold the stimulant.",
+        "Please stop Adderall from today.",
+        "It is proven.",
+        "Give 5.0 mg.",
+        "Take QD.",
+    ):
+        with pytest.raises(LetterRefused, match=r"letter\.lint"):
+            written_for(room, sample, requests=(Request(text=words, rule=None, due_at=None),))
+
+
+def test_no_template_says_a_forbidden_word(templates):
+    lint = load_lint(templates / "layout" / "lint.yaml")
+    assert lint.check_templates(templates) == ()
+
+
+def test_no_template_prints_a_number_of_its_own(templates):
+    code = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<[^>]*>|&#?\w+;", re.DOTALL)
+    for path in sorted(templates.rglob("*.html")):
+        text = code.sub(" ", path.read_text(encoding="utf-8"))
+        text = re.sub(r"@page \{.*?\n\}|@page \{[^\n]*", " ", text, flags=re.DOTALL)
+        assert not re.search(r"\d", text), path.name
+
+
+def test_a_template_that_asks_for_what_is_not_there_stops_the_letter(templates, tmp_path, one):
+    copy = tmp_path / "templates"
+    shutil.copytree(templates, copy)
+    body = copy / "letters" / "safety_alert" / "psychiatrist" / "body.html"
+    body.write_text(body.read_text() + "{{ view.no_such_field }}")
+    sample = one("bp-spike.psychiatrist").sample
+    with pytest.raises(LetterRefused, match=r"letter\.template"):
+        written_for(load_letters(copy), sample)
+
+
+def test_a_body_that_leaves_the_statements_out_cannot(templates, tmp_path, one):
+    copy = tmp_path / "templates"
+    shutil.copytree(templates, copy)
+    (copy / "letters" / "missed.html").write_text("")
+    (copy / "letters" / "session_missed" / "psychiatrist" / "body.html").write_text("<p>x</p>")
+    sample = one("missed.psychiatrist").sample
+    with pytest.raises(LetterRefused, match="text-layer"):
+        written_for(load_letters(copy), sample)
+
+
+def test_a_code_without_words_refuses_the_letter(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    with pytest.raises(LetterRefused, match=r"letter\.template: L6 for psychiatrist|letter\.template"):
+        written_for(room, sample, letters=("L3",))
+
+
+def test_a_refusal_holds_no_value_of_the_patient(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    patient = sample.case.registry.patients[0]
+    name = patient.name.model_copy(update={"family": "名前"})
+    registry = sample.case.registry.model_copy(update={"patients": (patient.model_copy(update={"name": name}),)})
+    changed = dataclasses.replace(sample, case=dataclasses.replace(sample.case, registry=registry))
+    with pytest.raises(LetterRefused) as refused:
+        written_for(room, changed)
+    assert refused.value.code == "letter.glyph"
+    assert "名" not in str(refused.value)
+    assert "Zo" not in str(refused.value)
+
+
+def test_the_subject_of_a_message_names_no_patient_and_no_drug(written):
+    for row in written:
+        assert row.letter.subject == f"Clinical letter, reference {row.letter.reference}"
+
+
+def test_a_preview_carries_its_band(room):
+    html = room.preview("L5", "psychiatrist", "bp-spike")
+    assert "PREVIEW - NOT SENT" in html
+    with pytest.raises(KeyError):
+        room.preview("L1", "psychiatrist", "bp-spike")
+
+
+def test_a_copy_and_a_resend_say_so_on_the_cover_only(room, one):
+    from coordinator.letters.pdf import pages_text
+
+    case = one("bp-spike.primary-care").sample.case
+    at = datetime(2026, 10, 15, 15, 0, tzinfo=UTC)
+    plain = pages_text(room.fax_cover(case.clinic, case.provider("pr-pcp"), "K7QF-2M9X-4T0B", 3, at))[0]
+    assert "COPY" not in plain
+    assert "RESENT" not in plain
+    marked = room.fax_cover(
+        case.clinic,
+        case.provider("pr-pcp"),
+        "K7QF-2M9X-4T0B",
+        3,
+        at,
+        copy_of="Direct, 14 October 2026",
+        resent=True,
+        attempt=2,
+    )
+    text = " ".join(pages_text(marked)[0].split())
+    assert "COPY of Direct, 14 October 2026" in text
+    assert "RESENT" in text
+    assert "attempt 2" in text
+    assert "+1 218-555-0143" in text
