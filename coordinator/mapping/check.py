@@ -151,7 +151,7 @@ def flat(value: Value, place: str) -> Iterator[tuple[str, str]]:
 
 
 def approve(mappings_dir: Path) -> list[Path]:
-    """Write the approved resources of every sample anew and return the files. For a reviewer, after reading the diff."""
+    """Write the approved resources of every sample anew; return the files. For a reviewer who has read the diff."""
     mappings = load(mappings_dir)
     root = mappings_dir.resolve().parent
     written = []

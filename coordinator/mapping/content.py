@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coordinator.domain.case import Case, ClinicEvent
+from coordinator.domain.ids import stable_uuid
 from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, RecipientPlan
 from coordinator.domain.registry import Provider
@@ -13,6 +14,7 @@ from coordinator.mapping.body import to_bytes
 from coordinator.mapping.bundle import (
     alone,
     collection,
+    document_bundle,
     message,
     transaction,
     with_far_identifiers,
@@ -21,7 +23,7 @@ from coordinator.mapping.bundle import (
 from coordinator.mapping.gate import Finding, Link, inspect
 from coordinator.mapping.identity import message_identifier
 from coordinator.mapping.json_values import Value
-from coordinator.mapping.letter_views import letter_view, message_view
+from coordinator.mapping.letter_views import attachment, letter_view, message_view
 from coordinator.mapping.load import Mappings
 from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
 from coordinator.mapping.view import MadeWith, RecordState, event_scope, plain_value
@@ -105,7 +107,7 @@ def build_content(
     stage = _Recipient(mappings, case, recipient, provider, shared)
     found: list[FhirContent] = []
     if levels & {"chart", "message"}:
-        resources = stage.resources(letters, accepts=(), only_one=False)
+        resources = stage.resources(letters, frozenset(levels & {"chart", "message"}))
         links = {**shared.links, **_gate(mappings, resources[len(shared.built) :])}
         if "chart" in levels:
             chosen = _for_level(resources, "chart")
@@ -119,7 +121,7 @@ def build_content(
     return tuple(found)
 
 
-def _for_level(resources: Sequence[Built], level: ContentLevel) -> list[Built]:
+def _for_level(resources: Sequence[Built], level: str) -> list[Built]:
     chosen = [one for one in resources if level in one.mapping.levels]
     return sorted(chosen, key=lambda one: one.mapping.order)
 
@@ -152,17 +154,27 @@ class _Recipient:
     provider: Provider
     shared: EventResources
 
-    def resources(self, letters: tuple[Letter, ...], *, accepts: tuple[str, ...], only_one: bool) -> list[Built]:
-        """Return the shared resources, then those made for this recipient; not yet gated."""
+    def resources(
+        self,
+        letters: tuple[Letter, ...],
+        places: frozenset[str],
+        *,
+        accepts: tuple[str, ...] = (),
+        only_one: bool = False,
+    ) -> list[Built]:
+        """Return the shared resources, then those made for this recipient and these places; not yet gated."""
         views = [letter_view(self.case, one, accepts, only_one=only_one) for one in letters]
         scope = {
             **self.shared.scope,
             "recipient": plain_value(self.provider),
             "letters": plain_value(views),
             "requests": plain_value(self.recipient.requests),
+            "consent": self._consent(),
+            "document": plain_value(views[0]) if views else None,
             "message": plain_value(message_view(self.case, self.recipient, self.provider)),
         }
         planned = plan_resources(self.mappings, self.case, scope, "recipient")
+        planned = [one for one in planned if places & set(one.mapping.levels)]
         # Planning needs no versions; building does. Both look at this one scope.
         scope["made_with"] = plain_value(self._made_with([*self.shared.planned, *planned]))
         mine = build_resources(self.mappings, planned, self.shared.planned)
@@ -176,26 +188,53 @@ class _Recipient:
             return with_message_identifier(one, *message_identifier(self.case, self.provider.id))
         return one
 
+    def _consent(self) -> Value:
+        rests_on = self.recipient.consent
+        hits = [
+            one for one in self.case.patient.consents if (one.id, one.version) == (rests_on.directive, rests_on.version)
+        ]
+        return plain_value(hits[0]) if hits else None
+
     def _made_with(self, planned: Sequence[Planned]) -> tuple[MadeWith, ...]:
         found = {one.mapping.mapping: one.mapping.version for one in planned if "chart" in one.mapping.levels}
         return tuple(MadeWith(name, version) for name, version in sorted(found.items()))
 
     def documents(self, letters: tuple[Letter, ...]) -> list[FhirContent]:
         """Return one stand-alone DocumentReference a letter, in the forms that the endpoint takes."""
-        accepts, only_one = self._accepted()
-        everything = self.resources(letters, accepts=accepts, only_one=only_one)
-        documents = [one for one in everything if one.mapping.resource == "DocumentReference"]
-        _gate(self.mappings, documents)
-        return [self.finish("document", alone(one, everything), [one], {}) for one in documents]
+        accepts, only_one, whole = self._accepted()
+        places = frozenset({"chart", "fhir-document"} if whole else {"chart"})
+        everything = self.resources(letters, places, accepts=accepts, only_one=only_one)
+        links = {**self.shared.links, **_gate(self.mappings, everything[len(self.shared.built) :])}
+        found = []
+        for one in everything:
+            if one.mapping.resource == "DocumentReference":
+                body = alone(one, everything)
+                if whole:
+                    body["content"].append(self._fhir_document(everything, links))
+                found.append(self.finish("document", body, [one], {}))
+        return found
 
-    def _accepted(self) -> tuple[tuple[str, ...], bool]:
+    def _fhir_document(self, everything: Sequence[Built], links: Mapping[str, Sequence[Link]]) -> Value:
+        """Return the whole as a FHIR document (a Bundle of its own), as one more form of the same content."""
+        chosen = _for_level(everything, "fhir-document")
+        body = document_bundle(
+            chosen, self.case.composed_at, stable_uuid("fhir", self.case.message_id(self.provider.id))
+        )
+        gate_bundle.hold(gate_bundle.check_whole(body, [links[one.name.full_url] for one in chosen]))
+        form = plain_value(attachment("application/fhir+json", to_bytes(body), "en-US", "FHIR document"))
+        attached = {"contentType": form.pop("content_type"), **form}
+        return {"attachment": attached}
+
+    def _accepted(self) -> tuple[tuple[str, ...], bool, bool]:
+        """Return (forms taken, whether only the first is kept, whether the FHIR document is wanted too)."""
         usable = {one.endpoint for one in self.recipient.channels if one.usable and one.kind == "fhir-rest"}
         for endpoint in self.provider.endpoints:
             if endpoint.id in usable:
                 partner = self.mappings.partners.get(endpoint.partner or "")
                 accepts = endpoint.accepts or (partner.attachments if partner else ())
-                return accepts, bool(partner and partner.one_attachment)
-        return (), False
+                whole = bool(partner and partner.fhir_document and not partner.one_attachment)
+                return accepts, bool(partner and partner.one_attachment), whole
+        return (), False, False
 
     def finish(
         self, level: ContentLevel, body: dict[str, Value], made_of: Sequence[Built], links: Mapping[str, Sequence[Link]]

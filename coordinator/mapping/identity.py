@@ -14,7 +14,9 @@ from coordinator.mapping.json_values import Json
 
 URI_SYSTEM = "urn:ietf:rfc:3986"
 NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
-KINDS = frozenset({"event", "session", "course", "mrn", "npi", "staff", "message", "document", "version"})
+KINDS = frozenset(
+    {"event", "session", "course", "mrn", "npi", "staff", "message", "document", "version", "clinic", "provider"}
+)
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,18 @@ def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> N
         return Name(value, URI_SYSTEM, f"urn:uuid:{value}")
     if kind == "session":
         parts: tuple[str, ...] = (case.source, scope["facts"]["session"], what, *extra)
+    elif kind == "clinic":
+        parts = (npi, what)
+    elif kind == "provider":
+        parts = (npi, what, scope["recipient"]["id"])
     elif kind == "course":
         parts = (case.source, scope["event"]["course"]["id"], what, *extra)
     elif kind == "version":
         parts = (case.source, case.event.id, str(case.event.version), scope["recipient"]["id"], what, *extra)
     else:
         parts = (case.source, case.event.id, what, *extra)
-        if "recipient" in scope:
-            parts = (*parts, scope["recipient"]["id"])
+    if "recipient" in scope and kind in ("event", "course"):
+        parts = (*parts, scope["recipient"]["id"])
     made = stable_uuid(*parts)
     return Name(made, clinic_system(case, what), made)
 

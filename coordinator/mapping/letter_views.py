@@ -63,6 +63,7 @@ def message_view(case: Case, recipient: RecipientPlan, provider: Provider) -> Me
         source_endpoint=f"urn:coordinator:{case.clinic.npi}",
         destination_endpoint=address,
         event_code=_event_code(case),
+        digest_due_at=recipient.digest_due_at if recipient.when == "digest" else None,
     )
 
 

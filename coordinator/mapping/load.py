@@ -19,6 +19,8 @@ from coordinator.mapping.walk import Compiler, Names, Node, is_static
 from coordinator.mapping.yaml_files import read_yaml
 
 Per = Literal["event", "recipient"]
+LEVELS = frozenset({"chart", "message", "fhir-document"})
+"""Where a resource goes: the chart transaction, the message, the FHIR document inside a document reference."""
 _KEYS = frozenset(
     {
         "mapping", "version", "reviewed", "event", "resource", "name", "per", "each", "key", "when", "identity",
@@ -155,7 +157,7 @@ def _mapping(
         order=data.get("order", 50),
         audiences=tuple(data.get("audiences", ())),
         retractable=data.get("retractable", True),
-        levels=tuple(data.get("levels", ("chart", "message"))),
+        levels=tuple(data.get("levels", ("chart", "message", "fhir-document"))),
         build=build,
     )
 
@@ -180,6 +182,8 @@ def _check_header(file: str, data: Json, problems: list[str]) -> None:
     for key, words in closed.items():
         if key in data and data[key] not in words:
             problems.append(f"{file}: `{key}` is one of {', '.join(words)}")
+    if not set(data.get("levels", ())) <= LEVELS:
+        problems.append(f"{file}: `levels` are some of {', '.join(sorted(LEVELS))}")
     if data.get("each") and "key" not in data:
         problems.append(f"{file}: with `each`, `key` is needed: what tells one item from the next on a second run")
 

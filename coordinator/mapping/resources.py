@@ -14,7 +14,7 @@ from coordinator.mapping.problems import MappingHeld
 from coordinator.mapping.walk import EMPTY, Refs, Run
 
 _SCALAR_IDENTIFIER = frozenset({"AdverseEvent", "Composition", "Bundle"})
-_THEIRS = frozenset({"mrn", "npi"})
+_THEIRS = frozenset({"mrn", "npi", "clinic", "provider"})
 """People and places: they are referred to, they are not what this message made."""
 _ENGINE_SETS_NO_IDENTIFIER = frozenset({"DocumentReference"})
 """Its mapping file says which identifier is the document's and which the message's."""
@@ -97,7 +97,7 @@ def _references(by_name: Mapping[str, Sequence[Planned]], me: Planned) -> Refs:
                 one.name.full_url
                 for listed in by_name.values()
                 for one in listed
-                if one is not me and one.mapping.identity not in _THEIRS and one.mapping.resource != "MessageHeader"
+                if one is not me and one.mapping.identity not in _THEIRS and "chart" in one.mapping.levels
             ]
         hits = by_name.get(name, ())
         if index is not None and hits and hits[0].index is not None:

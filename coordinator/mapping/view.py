@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from coordinator.domain.case import Case, ClinicEvent
 from coordinator.domain.events import Dissociation, DoseChange, Regimen, SessionOutcome
 from coordinator.domain.plan import Request, RuleOutcome
-from coordinator.domain.registry import Clinic, Patient, Provider, Staff
+from coordinator.domain.registry import Clinic, Consent, Patient, Provider, Staff
 from coordinator.domain.values import NotDone, Unknown
 from coordinator.mapping.json_values import Value
 
@@ -38,6 +38,8 @@ class Facts:
     regimen: Regimen | None
     """What a dose change is about: the new regimen, else the one that is held or stopped."""
     asks_to_stop: bool | None
+    stimulant_taken: bool | None
+    """True when a stimulant is among the medicines taken and the clinic's own drug was given."""
     session: str | None
     priority: str
 
@@ -85,6 +87,7 @@ class MessageView:
     source_endpoint: str
     destination_endpoint: str | None
     event_code: str
+    digest_due_at: datetime | None
 
 
 EVENT_TYPES: Mapping[str, type[BaseModel]] = {"session-outcome": SessionOutcome, "dose-change": DoseChange}
@@ -109,6 +112,8 @@ def roots(events: tuple[str, ...], per: str) -> dict[str, Any]:
             "letters": tuple[LetterView, ...],
             "requests": tuple[Request, ...],
             "message": MessageView,
+            "consent": Consent,
+            "document": LetterView,
             "made_with": tuple[MadeWith, ...],
         }
     return found
@@ -168,6 +173,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         dissociation_at=_dissociation_at(event, begin),
         regimen=_regimen(event),
         asks_to_stop=True if isinstance(event, DoseChange) and event.action == "stop" else None,
+        stimulant_taken=_stimulant_taken(event) or None,
         session=event.id if isinstance(event, SessionOutcome) else event.session,
         priority=priority,
     )
@@ -201,6 +207,13 @@ def _dissociation_at(event: ClinicEvent, begin: datetime) -> datetime | None:
     if not isinstance(event, SessionOutcome) or not isinstance(event.dissociation, Dissociation):
         return None
     return event.dissociation.onset_at or (event.administration.started_at if event.administration else begin)
+
+
+def _stimulant_taken(event: ClinicEvent) -> bool:
+    if not isinstance(event, SessionOutcome) or event.administration is None:
+        return False
+    taken = event.other_medications_taken
+    return isinstance(taken, tuple) and any(one.role == "stimulant" for one in taken)
 
 
 def _regimen(event: ClinicEvent) -> Regimen | None:
