@@ -1,0 +1,113 @@
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from coordinator.channels.fhir_message import FhirMessage
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.security.outbound import OutboundConfig, guarded_client
+from tests.contract.channel_suite import ChannelSuite, Scene
+from tests.contract.people import NoSignIn, WallClock, a_package
+from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
+
+pytestmark = pytest.mark.loopback
+
+FHIR = {"Content-Type": "application/fhir+json"}
+
+
+def a_response(code, **more):
+    header = {"resourceType": "MessageHeader", "response": {"identifier": "far-7", "code": code, **more}}
+    return json.dumps({"resourceType": "Bundle", "type": "message", "entry": [{"resource": header}]}).encode()
+
+
+OUTCOME = json.dumps({"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}).encode()
+ANSWERS = {
+    "": Step(200, a_response("ok"), FHIR),
+    "break-after": Step(act="close-after-reading"),
+    "silence-after": Step(act="hang"),
+    "drip": Step(200, b"{}", FHIR, "drip-headers"),
+    "transient-error": Step(200, a_response("transient-error"), FHIR),
+    "fatal-error": Step(200, a_response("fatal-error"), FHIR),
+    "outcome": Step(200, OUTCOME, FHIR),
+    "html": Step(200, b"<html>", {"Content-Type": "text/html"}),
+    **{str(status): Step(status, OUTCOME, FHIR) for status in (307, 400, 401, 404, 429, 500, 503)},
+}
+
+
+class TestFhirMessage(ChannelSuite):
+    refusals = (
+        ("transient-error", "transient", "fhir.503"),
+        ("fatal-error", "permanent", "fhir.422"),
+        ("outcome", "needs-human", "fhir.outcome-error"),
+        ("html", "in-doubt", "fhir.not-fhir"),
+        ("307", "needs-human", "fhir.redirect"),
+        ("400", "permanent", "fhir.400"),
+        ("401", "needs-human", "fhir.401"),
+        ("404", "permanent", "fhir.404"),
+        ("429", "transient", "fhir.429"),
+        ("500", "in-doubt", "fhir.500"),
+        ("503", "transient", "fhir.503"),
+    )
+
+    @contextmanager
+    def scene(self, fault=""):
+        with (
+            ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, ANSWERS[""])) as far,
+            guarded_client(OutboundConfig(allow_loopback=True)) as http,
+        ):
+            address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
+            yield Scene(
+                FhirMessage(http, NoSignIn(), WallClock()),
+                Endpoint(id="ep", kind="fhir-message", address=f"{address}/fhir"),
+                a_package(roles=("fhir-message",)),
+                lambda: sum(len(one[3]) for one in far.asked("POST", "/fhir/$process-message")),
+            )
+
+
+def answer_to(step):
+    with (
+        ScriptedHttp(lambda method, path, body: step) as far,
+        guarded_client(OutboundConfig(allow_loopback=True)) as http,
+    ):
+        return FhirMessage(http, NoSignIn(), WallClock()).send(
+            a_package(roles=("fhir-message",)),
+            Endpoint(id="ep", kind="fhir-message", address=far.address),
+            deadline=WallClock().now() + timedelta(seconds=8),
+            about_to_send=lambda ref: None,
+        )
+
+
+def test_only_a_response_message_that_says_ok_is_proof():
+    proof = answer_to(Step(200, a_response("ok"), FHIR))
+    assert (proof.proven, proof.far_side_ref, proof.expect_receipt_within_s) == (True, "far-7", None)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_success_without_a_response_message_is_taken_and_still_waited_for(status):
+    taken = answer_to(Step(status))
+    assert taken.proven is False
+    assert taken.expect_receipt_within_s is not None
+
+
+@pytest.mark.parametrize(("code", "kind"), [("transient-error", Transient), ("fatal-error", Permanent)])
+def test_a_response_message_that_refuses_is_no_success(code, kind):
+    with pytest.raises(kind):
+        answer_to(Step(200, a_response(code), FHIR))
+
+
+def test_a_created_status_without_anything_usable_is_in_doubt():
+    with pytest.raises(InDoubt):
+        answer_to(Step(201, b"", FHIR))
+
+
+def test_without_a_message_body_it_is_held():
+    with guarded_client(OutboundConfig(allow_loopback=True)) as http, pytest.raises(NeedsHuman) as caught:
+        FhirMessage(http, NoSignIn(), WallClock()).send(
+            a_package(),
+            Endpoint(id="ep", kind="fhir-message", address="https://ehr.example"),
+            deadline=WallClock().now() + timedelta(seconds=8),
+            about_to_send=lambda ref: None,
+        )
+    assert caught.value.code == "fhir.level"
