@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, TemplateError
 
 from coordinator.domain.case import Case
+from coordinator.domain.events import SessionOutcome
 from coordinator.domain.letter import Letter
 from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
 from coordinator.domain.registry import Audience, Clinic, Provider
@@ -137,7 +138,8 @@ class LetterRoom:
         return (self._corrected(brief, alone[0]), *(self._page(brief, kind) for kind in alone[1:]))
 
     def _page(self, brief: Brief, kind: LetterKind) -> Page:
-        sheet = self._catalogue.sheet(kind, brief.recipient.audience)
+        told_as: LetterKind = "L8" if kind in ("L1", "L2") and _was_missed(brief) else kind
+        sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
         built = frame(brief)
         parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
         form = None
@@ -236,6 +238,12 @@ _VIEWS: Mapping[str, Callable[[Brief], object]] = {
     "change": change_view,
 }
 """The presenters that a letter.yaml names."""
+
+
+def _was_missed(brief: Brief) -> bool:
+    """Return whether a summary would tell of a session that was not completed; L8 has the words for that."""
+    event = brief.case.event
+    return isinstance(event, SessionOutcome) and event.status not in ("completed", "entered-in-error")
 
 
 def _footers(built: Frame, env: Environment) -> tuple[str, ...]:

@@ -32,18 +32,28 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Extreme:
+    """An extreme value that stands in none of the readings shown: what it is, the value, when."""
+
+    what: str
+    value: Traced
+    at: Traced
+
+
+@dataclass(frozen=True)
 class Vitals:
-    """Before the dose, the highest, at discharge. `rise` is highest minus before, both halves."""
+    """Before the dose, the highest, at discharge. `rise` is highest minus before, both halves.
+
+    `apart` tells the extremes that stand in none of the three: (what, value, when).
+    """
 
     zone: Traced
     baseline: Reading | None
     peak: Reading | None
     discharge: Reading | None
     rise: Traced | None
-    highest_heart_rate: Traced | None
-    highest_heart_rate_at: Traced | None
+    apart: tuple[Extreme, ...]
     symptoms: Traced
-    count: int
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,6 @@ def vitals(brief: Brief, session: SessionOutcome, at: str) -> Vitals | None:
     if not session.vitals:
         return None
     base, peak, last = baseline_of(session), peak_of(session), discharge_of(session)
-    rates = [(index, one) for index, one in enumerate(session.vitals) if isinstance(one.heart_rate, int)]
-    fastest = max(rates, key=lambda row: _whole(row[1].heart_rate), default=None)
-    apart = fastest is not None and peak is not None and fastest[0] != peak[0]
     zone = formats.zone_name(session.vitals[0].at, brief.zone)
     return Vitals(
         zone=fact(zone, brief.zone, "registry:/clinic/time_zone", f"{at}/vitals/0/at"),
@@ -137,12 +144,8 @@ def vitals(brief: Brief, session: SessionOutcome, at: str) -> Vitals | None:
         peak=_reading(brief, peak, at),
         discharge=_reading(brief, last, at),
         rise=_rise(session, at),
-        highest_heart_rate=brief.count(fastest[1].heart_rate, f"{at}/vitals/{fastest[0]}/heart_rate")
-        if apart and fastest
-        else None,
-        highest_heart_rate_at=brief.time(fastest[1].at, f"{at}/vitals/{fastest[0]}/at") if apart and fastest else None,
+        apart=_extremes(brief, session, at, {row[0] for row in (base, peak, last) if row}),
         symptoms=_symptoms(brief, session, at),
-        count=len(readings(session)),
     )
 
 
@@ -162,6 +165,30 @@ def _reading(brief: Brief, row: tuple[int, VitalSigns] | None, at: str) -> Readi
         heart_rate=brief.count(one.heart_rate, f"{place}/heart_rate"),
         spo2=brief.count(one.spo2, f"{place}/spo2", "%"),
     )
+
+
+def _extremes(brief: Brief, session: SessionOutcome, at: str, shown: set[int]) -> tuple[Extreme, ...]:
+    """Return the highest diastolic value and pulse and the lowest saturation, where no shown reading has them."""
+    found = []
+    for what, name, unit, sign in (
+        ("diastolic", "diastolic", "mm[Hg]", 1),
+        ("pulse", "heart_rate", "/min", 1),
+        ("saturation", "spo2", "%", -1),
+    ):
+        rows = [
+            (sign * value, index)
+            for index, one in enumerate(session.vitals)
+            if isinstance(value := getattr(one, name), int)
+        ]
+        if not rows:
+            continue
+        extreme, index = max(rows, key=lambda row: row[0])
+        if any(value == extreme and place in shown for value, place in rows):
+            continue
+        place = f"{at}/vitals/{index}"
+        value = brief.count(getattr(session.vitals[index], name), f"{place}/{name}", unit)
+        found.append(Extreme(what, value, brief.time(session.vitals[index].at, f"{place}/at")))
+    return tuple(found)
 
 
 def _rise(session: SessionOutcome, at: str) -> Traced | None:

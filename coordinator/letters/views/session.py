@@ -91,8 +91,7 @@ def summary_view(brief: Brief) -> SessionView:
 def alert_view(brief: Brief) -> SessionView:
     """Return the view of L5: the event and its numbers, one screen."""
     whole = _whole_view(brief)
-    alert = replace(whole, status=None, status_reason=None, row=None, scores=(), reported=(), digest=(), trend=None)
-    return replace(alert, mind=None) if brief.recipient.audience == "primary-care" else alert
+    return replace(whole, status=None, status_reason=None, row=None, scores=(), reported=(), digest=(), trend=None)
 
 
 def missed_view(brief: Brief) -> SessionView:

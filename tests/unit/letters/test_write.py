@@ -191,7 +191,8 @@ def test_a_reported_change_is_told_as_reported(one):
 def test_the_primary_care_letter_has_nothing_of_the_sessions_inner_side(written):
     for row in written:
         if row.audience == "primary-care":
-            assert "Dissociation" not in row.letter.text, row.name
+            if row.letter.kind != "L5":
+                assert "Dissociation" not in row.letter.text, row.name
             assert "The patient reports" not in row.letter.text, row.name
 
 
@@ -213,6 +214,22 @@ def test_a_stat_letter_says_that_we_also_telephone(one):
     assert "We will also telephone you." in text
     assert "labetalol 10 mg, 10:45 CDT" in text
     assert "Symptoms of high blood pressure: chest pain, change of vision." in text
+
+
+def test_an_extreme_outside_the_three_readings_is_still_told(one):
+    text = one("extremes-apart.primary-care").letter.text
+    assert "Highest: 170/102" in text
+    assert "+36/+30 mmHg" in text
+    assert "Highest diastolic pressure: 114 mmHg at 10:20 CDT." in text
+    assert "Highest pulse: 131 per minute at 10:20 CDT." in text
+    assert "Lowest oxygen saturation: 89 % at 10:20 CDT." in text
+
+
+def test_a_summary_of_a_session_that_was_not_completed_says_so(one):
+    row = one("extremes-apart.psychiatrist")
+    assert row.letter.kind == "L1"
+    assert "Session missed or stopped" in row.letter.text
+    assert "no dose given" in row.letter.text
 
 
 def test_names_survive_whole(one):
