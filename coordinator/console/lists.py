@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from coordinator.console import presenters, words
 from coordinator.console.access import Person, Requires, posted
 from coordinator.console.contracts import Service
-from coordinator.console.rendering import Pages
+from coordinator.console.rendering import Pages, mark_of
 from coordinator.flow.read_models import MessageFilter
 
 ATTENTION_ROWS = 200
@@ -26,6 +26,13 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
         if not person.may("attention"):
             return pages.page(request, "help.html", person)
         return attention_page(request, service, pages, person, done=done)
+
+    @router.get("/pulse")
+    def pulse(person: Annotated[Person, Depends(Requires("attention"))]) -> Response:
+        """Return a mark that changes when any message moves, and the time, for pages that refresh themselves."""
+        return JSONResponse(
+            {"mark": mark_of(service.desk.overview()), "as_of": str(pages.time(pages.now(), seconds=True))}
+        )
 
     @router.get("/messages")
     def messages(request: Request, person: Annotated[Person, Depends(Requires("messages"))]) -> Response:

@@ -166,6 +166,7 @@ def _message_page(
         current=current,
         earlier=[one for one in reversed(detail.deliveries) if one is not current],
         actions=presenters.actions(current, allowed=person.may("act")) if current else (),
+        history=presenters.history(detail.timeline),
         letter=letter,
         letter_text=text,
         moving=detail.row.state in presenters.MOVING,

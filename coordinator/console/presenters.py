@@ -7,7 +7,14 @@ from datetime import datetime
 
 from coordinator.domain.delivery import FINAL, State
 from coordinator.domain.plan import PRIORITIES
-from coordinator.flow.read_models import DeliveryView, DocumentView, MessageDetail, MessageFilter, MessageRow
+from coordinator.flow.read_models import (
+    DeliveryView,
+    DocumentView,
+    MessageDetail,
+    MessageFilter,
+    MessageRow,
+    TimelineEntry,
+)
 
 PAGE = 50
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT})
@@ -137,6 +144,17 @@ def _no_release(view: DeliveryView) -> str:
     if view.state in FINAL:
         return "It is over; there is nothing to release."
     return "Only what is held or in doubt can be released."
+
+
+def history(timeline: Sequence[TimelineEntry]) -> list[tuple[TimelineEntry, int]]:
+    """Return the history newest first; what one actor did several times in a row is one line with the count."""
+    lines: list[tuple[TimelineEntry, int]] = []
+    for entry in reversed(timeline):
+        if lines and (lines[-1][0].actor, lines[-1][0].text) == (entry.actor, entry.text):
+            lines[-1] = (lines[-1][0], lines[-1][1] + 1)
+        else:
+            lines.append((entry, 1))
+    return lines
 
 
 def letter_of(detail: MessageDetail) -> DocumentView | None:

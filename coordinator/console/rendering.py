@@ -24,12 +24,20 @@ STATIC: Mapping[str, str] = {"console.css": "text/css", "console.js": "text/java
 CLINIC_KEPT_S = 60.0
 
 
+def mark_of(overview: Overview) -> str:
+    """Return a short mark that changes when any message moves. An open page compares it before it loads itself anew.
+
+    The overview holds no PHI, so that a page left open does not fill the audit trail with looks that nobody took.
+    """
+    return hashlib.sha256(repr(overview).encode()).hexdigest()[:16]
+
+
 class Pages:
     """Renders pages. Knows the clinic's name and zone, and when it is."""
 
     def __init__(self, service: Service, now: Callable[[], datetime]) -> None:
         self._service = service
-        self._now = now
+        self.now = now
         self._clinic: tuple[float, str, ZoneInfo] | None = None
         self.files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
         self.environment = Environment(
@@ -49,11 +57,11 @@ class Pages:
         self, request: Request, template: str, person: Person | None, *, status: int = 200, **shown: object
     ) -> HTMLResponse:
         """Return a page. `person` None is a page before sign-in; `shown` is what the template asks for."""
-        waiting = 0
+        waiting, mark = 0, ""
         if person is not None and person.may("attention"):
             overview = shown.get("overview")
             known = overview if isinstance(overview, Overview) else self._service.desk.overview()
-            waiting = known.needs_attention
+            waiting, mark = known.needs_attention, mark_of(known)
         form_cookie = request.cookies.get(request.app.state.cookies.form, "")
         text = self.environment.get_template(template).render(
             person=person,
@@ -61,8 +69,9 @@ class Pages:
             zone=self.clinic()[1].key,
             csrf=person.csrf if person else form_token(form_cookie),
             waiting=waiting,
+            mark=mark,
             here=request.url.path,
-            now=self._now(),
+            now=self.now(),
             **shown,
         )
         return HTMLResponse(text, status_code=status)
@@ -88,7 +97,7 @@ class Pages:
         if at is None:
             return Markup('<span class="quiet">–</span>')
         here = at.astimezone(self.clinic()[1])
-        this_year = here.year == self._now().astimezone(self.clinic()[1]).year
+        this_year = here.year == self.now().astimezone(self.clinic()[1]).year
         shape = f"%a %-d %b{'' if this_year else ' %Y'}, %H:%M{':%S' if seconds else ''}"
         whole = here.strftime("%A %-d %B %Y, %H:%M:%S %Z")
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
@@ -99,4 +108,4 @@ class Pages:
         """Return how long ago that was, in the largest unit that fits: "3 h"."""
         if at is None:
             return ""
-        return words.span((self._now() - at).total_seconds())
+        return words.span((self.now() - at).total_seconds())

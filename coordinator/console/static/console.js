@@ -61,16 +61,27 @@
     if (!document.body.dataset.refresh) return;
     if (!busy()) {
       try {
-        const url = window.location.pathname + window.location.search.replace(/([?&])done=[^&]*/, "$1");
-        const answer = await fetch(url, { headers: { "X-Refresh": "1" }, credentials: "same-origin" });
-        if (answer.redirected || answer.status === 401) {
+        const pulse = await fetch("/pulse", { headers: { "X-Refresh": "1" }, credentials: "same-origin" });
+        if (pulse.redirected || pulse.status === 401) {
           window.location.reload();
           return;
         }
+        if (!pulse.ok) throw new Error("no pulse");
+        const { mark, as_of: asOf } = await pulse.json();
+        if (mark === document.body.dataset.mark) {
+          const said = document.getElementById("as-of");
+          if (said) said.innerHTML = asOf;
+          if (said) delete said.dataset.lost;
+          again();
+          return;
+        }
+        const url = window.location.pathname + window.location.search.replace(/([?&])done=[^&]*/, "$1");
+        const answer = await fetch(url, { headers: { "X-Refresh": "1" }, credentials: "same-origin" });
         if (answer.ok && !busy()) swap(await answer.text());
       } catch {
         const said = document.getElementById("as-of");
-        if (said) said.textContent = "No connection. This page is as it was.";
+        if (said && !said.dataset.lost) said.append(" (no connection since)");
+        if (said) said.dataset.lost = "1";
       }
     }
     again();
@@ -92,6 +103,7 @@
       document.querySelector("main").replaceWith(fresh.querySelector("main"));
     }
     document.querySelector("header.top").replaceWith(fresh.querySelector("header.top"));
+    document.body.dataset.mark = fresh.body.dataset.mark;
     document.body.dataset.refresh = fresh.body.dataset.refresh || "";
     if (place >= 0 && rows()[place]) target(rows()[place]).focus({ preventScroll: true });
   }

@@ -12,7 +12,7 @@ from coordinator.console import words as vocabulary
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import Refused, StateConflict
 from coordinator.domain.registry import EndpointKind
-from coordinator.flow.read_models import Actor, MessageFilter
+from coordinator.flow.read_models import Actor, MessageFilter, TimelineEntry
 
 ME = Actor("staff", "sender")
 
@@ -67,6 +67,25 @@ def test_a_page_refreshes_itself_only_while_something_moves(service, browser):
     service.desk.rows = [a_row(1)]
     assert "data-refresh" not in browser.get("/").text
     assert "data-refresh" not in browser.get("/messages/m-1").text
+
+
+def test_an_open_page_asks_first_whether_anything_moved_and_looks_at_no_patient(service, browser):
+    page = browser.get("/messages").text
+    before = re.search(r'data-mark="(\w+)"', page).group(1)
+    seen = len(service.desk.seen)
+    assert browser.get("/pulse").json()["mark"] == before
+    assert len(service.desk.seen) == seen
+    service.desk.rows[1] = a_row(2, state=State.ACKNOWLEDGED)
+    assert browser.get("/pulse").json()["mark"] != before
+
+
+def test_what_was_done_several_times_in_a_row_is_one_line_of_history():
+    def entry(minute, actor, text):
+        return TimelineEntry(NOW + timedelta(minutes=minute), actor, text)
+
+    lines = [entry(0, "a", "made"), entry(1, "b", "opened"), entry(2, "b", "opened"), entry(3, "a", "opened")]
+    shown = presenters.history(lines)
+    assert [(one.at.minute, one.actor, times) for one, times in shown] == [(3, "a", 1), (2, "b", 2), (0, "a", 1)]
 
 
 def test_the_actor_goes_with_every_look_at_patients(service, browser):
