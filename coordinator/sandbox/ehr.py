@@ -18,6 +18,8 @@ from coordinator.sandbox.shelf import Shelf
 from coordinator.sandbox.web import Fault, Reply, Request, Web
 
 BASE = "/fhir"
+_COUNTED = ("Communication", "DocumentReference", "Encounter")
+"""What tells one message from another, the surest first."""
 OUTCOME_TEXT = {400: "invalid", 401: "login", 404: "not-found", 412: "multiple-matches", 422: "not-supported"}
 
 
@@ -110,7 +112,7 @@ class Ehr:
     def duplicates(self) -> list[str]:
         """Return the names of messages that it holds more than once."""
         twice = self._shelf.rows("SELECT key FROM messages WHERE changed=1 GROUP BY key, sha HAVING count(*) > 1")
-        own = [records.names_of(one)[:1] for kind in ("DocumentReference", "Encounter") for one in self.resources(kind)]
+        own = [records.names_of(one)[:1] for kind in _COUNTED for one in self.resources(kind)]
         first = [name[0][1] for name in own if name]
         return sorted({*(str(row[0]) for row in twice), *(one for one in first if first.count(one) > 1)})
 
@@ -272,7 +274,7 @@ def _is_content(path: str) -> bool:
 
 
 def _note(db: Any, body: bytes, *, changed: bool) -> None:  # noqa: ANN401
-    """Write down which message this was: its document's name, else its encounter's, else its hash."""
+    """Write down which message this was: its communication's name, its document's, its encounter's, else its hash."""
     sha = hashlib.sha256(body).hexdigest()
     key = next((value for _, value in _all_names(body)), sha)
     db.execute("INSERT INTO messages (key, sha, changed) VALUES (?,?,?)", (key, sha, int(changed)))
@@ -286,7 +288,7 @@ def _all_names(body: bytes) -> list[tuple[str, str]]:
     if not isinstance(sent, dict):
         return []
     inside = [one.get("resource") or {} for one in sent.get("entry", []) if isinstance(one, dict)] or [sent]
-    wanted = [one for kind in ("DocumentReference", "Encounter") for one in inside if one.get("resourceType") == kind]
+    wanted = [one for kind in _COUNTED for one in inside if one.get("resourceType") == kind]
     return [name for one in wanted for name in records.names_of(one)]
 
 

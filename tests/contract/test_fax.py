@@ -64,14 +64,18 @@ class TestFax(ChannelSuite):
         ("redirect", "needs-human", "fax.account"),
     )
 
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _http(cls):
+        with guarded_client(OutboundConfig(allow_loopback=True)) as http:
+            cls.http = http
+            yield
+
     @contextmanager
     def scene(self, fault=""):
-        with (
-            ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, QUEUED)) as far,
-            guarded_client(OutboundConfig(allow_loopback=True)) as http,
-        ):
+        with ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, QUEUED)) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
-            channel = Fax(PhaxioGateway(http, config(address), WallClock()), WallClock())
+            channel = Fax(PhaxioGateway(self.http, config(address), WallClock()), WallClock())
             yield Scene(channel, ENDPOINT, a_package(), lambda: sum(len(one[3]) for one in far.requests))
 
 

@@ -51,15 +51,19 @@ class TestFhirMessage(ChannelSuite):
         ("503", "transient", "fhir.503"),
     )
 
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _http(cls):
+        with guarded_client(OutboundConfig(allow_loopback=True)) as http:
+            cls.http = http
+            yield
+
     @contextmanager
     def scene(self, fault=""):
-        with (
-            ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, ANSWERS[""])) as far,
-            guarded_client(OutboundConfig(allow_loopback=True)) as http,
-        ):
+        with ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, ANSWERS[""])) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
             yield Scene(
-                FhirMessage(http, NoSignIn(), WallClock()),
+                FhirMessage(self.http, NoSignIn(), WallClock()),
                 Endpoint(id="ep", kind="fhir-message", address=f"{address}/fhir"),
                 a_package(roles=("fhir-message",)),
                 lambda: sum(len(one[3]) for one in far.asked("POST", "/fhir/$process-message")),

@@ -101,12 +101,19 @@ class TestFhirRest(ChannelSuite):
         ("204", "in-doubt", "fhir.no-location"),
     )
 
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _http(cls):
+        with guarded_client(OutboundConfig(allow_loopback=True)) as http:
+            cls.http = http
+            yield
+
     @contextmanager
     def scene(self, fault=""):
-        with far_side(ANSWERS.get(fault, CREATED)) as far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        with far_side(ANSWERS.get(fault, CREATED)) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
             yield Scene(
-                FhirRest(http, NoSignIn(), WallClock()),
+                FhirRest(self.http, NoSignIn(), WallClock()),
                 Endpoint(id="ep", kind="fhir-rest", address=f"{address}/fhir"),
                 a_package(),
                 lambda: sum(len(one[3]) for one in far.asked("POST", "/fhir/DocumentReference")),
