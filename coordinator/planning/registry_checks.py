@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -82,8 +83,13 @@ def _name(name: Name, at: tuple[str | int, ...]) -> Iterator[Fault]:
         yield Fault(pointer(at), "name.empty", message, "Give at least one of family and given.")
 
 
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def _zone(zone: str, at: tuple[str | int, ...]) -> Iterator[Fault]:
-    if zone not in available_timezones():
+    if zone not in _zones():
         fix = 'Use a name of the time zone database, such as "America/Chicago".'
         yield Fault(pointer(at), "time-zone", "There is no time zone of this name.", fix)
 

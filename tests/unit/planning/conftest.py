@@ -24,8 +24,13 @@ EXAMPLES = ROOT / "docs" / "examples"
 RECEIVED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 GONE = object()
 
-CALM = [("baseline", "09:50", 124, 78, 72), ("20-min", "10:20", 132, 82, 78), ("40-min", "10:40", 138, 84, 82),
-        ("60-min", "11:00", 130, 80, 80), ("discharge", "12:00", 122, 76, 74)]  # fmt: skip
+CALM = [
+    ("baseline", "09:50", 124, 78, 72),
+    ("20-min", "10:20", 132, 82, 78),
+    ("40-min", "10:40", 138, 84, 82),
+    ("60-min", "11:00", 130, 80, 80),
+    ("discharge", "12:00", 122, 76, 74),
+]
 
 
 def vitals(rows: Any, day: str = "2026-10-14") -> list[dict[str, Any]]:
@@ -93,16 +98,26 @@ class Desk:
         return read_registry(json.dumps(changed(self.clinic, changes or {})).encode())
 
     def check(
-        self, value: Any, *, history: tuple[Any, ...] = (), registry: Registry | None = None,
+        self,
+        value: Any,
+        *,
+        history: tuple[Any, ...] = (),
+        registry: Registry | None = None,
         received_at: datetime = RECEIVED_AT,
-    ) -> tuple[tuple[Fault, ...], tuple[Question, ...]]:  # fmt: skip
+    ) -> tuple[tuple[Fault, ...], tuple[Question, ...]]:
         events = tuple(self.read(one) for one in history)
         return check(self.checks, self.read(value), registry or self.registry(), events, received_at)
 
     def case(
-        self, value: Any, *, history: tuple[Any, ...] = (), registry: Registry | None = None,
-        previous: Any = None, already_sent: tuple[SentLetter, ...] = (), at: datetime | None = None,
-    ) -> Case:  # fmt: skip
+        self,
+        value: Any,
+        *,
+        history: tuple[Any, ...] = (),
+        registry: Registry | None = None,
+        previous: Any = None,
+        already_sent: tuple[SentLetter, ...] = (),
+        at: datetime | None = None,
+    ) -> Case:
         event = self.read(value)
         return Case(
             source="charting",

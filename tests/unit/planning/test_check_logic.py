@@ -48,8 +48,13 @@ def week_of(number):
     """The last of so many sessions on following days."""
 
     def run(desk):
-        days = [desk.session({"/id": f"s-{n}", "/course/session_number": n, "/vitals/0/systolic": 120 + n},
-                             day=f"2026-10-{8 + n:02d}") for n in range(1, number)]  # fmt: skip
+        days = [
+            desk.session(
+                {"/id": f"s-{n}", "/course/session_number": n, "/vitals/0/systolic": 120 + n},
+                day=f"2026-10-{8 + n:02d}",
+            )
+            for n in range(1, number)
+        ]
         last = desk.session({"/course/session_number": number}, day=f"2026-10-{8 + number:02d}")
         return desk.check(last, history=tuple(days))
 
@@ -70,27 +75,62 @@ REFUSED = [
     ("no-indication", "/course/id", registry({"/patients/0/course": None})),
     ("no-indication", "/course/id", registry({"/patients/0/course/indications": []})),
     ("course-unknown", "/course/id", session({"/course/id": "course-9"})),
-    ("minor-on-esketamine", "/administration/product",
-     lambda desk: desk.check(desk.esketamine(), registry=desk.registry({"/patients/0/birth_date": "2009-11-20"}))),
+    (
+        "minor-on-esketamine",
+        "/administration/product",
+        lambda desk: desk.check(desk.esketamine(), registry=desk.registry({"/patients/0/birth_date": "2009-11-20"})),
+    ),
     ("completed-without-dose", "/administration", session({"/administration": None})),
     ("dose-without-treatment", "/administration", session({"/status": "no-show"})),
     ("impossible-route", "/administration/route", esketamine({"/administration/route": "intravenous"})),
-    ("impossible-route", "/to/route", change({"/to": {"product": "esketamine", "route": "oral", "dose": mg(56)}, "/action": "switch"})),
+    (
+        "impossible-route",
+        "/to/route",
+        change({"/to": {"product": "esketamine", "route": "oral", "dose": mg(56)}, "/action": "switch"}),
+    ),
     ("unknown-clinic-drug", "/to/product", change({"/to/product": "psilocybin"})),
     ("esketamine-per-weight", "/administration/dose/unit", esketamine({"/administration/dose/unit": "mg/kg"})),
-    ("esketamine-per-weight", "/to/dose/unit", change({"/to/product": "esketamine", "/to/route": "intranasal", "/action": "switch"})),
+    (
+        "esketamine-per-weight",
+        "/to/dose/unit",
+        change({"/to/product": "esketamine", "/to/route": "intranasal", "/action": "switch"}),
+    ),
     ("not-whole-devices", "/administration/dose/value", esketamine({"/administration/dose": mg(42)})),
-    ("not-whole-devices", "/to/dose/value", change({"/to": {"product": "esketamine", "dose": mg(42)}, "/action": "switch"})),
+    (
+        "not-whole-devices",
+        "/to/dose/value",
+        change({"/to": {"product": "esketamine", "dose": mg(42)}, "/action": "switch"}),
+    ),
     ("devices-do-not-add-up", "/administration/devices", esketamine({"/administration/dose": mg(84)})),
-    ("concentration-missing", "/administration/concentration", session({**SPRAY, "/administration/concentration": None})),
+    (
+        "concentration-missing",
+        "/administration/concentration",
+        session({**SPRAY, "/administration/concentration": None}),
+    ),
     ("sprays-do-not-add-up", "/administration/sprays", session({**SPRAY, "/administration/dose_per_spray": mg(11)})),
-    ("sprays-do-not-add-up", "/administration/sprays", session({**SPRAY, "/administration/volume_per_spray": {"value": "0.2", "unit": "mL"}})),
+    (
+        "sprays-do-not-add-up",
+        "/administration/sprays",
+        session({**SPRAY, "/administration/volume_per_spray": {"value": "0.2", "unit": "mL"}}),
+    ),
     ("weight-missing", "/weight", session({"/weight": None})),
-    ("times-out-of-order", "/administration/ended_at", session({"/administration/ended_at": "2026-10-14T09:59:00-05:00"})),
+    (
+        "times-out-of-order",
+        "/administration/ended_at",
+        session({"/administration/ended_at": "2026-10-14T09:59:00-05:00"}),
+    ),
     ("times-out-of-order", "/discharge/at", session({"/discharge/at": "2026-10-14T10:20:00-05:00"})),
     ("times-out-of-order", "/monitoring_ended_at", session({"/monitoring_ended_at": "2026-10-14T09:00:00-05:00"})),
-    ("times-out-of-order", "/adverse_events/0/resolved_at", session({"/adverse_events/0/resolved_at": "2026-10-14T10:20:00-05:00"})),
-    ("times-out-of-order", "/dissociation/resolved_at", session({"/dissociation/onset_at": "2026-10-14T11:20:00-05:00"})),
+    (
+        "times-out-of-order",
+        "/adverse_events/0/resolved_at",
+        session({"/adverse_events/0/resolved_at": "2026-10-14T10:20:00-05:00"}),
+    ),
+    (
+        "times-out-of-order",
+        "/dissociation/resolved_at",
+        session({"/dissociation/onset_at": "2026-10-14T11:20:00-05:00"}),
+    ),
     ("times-out-of-order", "/sedation/resolved_at", session({"/sedation/resolved_at": "2026-10-14T10:20:00-05:00"})),
     ("half-a-pressure", "/vitals/1/diastolic", session({"/vitals/1/diastolic": None})),
     ("half-a-pressure", "/vitals/1/systolic", session({"/vitals/1/systolic": None})),
@@ -112,14 +152,20 @@ REFUSED = [
     ("direction-wrong", "/action", change({"/to/dose/value": "0.4"})),
     ("direction-wrong", "/action", change({"/action": "unchanged"})),
     ("ends-before-it-begins", "/effective_to", change({"/effective_to": "2026-10-15"})),
-]  # fmt: skip
+]
 ASKED = [
     ("minor-without-guardian", "/patient", registry({"/patients/0/birth_date": "2009-11-20"})),
     ("dose-unknown", "/administration/dose", session({"/administration/dose": {"unknown": True}})),
-    ("unusual-esketamine-dose", "/administration/dose/value",
-     esketamine({"/administration/dose": mg(28), "/administration/devices": 1})),
-    ("first-esketamine-dose-high", "/administration/dose/value",
-     esketamine({"/administration/dose": mg(84), "/administration/devices": 3, "/course/session_number": 1})),
+    (
+        "unusual-esketamine-dose",
+        "/administration/dose/value",
+        esketamine({"/administration/dose": mg(28), "/administration/devices": 1}),
+    ),
+    (
+        "first-esketamine-dose-high",
+        "/administration/dose/value",
+        esketamine({"/administration/dose": mg(84), "/administration/devices": 3, "/course/session_number": 1}),
+    ),
     ("lot-missing", "/administration/lot_number", esketamine({"/administration/lot_number": None})),
     ("dose-differs-from-order", "/administration/dose/value", session({"/administration/dose": mg(46)})),
     ("dose-differs-from-order", "/administration/dose/value", session({"/administration/ordered": mg(30)})),
@@ -129,38 +175,97 @@ ASKED = [
     ("weight-jump", "/weight/value", later({"/weight/value": "92", "/administration/ordered": None})),
     ("long-gap", "/monitoring_ended_at", session({"/monitoring_ended_at": "2026-10-14T17:00:00-05:00"})),
     ("in-the-future", "/recorded_at", session({"/recorded_at": "2026-11-02T00:00:00-05:00"})),
-    ("pressure-before-dose-unknown", "/vitals",
-     session({"/vitals/0/systolic": {"not_done": "cuff broken"}, "/vitals/0/diastolic": {"not_done": "cuff broken"}})),
-    ("no-pressure-at-40-minutes", "/vitals", esketamine({"/vitals/1": {"slot": "90-min", "at": "2026-10-15T11:30:00-05:00"}})),
-    ("vitals-copied", "/vitals", later({"/vitals/0/systolic": 124, "/vitals/1/systolic": 132, "/vitals/2/systolic": 138})),
+    (
+        "pressure-before-dose-unknown",
+        "/vitals",
+        session(
+            {"/vitals/0/systolic": {"not_done": "cuff broken"}, "/vitals/0/diastolic": {"not_done": "cuff broken"}}
+        ),
+    ),
+    (
+        "no-pressure-at-40-minutes",
+        "/vitals",
+        esketamine({"/vitals/1": {"slot": "90-min", "at": "2026-10-15T11:30:00-05:00"}}),
+    ),
+    (
+        "vitals-copied",
+        "/vitals",
+        later({"/vitals/0/systolic": 124, "/vitals/1/systolic": 132, "/vitals/2/systolic": 138}),
+    ),
     ("fahrenheit", "/vitals/0/temperature/value", session({"/vitals/0/temperature": {"value": "98.6", "unit": "Cel"}})),
     ("session-number-gap", "/course/session_number", later({"/course/session_number": 4})),
     ("session-number-gap", "/course/session_number", session({"/course/session_number": 0})),
     ("many-sessions", "/course/session_number", week_of(4)),
-    ("left-before-two-hours", "/monitoring_ended_at", esketamine({"/monitoring_ended_at": "2026-10-15T11:30:00-05:00"})),
+    (
+        "left-before-two-hours",
+        "/monitoring_ended_at",
+        esketamine({"/monitoring_ended_at": "2026-10-15T11:30:00-05:00"}),
+    ),
     ("left-before-two-hours", "/monitoring_ended_at", esketamine({"/monitoring_ended_at": None})),
     ("dissociated-at-discharge", "/dissociation/resolved_at", session({"/dissociation/resolved_at": None})),
-    ("dissociated-at-discharge", "/dissociation/resolved_at", session({"/dissociation/resolved_at": {"not_done": "still there"}})),
+    (
+        "dissociated-at-discharge",
+        "/dissociation/resolved_at",
+        session({"/dissociation/resolved_at": {"not_done": "still there"}}),
+    ),
     ("serious-adverse-event", "/adverse_events/0/serious", session({"/adverse_events/0/serious": True})),
     ("left-without-escort", "/discharge/escort", session({"/discharge/escort": False})),
     ("drove-home", "/discharge/drove_self", session({"/discharge/drove_self": True})),
     ("left-before-ready", "/discharge/ready", session({"/discharge/ready": False})),
-    ("last-stimulant-time-unknown", "/other_medications_taken/0/last_taken_at",
-     session({"/other_medications_taken/0/last_taken_at": {"unknown": True}})),
-    ("last-stimulant-time-unknown", "/other_medications_taken/0/last_taken_at",
-     session({"/other_medications_taken/0/last_taken_at": None})),
-    ("stimulant-above-usual", "/other_medications_taken/0/dose/value", session({"/other_medications_taken/0/dose/value": "80"})),
-    ("stimulant-above-usual", "/other_medications_taken/0/dose/value",
-     session({"/other_medications_taken/0/product": "Ritalin", "/other_medications_taken/0/dose/value": "40", "/other_medications_taken/0/frequency": "twice daily"})),
+    (
+        "last-stimulant-time-unknown",
+        "/other_medications_taken/0/last_taken_at",
+        session({"/other_medications_taken/0/last_taken_at": {"unknown": True}}),
+    ),
+    (
+        "last-stimulant-time-unknown",
+        "/other_medications_taken/0/last_taken_at",
+        session({"/other_medications_taken/0/last_taken_at": None}),
+    ),
+    (
+        "stimulant-above-usual",
+        "/other_medications_taken/0/dose/value",
+        session({"/other_medications_taken/0/dose/value": "80"}),
+    ),
+    (
+        "stimulant-above-usual",
+        "/other_medications_taken/0/dose/value",
+        session(
+            {
+                "/other_medications_taken/0/product": "Ritalin",
+                "/other_medications_taken/0/dose/value": "40",
+                "/other_medications_taken/0/frequency": "twice daily",
+            }
+        ),
+    ),
     ("stimulant-above-usual", "/from/dose/value", hold({"/from/dose/value": "90"})),
-    ("asked-outside-care-team", "/requested_of",
-     lambda desk: desk.check(desk.hold(), registry=desk.registry({"/patients/0/care_team/0/to": "2026-10-10"}))),
+    (
+        "asked-outside-care-team",
+        "/requested_of",
+        lambda desk: desk.check(desk.hold(), registry=desk.registry({"/patients/0/care_team/0/to": "2026-10-10"})),
+    ),
     ("units-not-comparable", "/to/dose/unit", change({"/to/dose": mg(45)})),
-    ("stimulant-statements-differ", "/from",
-     lambda desk: desk.check(desk.hold({"/from/dose/value": "20"}), registry=desk.registry(
-         {"/patients/0/medications/-": {"role": "stimulant", "product": "Adderall XR", "form": "extended-release",
-          "dose": mg(30), "frequency": "once daily", "as_of": "2026-10-10", "source": "prescriber"}}))),
-]  # fmt: skip
+    (
+        "stimulant-statements-differ",
+        "/from",
+        lambda desk: desk.check(
+            desk.hold({"/from/dose/value": "20"}),
+            registry=desk.registry(
+                {
+                    "/patients/0/medications/-": {
+                        "role": "stimulant",
+                        "product": "Adderall XR",
+                        "form": "extended-release",
+                        "dose": mg(30),
+                        "frequency": "once daily",
+                        "as_of": "2026-10-10",
+                        "source": "prescriber",
+                    }
+                }
+            ),
+        ),
+    ),
+]
 LEFT_ALONE = [
     session({}),
     esketamine({}),
@@ -174,8 +279,12 @@ LEFT_ALONE = [
     session({"/administration/dose": mg(44)}),
     session({"/dissociation": {"present": False}}),
     session({"/other_medications_taken/0/last_taken_at": {"not_done": "left out today"}}),
-    esketamine({"/administration/dose": mg(28), "/administration/devices": 1, "/administration/reason": "72 years old"}),
-    esketamine({"/monitoring_ended_at": "2026-10-15T11:30:00-05:00", "/monitoring_shortened_reason": "left on own wish"}),
+    esketamine(
+        {"/administration/dose": mg(28), "/administration/devices": 1, "/administration/reason": "72 years old"}
+    ),
+    esketamine(
+        {"/monitoring_ended_at": "2026-10-15T11:30:00-05:00", "/monitoring_shortened_reason": "left on own wish"}
+    ),
     esketamine({"/monitoring_ended_at": "2026-10-15T12:00:00-05:00"}),
     later(),
     later({"/course/session_number": 2}, before={"/status": "no-show", "/administration": None}),
@@ -184,9 +293,12 @@ LEFT_ALONE = [
     change({"/action": "switch", "/to": {"product": "esketamine", "route": "intranasal", "dose": mg(56)}}),
     hold({"/kind": "reported-by-patient", "/requested_of": None}),
     lambda desk: desk.check(
-        desk.session(), registry=desk.registry({"/patients/0/birth_date": "2009-11-20", "/patients/0/guardian_consent": "form of 2026-09-30"})
+        desk.session(),
+        registry=desk.registry(
+            {"/patients/0/birth_date": "2009-11-20", "/patients/0/guardian_consent": "form of 2026-09-30"}
+        ),
     ),
-]  # fmt: skip
+]
 
 
 def ids(rows):

@@ -22,12 +22,22 @@ def test_every_instrument_of_the_contract_has_its_table(desk):
 
 @pytest.mark.parametrize(
     ("instrument", "low", "high"),
-    [("phq-9", 0, 27), ("gad-7", 0, 21), ("madrs", 0, 60), ("qids-sr16", 0, 27), ("asrs-v1.1", 0, 72),
-     ("asrs-5", 0, 24), ("cadss", 0, 92), ("cadss-6", 0, 24)],
-)  # fmt: skip
+    [
+        ("phq-9", 0, 27),
+        ("gad-7", 0, 21),
+        ("madrs", 0, 60),
+        ("qids-sr16", 0, 27),
+        ("asrs-v1.1", 0, 72),
+        ("asrs-5", 0, 24),
+        ("cadss", 0, 92),
+        ("cadss-6", 0, 24),
+    ],
+)
 def test_a_total_outside_the_range_is_refused(desk, instrument, low, high):
     assert scores(desk, {"instrument": instrument, "total": low}, {"instrument": instrument, "total": high}) == []
-    assert scores(desk, {"instrument": instrument, "total": low - 1}, {"instrument": instrument, "total": high + 1}) == [
+    assert scores(
+        desk, {"instrument": instrument, "total": low - 1}, {"instrument": instrument, "total": high + 1}
+    ) == [
         ("score.range", "/scores/0/total"),
         ("score.range", "/scores/1/total"),
     ]
@@ -45,7 +55,9 @@ def test_the_total_of_qids_is_not_the_sum_of_its_sixteen_items(desk):
 
 def test_missing_items_leave_no_total(desk):
     items = [1, 1, 1, 1, 1, 1, 1, 1, {"unknown": True}]
-    assert scores(desk, {"instrument": "phq-9", "total": 8, "items": items}) == [("score.incomplete", "/scores/0/total")]
+    assert scores(desk, {"instrument": "phq-9", "total": 8, "items": items}) == [
+        ("score.incomplete", "/scores/0/total")
+    ]
     assert scores(desk, {"instrument": "phq-9", "total": {"not_done": "incomplete"}, "items": items}) == []
 
 
@@ -71,8 +83,15 @@ def test_the_ninth_item_stands_by_itself_and_must_fit(desk):
 
 @pytest.mark.parametrize(
     ("total", "band"),
-    [(0, "none or minimal"), (4, "none or minimal"), (5, "mild"), (14, "moderate"), (15, "moderately severe"), (27, "severe")],
-)  # fmt: skip
+    [
+        (0, "none or minimal"),
+        (4, "none or minimal"),
+        (5, "mild"),
+        (14, "moderate"),
+        (15, "moderately severe"),
+        (27, "severe"),
+    ],
+)
 def test_a_band_is_read_from_the_table_with_its_version(desk, total, band):
     known = desk.checks.instruments["phq-9"]
     assert known.band(total).name == band

@@ -16,9 +16,14 @@ PCP_CONSENT, PCP_MEMBER, PCP_FAX = "/patients/0/consents/1", "/patients/0/care_t
 def asked(desk, changes=None, *, now=NOON, letters=("L2",), endpoint="ep-pcp-fax", **more):
     changes = {where: desk.gone if value == "gone" else value for where, value in (changes or {}).items()}
     return may_release(
-        registry=desk.registry(changes), patient_id="MRN-1001", recipient="pr-pcp", endpoint_id=endpoint,
-        letters=letters, now=now, **more,
-    )  # fmt: skip
+        registry=desk.registry(changes),
+        patient_id="MRN-1001",
+        recipient="pr-pcp",
+        endpoint_id=endpoint,
+        letters=letters,
+        now=now,
+        **more,
+    )
 
 
 def test_a_message_with_consent_and_a_verified_address_may_go(desk):

@@ -117,7 +117,12 @@ def test_the_pressure_limit_before_the_dose_is_higher_over_65(desk):
 
 
 def test_a_session_called_off_twice_for_pressure_is_urgent(desk):
-    off = {"/status": "not-given", "/administration": None, "/monitoring_ended_at": None, **pressure("baseline", 150, 92)}
+    off = {
+        "/status": "not-given",
+        "/administration": None,
+        "/monitoring_ended_at": None,
+        **pressure("baseline", 150, 92),
+    }
     first = desk.session({**off, "/id": "s-1"}, day="2026-10-12")
     once = evaluate(desk.rules, desk.case(desk.session(off)))[0]
     twice = evaluate(desk.rules, desk.case(desk.session(off), history=(first,)))[0]
@@ -137,8 +142,14 @@ def test_a_stimulant_taken_the_day_before_is_not_the_same_day(desk):
 
 
 def test_the_peak_is_the_reading_with_the_highest_systolic_pressure(desk):
-    case = desk.case({**desk.session(), "vitals": desk.example("session-outcome.bp-spike.json").model_dump(
-        mode="json", exclude_none=True)["vitals"]})  # fmt: skip
+    case = desk.case(
+        {
+            **desk.session(),
+            "vitals": desk.example("session-outcome.bp-spike.json").model_dump(mode="json", exclude_none=True)[
+                "vitals"
+            ],
+        }
+    )
     found = next(one for one in evaluate(desk.rules, case) if one.id == "R2")
     assert (found.inputs["peak_systolic"], found.inputs["peak_diastolic"]) == (184, 112)
     assert (found.inputs["rise_systolic"], found.inputs["rise_diastolic"]) == (50, 28)
@@ -164,7 +175,7 @@ def test_a_firing_stores_its_version_and_its_signer(desk):
     assert "Demonstration" in found.signed_by
 
 
-# --- signatures -----------------------------------------------------------------------------------------------------
+# --- signatures
 
 
 def states(book, desk):
@@ -217,20 +228,30 @@ def test_the_demonstration_file_is_current_and_marked_on_every_row(rules_dir):
     text = (rules_dir / "signatures.demonstration.yaml").read_text()
     rows = yaml.safe_load(text)["signatures"]
     made = sign_all(
-        rules_dir / "coordination.yaml", name=rows[0]["name"], licence=rows[0]["licence"],
-        signed_on=date.fromisoformat(rows[0]["signed_on"]), demonstration=True,
-    )  # fmt: skip
+        rules_dir / "coordination.yaml",
+        name=rows[0]["name"],
+        licence=rows[0]["licence"],
+        signed_on=date.fromisoformat(rows[0]["signed_on"]),
+        demonstration=True,
+    )
     assert rows == yaml.safe_load(made)["signatures"]
     assert all(one["demonstration"] is True for one in rows)
 
 
-# --- what the loader refuses ------------------------------------------------------------------------------------------
+# --- what the loader refuses
 
 ROW = {
-    "id": "R90", "version": 1, "title": "t", "applies_to": {"event": "session-outcome", "statuses": ["completed"]},
-    "thresholds": {"limit": 1}, "when": {"above": ["peak_systolic", "limit"]}, "priority": "routine",
-    "tells": ["psychiatrist"], "says": "It is {peak_systolic}.", "requests": {},
-}  # fmt: skip
+    "id": "R90",
+    "version": 1,
+    "title": "t",
+    "applies_to": {"event": "session-outcome", "statuses": ["completed"]},
+    "thresholds": {"limit": 1},
+    "when": {"above": ["peak_systolic", "limit"]},
+    "priority": "routine",
+    "tells": ["psychiatrist"],
+    "says": "It is {peak_systolic}.",
+    "requests": {},
+}
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,25 @@ def test_ten_thousand_events_pass_without_the_file_being_held(desk):
     assert most < 20 * len(event)
 
 
-HEADER = "id,recorded_at,recorded_by,patient,course,status,product,route,dose,started_at,baseline_at,baseline_systolic,baseline_diastolic,phq_9,plan\n"
-ROW = "s-1,2026-10-14T13:10:00-05:00,st-2,MRN-1001,course-77,completed,ketamine,intravenous,41 mg,2026-10-14T10:00:00-05:00,2026-10-14T09:50:00-05:00,134,84,11,Continue.\n"
+CELLS = {
+    "id": "s-1",
+    "recorded_at": "2026-10-14T13:10:00-05:00",
+    "recorded_by": "st-2",
+    "patient": "MRN-1001",
+    "course": "course-77",
+    "status": "completed",
+    "product": "ketamine",
+    "route": "intravenous",
+    "dose": "41 mg",
+    "started_at": "2026-10-14T10:00:00-05:00",
+    "baseline_at": "2026-10-14T09:50:00-05:00",
+    "baseline_systolic": "134",
+    "baseline_diastolic": "84",
+    "phq_9": "11",
+    "plan": "Continue.",
+}
+HEADER = ",".join(CELLS) + "\n"
+ROW = ",".join(CELLS.values()) + "\n"
 
 
 def rows(text):

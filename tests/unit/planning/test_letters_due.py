@@ -1,0 +1,131 @@
+"""What becomes a message, and when: at once, in the digest, or not at all."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+CHICAGO = ZoneInfo("America/Chicago")
+
+
+def spike(desk):
+    event = desk.example("session-outcome.bp-spike.json")
+    return event.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def by_provider(plan):
+    return {one.provider: one for one in plan.recipients}
+
+
+def quiet(desk, changes=None, **around):
+    """A calm session that is not the first of its course."""
+    before = desk.session({"/id": "s-1", "/course/session_number": 2}, day="2026-10-12")
+    return desk.plan(desk.session(changes), history=(before,), **around)
+
+
+def test_the_first_session_is_told_now(desk):
+    plan = by_provider(desk.plan(desk.session({"/course/session_number": 1})))
+    assert (plan["pr-psych"].letters, plan["pr-psych"].when, plan["pr-psych"].why) == (("L1",), "now", "first session")
+    assert plan["pr-pcp"].letters == ("L2",)
+
+
+def test_an_uneventful_session_waits_for_the_weekly_digest(desk):
+    one = by_provider(quiet(desk))["pr-psych"]
+    assert (one.letters, one.when, one.why) == (("L1",), "digest", "digest")
+    assert one.digest_due_at == datetime(2026, 10, 16, 17, tzinfo=CHICAGO)
+    assert one.requests == ()
+
+
+@pytest.mark.parametrize(("day", "due"), [("2026-10-16", 16), ("2026-10-17", 23), ("2026-10-18", 23)])
+def test_the_digest_goes_on_the_friday_on_or_after_the_session(desk, day, due):
+    plan = desk.plan(desk.session(day=day), history=(desk.session({"/id": "s-1"}, day="2026-10-12"),))
+    assert plan.recipients[0].digest_due_at == datetime(2026, 10, due, 17, tzinfo=CHICAGO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"/administration/ordered/value": "0.6", "/administration/dose/value": "49.2"}, "dose changed"),
+        ({"/administration/route": "intramuscular", "/administration/ended_at": None}, "dose changed"),
+        ({"/course/phase": "maintenance"}, "phase changed"),
+        ({"/course/session_number": 6}, "last planned session"),
+        ({"/vitals/0/systolic": 145, "/vitals/0/diastolic": 88}, "rule R1"),
+    ],
+)
+def test_a_session_with_news_is_told_now(desk, changes, why):
+    one = by_provider(quiet(desk, changes))["pr-psych"]
+    assert (one.letters, one.when, one.why) == (("L1",), "now", why)
+
+
+def test_the_same_dose_by_weight_is_no_change_of_dose(desk):
+    assert (
+        by_provider(quiet(desk, {"/weight/value": "84", "/administration/dose/value": "42"}))["pr-psych"].when
+        == "digest"
+    )
+
+
+def test_a_clinic_that_tells_of_every_session_does(desk):
+    registry = desk.registry({"/clinic/digest": "every-session"})
+    assert {one.when for one in quiet(desk, registry=registry).recipients} == {"now"}
+
+
+def test_digests_per_phase_come_after_four_weeks_at_the_latest(desk):
+    registry = desk.registry({"/clinic/digest": "per-phase"})
+    assert quiet(desk, registry=registry).recipients[0].digest_due_at == datetime(2026, 11, 13, 17, tzinfo=CHICAGO)
+
+
+def test_somebody_who_wants_no_digests_gets_none_but_still_hears_news(desk):
+    registry = desk.registry({"/patients/0/care_team/1/digests": False})
+    assert by_provider(quiet(desk, registry=registry))["pr-pcp"].letters == ()
+    assert by_provider(desk.plan(spike(desk), registry=registry))["pr-pcp"].letters == ("L5",)
+
+
+@pytest.mark.parametrize("status", ["aborted", "not-given", "no-show"])
+def test_a_session_that_was_not_completed_is_told_now(desk, status):
+    given = {} if status == "aborted" else {"/administration": None}
+    plan = quiet(desk, {"/status": status, **given})
+    assert {(one.letters, one.when) for one in plan.recipients} == {(("L1",), "now"), (("L2",), "now")}
+    assert plan.notes
+
+
+@pytest.mark.parametrize("status", ["scheduled", "arrived", "cancelled"])
+def test_a_session_that_did_not_happen_yet_makes_no_letter(desk, status):
+    plan = quiet(desk, {"/status": status, "/administration": None, "/vitals": []})
+    assert all(one.letters == () and one.not_sent_because for one in plan.recipients)
+
+
+@pytest.mark.parametrize("kind", ["reported-by-patient", "reported-by-prescriber"])
+def test_a_reported_stimulant_change_is_told_as_a_dose_change(desk, kind):
+    report = desk.hold(
+        {
+            "/kind": kind,
+            "/requested_of": None,
+            "/action": "decrease",
+            "/to": {"product": "Adderall XR", "dose": {"value": "20", "unit": "mg"}},
+        }
+    )
+    assert {one.letters for one in desk.plan(report).recipients} == {("L3",)}
+
+
+def test_a_product_switch_is_one_subject_with_the_new_product(desk):
+    switch = desk.dose_change(
+        {
+            "/action": "switch",
+            "/to": {"product": "esketamine", "route": "intranasal", "dose": {"value": "56", "unit": "mg"}},
+        }
+    )
+    plan = desk.plan(switch)
+    assert plan.lane_subject == "clinic-drug:esketamine"
+    assert "increas" not in " ".join(one.why for one in plan.rules)
+
+
+@pytest.mark.parametrize(("event", "subject"), [("dose_change", "clinic-drug:ketamine"), ("hold", "stimulant")])
+def test_messages_about_one_drug_share_a_lane(desk, event, subject):
+    assert desk.plan(getattr(desk, event)()).lane_subject == subject
+
+
+def test_a_sessions_lane_does_not_hold_its_id(desk):
+    subject = desk.plan(desk.session()).lane_subject
+    assert subject.startswith("session:")
+    assert "sess-8841" not in subject
+    assert subject == desk.plan(desk.session({"/version": 2})).lane_subject
