@@ -171,7 +171,9 @@ def gates(dependant: Dependant) -> Iterator[Requires | Public]:
 
 def _check_site(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
+    if site == "same-origin":
+        return
+    if site not in (None, "none"):
         raise Forged
     origin = request.headers.get("origin")
     if origin is None:

@@ -49,7 +49,8 @@ def build(service: Service, *, now: Callable[[], datetime] = _utc_now) -> FastAP
     check_routes(app)
     _add_handlers(app, pages)
     app.add_middleware(LastCatch, answer=_incident)
-    app.add_middleware(SecurityHeaders, policy=PAGE_POLICY, https=cookies.secure)
+    # Under `no-referrer` a browser says `Origin: null` with a form of our own page.
+    app.add_middleware(SecurityHeaders, policy=PAGE_POLICY, https=cookies.secure, referrer="same-origin")
     return app
 
 

@@ -30,9 +30,8 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
     @router.get("/pulse")
     def pulse(person: Annotated[Person, Depends(Requires("attention"))]) -> Response:
         """Return a mark that changes when any message moves, and the time, for pages that refresh themselves."""
-        return JSONResponse(
-            {"mark": mark_of(service.desk.overview()), "as_of": str(pages.time(pages.now(), seconds=True))}
-        )
+        as_of = pages.time(pages.now(), seconds=True).striptags()
+        return JSONResponse({"mark": mark_of(service.desk.overview()), "as_of": as_of})
 
     @router.get("/messages")
     def messages(request: Request, person: Annotated[Person, Depends(Requires("messages"))]) -> Response:

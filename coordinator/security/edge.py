@@ -15,7 +15,6 @@ from coordinator.observe.log import Log, write
 COMMON_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -34,9 +33,9 @@ HSTS = "max-age=63072000; includeSubDomains"
 class SecurityHeaders:
     """Adds the headers that an answer does not set itself. `https` adds Strict-Transport-Security."""
 
-    def __init__(self, app: ASGIApp, *, policy: str, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, policy: str, https: bool, referrer: str = "no-referrer") -> None:
         self._app = app
-        self._headers = {**COMMON_HEADERS, "Content-Security-Policy": policy}
+        self._headers = {**COMMON_HEADERS, "Content-Security-Policy": policy, "Referrer-Policy": referrer}
         if https:
             self._headers["Strict-Transport-Security"] = HSTS
 

@@ -3,7 +3,15 @@
 
 (() => {
   const rows = () => Array.from(document.querySelectorAll("[data-row]"));
-  const target = (row) => row.querySelector("a, input:not([type=hidden]), button") || row;
+  const target = (row) => (row.matches("tr") && row.querySelector("a")) || row;
+
+  // Enter on a question goes to its answer; on a line of a table the link itself has the focus.
+  function enter() {
+    const row = document.activeElement;
+    const field = row && row.matches("[data-row]") && row.querySelector("input:not([type=hidden]), a");
+    if (field) field.focus();
+    return Boolean(field);
+  }
 
   function typing(element) {
     return element && (element.matches("input, select, textarea") || element.isContentEditable);
@@ -27,7 +35,9 @@
     if (typing(document.activeElement)) return;
     if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
-    else if (event.key === "/") {
+    else if (event.key === "Enter") {
+      if (!enter()) return;
+    } else if (event.key === "/") {
       const search = document.querySelector("[data-search]");
       if (search) search.focus();
       else window.location.assign("/messages#text");
@@ -70,7 +80,7 @@
         const { mark, as_of: asOf } = await pulse.json();
         if (mark === document.body.dataset.mark) {
           const said = document.getElementById("as-of");
-          if (said) said.innerHTML = asOf;
+          if (said) said.textContent = asOf;
           if (said) delete said.dataset.lost;
           again();
           return;

@@ -167,7 +167,14 @@ def test_a_post_from_another_site_does_nothing_even_with_the_token(service, brow
     assert service.desk.done == []
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://127.0.0.1:8081"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+        {"Origin": "http://127.0.0.1:8081"},
+    ],
+)
 def test_a_post_from_our_own_page_is_taken(service, browser, headers):
     browser.sign_in()
     assert browser.post("/messages/m-3/cancel", {"reason": "x", "delivery": "d-3"}, **headers).status_code == 303
@@ -223,6 +230,7 @@ def test_every_page_carries_a_strict_policy_and_nothing_inline(service, browser)
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         shown = answer.text.replace("https://ehr.northlake", "").replace("http://www.w3.org", "")
         assert not re.search(r"<style|<script>|\son\w+=|\sstyle=|javascript:|https?://", shown), url
