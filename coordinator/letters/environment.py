@@ -1,9 +1,17 @@
 """The one Jinja2 environment of the letters, and its sandboxed twin for a template that a clinic uploads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError, select_autoescape
+from jinja2 import (
+    ChoiceLoader,
+    DictLoader,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    UndefinedError,
+    select_autoescape,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from coordinator.letters import formats
@@ -23,14 +31,17 @@ def environment(templates: Path) -> Environment:
     return _prepared(Environment, templates)
 
 
-def sandboxed(templates: Path) -> Environment:
-    """Return the environment for templates from an upload: no attribute tricks, no change of what it is given."""
-    return _prepared(ImmutableSandboxedEnvironment, templates)
+def sandboxed(templates: Path, uploaded: Mapping[str, str]) -> Environment:
+    """Return the environment for templates from an upload, which stand in for the packaged ones of the same name.
+
+    No attribute tricks, and no change of what a template is given.
+    """
+    return _prepared(ImmutableSandboxedEnvironment, templates, uploaded)
 
 
-def _prepared(kind: type[Environment], templates: Path) -> Environment:
+def _prepared(kind: type[Environment], templates: Path, uploaded: Mapping[str, str] | None = None) -> Environment:
     made = kind(
-        loader=FileSystemLoader(templates),
+        loader=ChoiceLoader([DictLoader(dict(uploaded or {})), FileSystemLoader(templates)]),
         undefined=StrictUndefined,
         autoescape=select_autoescape(default=True, default_for_string=True),
         trim_blocks=True,

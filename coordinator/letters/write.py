@@ -17,9 +17,9 @@ from coordinator.letters import pdf
 from coordinator.letters.brief import Brief
 from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words
 from coordinator.letters.catalogue import Sheet, load_catalogue
-from coordinator.letters.environment import environment
+from coordinator.letters.environment import environment, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
-from coordinator.letters.lint import Lint, load_lint
+from coordinator.letters.lint import Finding, Lint, load_lint
 from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
@@ -27,9 +27,10 @@ from coordinator.letters.text import text_of
 from coordinator.letters.traced import Traced, walk
 from coordinator.letters.views.change import change_view
 from coordinator.letters.views.correction import correction_view
+from coordinator.letters.views.course import end_view, query_view, start_view
 from coordinator.letters.views.frame import Frame, frame
 from coordinator.letters.views.medicines import stimulant
-from coordinator.letters.views.paper import cover_view, reply_view
+from coordinator.letters.views.paper import cover_view, misdirected_view, reply_view
 from coordinator.letters.views.session import alert_view, missed_view, summary_view
 
 __all__ = ["LetterRefused", "LetterRoom", "load_letters"]
@@ -60,6 +61,7 @@ class LetterRoom:
 
     def __init__(self, templates: Path, env: Environment, lexicon: Lexicon, lint: Lint) -> None:
         """Use `load_letters`."""
+        self._templates = templates
         self._env = env
         self._lexicon = lexicon
         self._lint = lint
@@ -95,8 +97,18 @@ class LetterRoom:
     ) -> bytes:
         """Return the fax cover as PDF. `pages` counts the cover. It names no patient, no illness and no drug."""
         view = cover_view(clinic, provider, reference, pages, sent_at, copy_of=copy_of, resent=resent, attempt=attempt)
-        letter = {"language": "en", "created": _created(sent_at)}
-        html = self._render("letters/fax_cover/body.html", {"cover": view, "letter": letter})
+        return self._bare("letters/fax_cover/body.html", view, sent_at)
+
+    def misdirected(
+        self, clinic: Clinic, provider: Provider, reference: str, sent_at: datetime, written_at: datetime
+    ) -> bytes:
+        """Return the letter (L13) that asks the wrong reader to destroy one and to say so. Nothing clinical."""
+        view = misdirected_view(clinic, provider, reference, sent_at, written_at)
+        return self._bare("letters/misdirected/body.html", view, written_at)
+
+    def _bare(self, template: str, view: object, at: datetime) -> bytes:
+        """Return a page that is about no patient."""
+        html = self._render(template, {"view": view, "letter": {"language": "en", "created": _created(at)}})
         facts = tuple(walk(view))
         self._engine.check_glyphs(facts, text_of(html))
         made = self._engine.render(html)
@@ -117,6 +129,26 @@ class LetterRoom:
     def samples(self) -> Samples:
         """Return the synthetic cases that previews are made from."""
         return self._samples
+
+    def review_upload(self, kind: LetterKind, audience: Audience, body: str) -> tuple[Finding, ...]:
+        """Return why a clinic's own body of a letter may not be used, or nothing when it may.
+
+        It is linted, then every sample of that letter is written with it in the sandbox:
+        a missing field, a lost fact or a forbidden word each gives its reason.
+        """
+        sheet = self._catalogue.sheet(kind, audience)
+        found = list(self._lint.check_source(body, sheet.body))
+        trial = LetterRoom(self._templates, sandboxed(self._templates, {sheet.body: body}), self._lexicon, self._lint)
+        for name in self._samples.names():
+            sample = self._samples.sample(name)
+            recipient = sample.recipients.get(audience)
+            if recipient is None or kind not in recipient.letters:
+                continue
+            try:
+                trial.write(sample.case, sample.plan, recipient, fax=False)
+            except LetterRefused as refused:
+                found.append(Finding(f"{name}: {refused.element}", refused.code))
+        return tuple(found)
 
     @staticmethod
     def join(cover: bytes, letter: bytes) -> bytes:
@@ -140,7 +172,7 @@ class LetterRoom:
     def _page(self, brief: Brief, kind: LetterKind) -> Page:
         told_as: LetterKind = "L8" if kind in ("L1", "L2") and _was_missed(brief) else kind
         sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
-        built = frame(brief)
+        built = frame(brief, course_start=sheet.view == "start")
         parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
         form = None
         if "L11" in brief.recipient.letters or (sheet.reply_form and brief.recipient.requests):
@@ -226,7 +258,7 @@ class LetterRoom:
     def _render(self, template: str, context: Mapping[str, Any]) -> str:
         try:
             return self._env.get_template(template).render(context)
-        except TemplateError as wrong:
+        except (TemplateError, TypeError, ArithmeticError, LookupError, RecursionError) as wrong:
             name = getattr(wrong, "name", None) or template
             raise LetterRefused("letter.template", str(name)) from None
 
@@ -236,6 +268,9 @@ _VIEWS: Mapping[str, Callable[[Brief], object]] = {
     "alert": alert_view,
     "missed": missed_view,
     "change": change_view,
+    "start": start_view,
+    "end": end_view,
+    "query": query_view,
 }
 """The presenters that a letter.yaml names."""
 

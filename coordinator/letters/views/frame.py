@@ -152,6 +152,7 @@ def copies(brief: Brief) -> tuple[Reader, ...]:
         for one in brief.plan.recipients
         if one.provider != brief.recipient.provider
         and one.letters
+        and one.when == brief.recipient.when
         and one.consent.permits
         and one.not_sent_because is None
         and one.audience != "patient"

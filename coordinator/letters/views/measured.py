@@ -272,9 +272,7 @@ def safety(brief: Brief, session: SessionOutcome, at: str) -> Safety:
         risk_tool=brief.words("risk_tool", known_risk.instrument, f"{place}/instrument") if known_risk else None,
         risk_how=brief.words("administered", known_risk.administered, f"{place}/administered") if known_risk else None,
         item_9=_item_9(brief, session, at),
-        events=None
-        if told is None
-        else tuple(_event_line(brief, one, f"{at}/adverse_events/{index}") for index, one in enumerate(told)),
+        events=None if told is None else event_lines(brief, session, at),
         events_missing=brief.missing(events, f"{at}/adverse_events") if told is None else None,
         given=tuple(
             _given_line(brief, one, f"{at}/rescue_medications/{index}")
@@ -314,6 +312,13 @@ def _item_9(brief: Brief, session: SessionOutcome, at: str) -> Traced | None:
         if one.instrument == "phq-9" and one.item_9 is not None:
             return brief.count(one.item_9, f"{at}/scores/{index}/item_9")
     return None
+
+
+def event_lines(brief: Brief, session: SessionOutcome, at: str) -> tuple[EventLine, ...]:
+    """Return the untoward events that were recorded; none also when nobody recorded whether there were any."""
+    events = session.adverse_events
+    told = () if isinstance(events, NotDone | Unknown) else events
+    return tuple(_event_line(brief, one, f"{at}/adverse_events/{index}") for index, one in enumerate(told))
 
 
 def _event_line(brief: Brief, one: AdverseEvent, at: str) -> EventLine:

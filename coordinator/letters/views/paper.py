@@ -61,6 +61,34 @@ def cover_view(
 
 
 @dataclass(frozen=True)
+class MisdirectedView:
+    """What L13 prints: nothing of the patient, the illness or a drug."""
+
+    letterhead: Letterhead
+    reader_name: Traced
+    organization: Traced | None
+    reference: Traced
+    sent: Traced
+    written: Traced
+
+
+def misdirected_view(
+    clinic: Clinic, provider: Provider, reference: str, sent_at: datetime, written_at: datetime
+) -> MisdirectedView:
+    """Return the request to destroy a letter that reached the wrong reader."""
+    at = "registry:/providers"
+    place = provider.organization
+    return MisdirectedView(
+        letterhead=letterhead(clinic),
+        reader_name=fact(formats.person_name(provider.name), provider.id, f"{at}/name", kind="name"),
+        organization=fact(place, place, f"{at}/organization", kind="name") if place else None,
+        reference=fact(reference, reference, "case:/reference"),
+        sent=fact(formats.clinic_instant(sent_at, clinic.time_zone), sent_at, "case:/sent_at"),
+        written=fact(formats.clinic_instant(written_at, clinic.time_zone), written_at, "case:/written_at"),
+    )
+
+
+@dataclass(frozen=True)
 class Code:
     """A QR code as squares: side in modules and one path of unit squares. Never the only carrier."""
 

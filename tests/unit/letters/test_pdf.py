@@ -149,3 +149,33 @@ def test_fax_letters_of_doses_are_at_least_eleven_points(templates):
     style = (templates / "layout" / "print.css").read_text()
     assert "body.fax { font-size: 11pt; }" in style
     assert "body.fax td.dose, body.fax th.dose, body.fax .num { font-size: 12pt; }" in style
+
+
+def test_letters_written_at_once_in_several_threads_are_the_same(room, one):
+    from concurrent.futures import ThreadPoolExecutor
+
+    sample = one("esketamine.primary-care").sample
+    recipient = sample.recipients["primary-care"]
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(room.write, sample.case, sample.plan, recipient, fax=False) for _ in range(4)]
+    made = {run.result()[0].pdf for run in runs}
+    assert made == {one("esketamine.primary-care").letter.pdf}
+
+
+def test_every_sheet_says_who_owns_it_and_what_it_is(templates):
+    from coordinator.letters.lexicon import read_yaml
+
+    known = {"consult-note", "progress-note", "letter"}
+    for path in sorted((templates / "letters").glob("*/letter.yaml")):
+        data = read_yaml(path)
+        assert data["type_code"] in known, path.parent.name
+        for field in ("title", "kinds", "version", "owner", "languages", "view"):
+            assert data[field], (path.parent.name, field)
+        for field in ("reviewed_by", "reviewed_on"):
+            assert field in data, (path.parent.name, field)
+
+
+def test_every_letter_but_the_pages_around_one_has_a_sample(templates, room, written):
+    told = {row.page.sheet.folder for row in written}
+    folders = {path.parent.name for path in (templates / "letters").glob("*/letter.yaml")}
+    assert folders - told == {"fax_cover", "reply_form", "misdirected"}

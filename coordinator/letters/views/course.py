@@ -1,0 +1,208 @@
+"""The letters about a course (L6 start, L7 end) and about a regimen that two parties state differently (L12)."""
+
+from dataclasses import dataclass
+
+from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
+from coordinator.letters.brief import Brief
+from coordinator.letters.curve import Trend, trend
+from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.traced import Traced, fact
+from coordinator.letters.views.measured import EventLine, ScoreLine, event_lines, scores
+from coordinator.letters.views.medicines import MedicineRow, Stimulant, session_row, stimulant
+
+
+@dataclass(frozen=True)
+class BaselineMedicine:
+    """A medicine the patient takes as the course begins, and who says so as of when."""
+
+    role: Traced
+    regimen: Traced
+    said_by: Traced
+    as_of: Traced
+
+
+@dataclass(frozen=True)
+class StartView:
+    """What L6 prints."""
+
+    indications: tuple[Traced, ...]
+    started_on: Traced | None
+    planned: Traced | None
+    product: Traced | None
+    route: Traced | None
+    ordered: Traced | None
+    first_on: Traced | None
+    medicines: tuple[BaselineMedicine, ...]
+    letters_come: str
+
+
+@dataclass(frozen=True)
+class OpenHold:
+    """A hold that was asked for and whose end has not been told to us."""
+
+    drug: Traced
+    asked_on: Traced
+    resume_when: Traced | None
+
+
+@dataclass(frozen=True)
+class EndView:
+    """What L7 prints."""
+
+    given: Traced
+    planned: Traced | None
+    from_day: Traced
+    to_day: Traced
+    row: MedicineRow | None
+    stimulant: Stimulant
+    holds: tuple[OpenHold, ...]
+    scores: tuple[ScoreLine, ...]
+    events: tuple[tuple[Traced, EventLine], ...]
+    plan: Traced | None
+    trend: Trend | None
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What one party states of the stimulant."""
+
+    said_by: Traced
+    product: Traced
+    regimen: Traced
+    as_of: Traced
+
+
+@dataclass(frozen=True)
+class QueryView:
+    """What L12 prints: every party's statement side by side, and no recommendation."""
+
+    beliefs: tuple[Belief, ...]
+
+
+def start_view(brief: Brief) -> StartView:
+    """Return the view of a course's start."""
+    course, event = brief.course, brief.case.event
+    session = event if isinstance(event, SessionOutcome) else None
+    dose = session.administration if session else None
+    planned = event.course.planned_sessions
+    at = brief.at_patient("/course")
+    return StartView(
+        indications=tuple(
+            brief.words("indication", one, f"{at}/indications/{index}")
+            for index, one in enumerate(course.indications if course else ())
+        ),
+        started_on=brief.day(course.started_on, f"{at}/started_on") if course and course.started_on else None,
+        planned=brief.count(planned, "event:/course/planned_sessions") if planned else None,
+        product=brief.words("product", dose.product, "event:/administration/product") if dose else None,
+        route=brief.words("route", dose.route, "event:/administration/route") if dose else None,
+        ordered=brief.amount(dose.ordered, "event:/administration/ordered") if dose and dose.ordered else None,
+        first_on=brief.day(session.next_session_on, "event:/next_session_on")
+        if session and session.next_session_on
+        else None,
+        medicines=_baseline(brief),
+        letters_come=brief.case.clinic.digest,
+    )
+
+
+def _baseline(brief: Brief) -> tuple[BaselineMedicine, ...]:
+    rows = []
+    for index, one in enumerate(brief.case.patient.medications):
+        place = brief.at_patient(f"/medications/{index}")
+        dose = brief.amount(one.dose, f"{place}/dose").text
+        text = f"{one.product} {dose}" + (f" {one.frequency}" if one.frequency else "")
+        rows.append(
+            BaselineMedicine(
+                role=brief.words("role", one.role, f"{place}/role"),
+                regimen=fact(text, one.product, f"{place}/product", f"{place}/dose", f"{place}/frequency"),
+                said_by=brief.words("source", one.source, f"{place}/source"),
+                as_of=brief.day(one.as_of, f"{place}/as_of"),
+            )
+        )
+    return tuple(rows)
+
+
+def end_view(brief: Brief) -> EndView:
+    """Return the view of a course's end: what was given, first and last scores, what stays open."""
+    session = brief.session
+    rows = _given_sessions(brief)
+    if not rows:
+        raise LetterRefused("letter.template", "a course's end needs a session that was given")
+    planned = session.course.planned_sessions
+    lines = [(_day(brief, at, one), line) for at, one in rows for line in event_lines(brief, one, at)]
+    return EndView(
+        given=fact(str(len(rows)), len(rows), *(f"{at}/administration/dose" for at, _ in rows)),
+        planned=brief.count(planned, "event:/course/planned_sessions") if planned else None,
+        from_day=_day(brief, *rows[0]),
+        to_day=_day(brief, *rows[-1]),
+        row=session_row(brief),
+        stimulant=stimulant(brief, session, "event:"),
+        holds=_open_holds(brief),
+        scores=scores(brief, session, "event:"),
+        events=tuple(lines),
+        plan=fact(session.plan, None, "event:/plan") if session.plan else None,
+        trend=trend(brief),
+    )
+
+
+def _given_sessions(brief: Brief) -> list[tuple[str, SessionOutcome]]:
+    events = [*((f"history/{place}:", one) for place, one in enumerate(brief.case.history)), ("event:", brief.session)]
+    course = brief.session.course.id
+    return [
+        (at, one)
+        for at, one in events
+        if isinstance(one, SessionOutcome)
+        and one.course.id == course
+        and one.status == "completed"
+        and one.administration is not None
+    ]
+
+
+def _day(brief: Brief, at: str, one: SessionOutcome) -> Traced:
+    start = one.administration.started_at if one.administration else one.recorded_at
+    return brief.day_of(start, f"{at}/administration/started_at")
+
+
+def _open_holds(brief: Brief) -> tuple[OpenHold, ...]:
+    """Return each hold that was asked for and after which no resumption of the same drug is known to us."""
+    found: dict[str, OpenHold] = {}
+    for place, one in enumerate(brief.case.history):
+        if not isinstance(one, DoseChange) or one.subject != "stimulant" or one.status != "active":
+            continue
+        before = next((part for part in (one.from_, one.to) if isinstance(part, Regimen)), None)
+        if before is None:
+            continue
+        at = f"history/{place}:"
+        side = "from" if before is one.from_ else "to"
+        if one.action == "hold":
+            found[before.product] = OpenHold(
+                drug=fact(before.product, before.product, f"{at}/{side}/product", kind="name"),
+                asked_on=brief.day(one.effective_from, f"{at}/effective_from"),
+                resume_when=fact(one.resume_when, None, f"{at}/resume_when") if one.resume_when else None,
+            )
+        else:
+            found.pop(before.product, None)
+    return tuple(found.values())
+
+
+def query_view(brief: Brief) -> QueryView:
+    """Return every party's newest statement of the stimulant; the letter takes no side between them."""
+    known = [(index, one) for index, one in enumerate(brief.case.patient.medications) if one.role == "stimulant"]
+    beliefs = []
+    for index, one in known:
+        place = brief.at_patient(f"/medications/{index}")
+        parts = [brief.amount(one.dose, f"{place}/dose").text]
+        parts += [brief.lexicon.say("form", one.form)] if one.form else []
+        parts += [one.frequency] if one.frequency else []
+        beliefs.append(
+            Belief(
+                said_by=brief.words("source", one.source, f"{place}/source"),
+                product=fact(one.product, one.product, f"{place}/product", kind="name"),
+                regimen=fact(" ".join(parts), None, f"{place}/dose", f"{place}/form", f"{place}/frequency"),
+                as_of=brief.day(one.as_of, f"{place}/as_of"),
+            )
+        )
+    if len(beliefs) < 2:
+        raise LetterRefused("letter.template", "a discrepancy needs two statements")
+    if not brief.recipient.requests:
+        raise LetterRefused("letter.empty-box", "a discrepancy query asks for an answer")
+    return QueryView(tuple(beliefs))

@@ -1,0 +1,158 @@
+"""Each macro on its own: both sides of every branch."""
+
+import re
+from types import SimpleNamespace as Part
+
+import pytest
+from jinja2 import UndefinedError
+
+from coordinator.letters.environment import environment, sandboxed
+from coordinator.letters.text import text_of
+
+
+@pytest.fixture(scope="session")
+def macro(templates):
+    env = environment(templates)
+
+    def call(path: str, *arguments) -> str:
+        module, name = path.split(".")
+        return text_of(str(getattr(env.get_template(f"macros/{module}.html").module, name)(*arguments))).strip()
+
+    return call
+
+
+def reading(pressure: str = "120/80") -> Part:
+    return {"at": "09:50", "pressure": pressure, "heart_rate": "70", "spo2": "98 %"}
+
+
+def strip(**changes) -> Part:
+    whole = {
+        "zone": "CDT",
+        "baseline": Part(**reading("134/84")),
+        "peak": Part(**reading("184/112")),
+        "discharge": Part(**reading("138/86")),
+        "rise": "+50/+28",
+        "apart": (),
+        "symptoms": "none",
+    }
+    return Part(**{**whole, **changes})
+
+
+def test_the_rise_is_said_or_why_it_is_not(macro):
+    assert macro("vitals.rise_sentence", strip()) == (
+        "Rise from before the dose: +50/+28 mmHg. Symptoms of high blood pressure: none."
+    )
+    assert "because a reading is missing" in macro("vitals.rise_sentence", strip(rise=None))
+
+
+def test_the_pressure_is_one_sentence_whatever_was_recorded(macro):
+    sentence = "vitals.pressure_sentence"
+    assert macro(sentence, strip()).startswith("Blood pressure rose from 134/84 to 184/112 mmHg")
+    assert "highest blood pressure recorded was 184/112" in macro(sentence, strip(discharge=None))
+    assert "no later reading" in macro(sentence, strip(peak=None, discharge=None))
+    assert macro(sentence, strip(baseline=None, peak=None, discharge=None)) == "No blood pressure was recorded."
+
+
+def test_a_reading_that_is_missing_from_the_strip_says_so(macro):
+    assert "Discharge: not recorded" in macro("vitals.vitals_strip", strip(discharge=None))
+
+
+def test_untoward_events_are_listed_or_said_to_be_none_or_unknown(macro):
+    event = Part(term="nausea", severity="mild", serious=True, resolved="11:10 CDT", action="none needed")
+    told = Part(events=(event,), events_missing=None, given=("ondansetron 4 mg, 10:40 CDT",))
+    assert macro("safety.events_line", told) == (
+        "Untoward events: nausea, mild, serious, over: 11:10 CDT, action: none needed. "
+        "Medicines given for it: ondansetron 4 mg, 10:40 CDT."
+    )
+    assert macro("safety.events_line", Part(events=(), events_missing=None, given=())) == (
+        "Untoward events: none reported."
+    )
+    assert macro("safety.events_line", Part(events=None, events_missing="unknown", given=())) == (
+        "Untoward events: unknown."
+    )
+
+
+def test_the_risk_line_says_how_it_was_screened(macro):
+    risk = Part(risk="low risk", risk_tool="C-SSRS screener", risk_how="by interview", item_9="0")
+    assert macro("safety.risk_line", risk) == (
+        "Suicide-risk screen: low risk (C-SSRS screener, by interview); self-harm item: 0."
+    )
+    bare = Part(risk="not recorded", risk_tool=None, risk_how=None, item_9=None)
+    assert macro("safety.risk_line", bare) == "Suicide-risk screen: not recorded."
+
+
+def test_dissociation_is_present_absent_or_missing(macro):
+    base = {"sedation": "4", "sedation_at": None, "cadss": None, "resolved": None}
+    present = Part(
+        **{**base, "dissociation": True, "dissociation_missing": None, "cadss": "14", "resolved": "11:15 CDT"}
+    )
+    assert macro("safety.mind_line", present).startswith("Dissociation: present (CADSS 14), over: 11:15 CDT.")
+    assert macro("safety.mind_line", Part(**{**base, "dissociation": False, "dissociation_missing": None})).startswith(
+        "Dissociation: none."
+    )
+    assert macro(
+        "safety.mind_line", Part(**{**base, "dissociation": False, "dissociation_missing": "unknown"})
+    ).startswith("Dissociation: unknown.")
+
+
+def test_the_stimulant_is_told_as_understood_or_as_unknown_to_us(macro):
+    said = Part(regimen="Adderall XR 30 mg once daily", said_by="patient", as_of="1 October 2026")
+    taken = Part(product=None, dose="30 mg", at="07:30 CDT", known_time=True, day=None, report="patient report")
+    assert macro("medicines.stimulant_lines", Part(statements=(said,), taken=(taken,))) == (
+        "Stimulant as we understand it: Adderall XR 30 mg once daily (patient, 1 October 2026). "
+        "Last taken: 30 mg at 07:30 CDT that day (patient report). Please tell us if this is wrong."
+    )
+    assert macro("medicines.stimulant_lines", Part(statements=(), taken=())) == (
+        "Stimulant: none is known to us. Please tell us if this is wrong."
+    )
+
+
+def test_a_time_taken_that_nobody_knows_is_said_to_be_unknown(macro):
+    taken = Part(product="Vyvanse", dose="30 mg", at="unknown", known_time=False, day=None, report="patient report")
+    assert macro("medicines.taken_line", taken) == "Last taken, Vyvanse: 30 mg, time unknown (patient report)."
+
+
+def test_a_medicine_table_says_when_nothing_else_changed(macro):
+    assert macro("medicines.medicine_table", None, True) == "No changes to other medicines by the clinic."
+
+
+def test_a_score_without_band_or_earlier_value_still_says_its_window(macro):
+    score = Part(
+        name="ASRS-5", about="ADHD screener", total="15", highest="24", band=None, window="past 6 months",
+        on="1 October 2026", previous=None, previous_on=None,
+    )  # fmt: skip
+    assert macro("scores.score_line", (score,)) == ("ASRS-5 (ADHD screener) 15 of 24 (past 6 months, 1 October 2026)")
+    assert "Before: none known" in macro("scores.score_table", (score,))
+
+
+def test_a_missing_part_stops_a_macro_instead_of_printing_nothing(macro):
+    with pytest.raises(UndefinedError):
+        macro("safety.risk_line", Part(risk="low risk"))
+    with pytest.raises(UndefinedError):
+        macro("safety.risk_line", Part(risk=None, risk_tool=None, item_9=None))
+
+
+def test_everything_is_escaped(templates):
+    env = environment(templates)
+    assert env.from_string("{{ a }}").render(a="<b>") == "&lt;b&gt;"
+    assert env.from_string("{% trans a=a %}x {{ a }}{% endtrans %}").render(a="<b>") == "x &lt;b&gt;"
+
+
+def test_the_filters_carry_the_rules_of_writing_doses(templates):
+    from decimal import Decimal
+
+    env = environment(templates)
+    assert env.from_string("{{ value | quantity('mg') }}").render(value=Decimal("37.50")) == "37.5\u00a0mg"
+
+
+def test_an_uploaded_template_cannot_reach_behind_its_values(templates):
+    env = sandboxed(templates, {"x.html": "{{ view.__class__.__mro__ }}"})
+    with pytest.raises(Exception, match=r"unsafe|access"):
+        env.get_template("x.html").render(view="a")
+
+
+def test_no_macro_is_without_its_word_of_explanation(templates):
+    for path in sorted((templates / "macros").glob("*.html")):
+        source = path.read_text(encoding="utf-8")
+        assert source.startswith("{#"), path.name
+        assert re.search(r"macro \w+", source), path.name
