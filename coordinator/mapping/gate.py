@@ -12,6 +12,7 @@ from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED
 from coordinator.mapping.gate_rules import RESOURCE_RULES, TYPE_RULES, broken_by
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.primitives import fault_of
+from coordinator.mapping.profiles import broken_claims
 
 UCUM = "http://unitsofmeasure.org"
 GUARDED = frozenset({SNOMED, LOINC_SYSTEM, UCUM, "http://www.nlm.nih.gov/research/umls/rxnorm"})
@@ -59,6 +60,9 @@ class Inspection:
             self.fault(place, "type", "the service does not send this type of resource")
             return
         self.element(value, kind, place, top=True)
+        if "meta" in value:
+            for rule, sentence, inner in broken_claims(value):
+                self.fault((place, inner), rule, sentence)
         if kind in RESOURCE_RULES or "contained" in value:
             for rule, sentence, inner in broken_by(kind, value):
                 self.fault((place, inner) if inner else place, rule, sentence)

@@ -12,7 +12,7 @@ from coordinator.mapping.json_values import Value
 _BOOL = "tag:yaml.org,2002:bool"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """PyYAML's safe loader without YAML 1.1's extra booleans and without silent overwriting."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -1,0 +1,136 @@
+"""What the loader refuses: everything wrong at once, each with its file, before any event is seen."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from coordinator.mapping.load import load
+from coordinator.mapping.problems import MappingFileError
+from tests.unit.mapping.conftest import ROOT
+
+Edit = Callable[[str, str, str], None]
+PRESSURE = "events/session-outcome.blood-pressure.yaml"
+GIVEN = "events/session-outcome.medication-administration.yaml"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "mappings", tmp_path / "mappings")
+    return tmp_path / "mappings"
+
+
+@pytest.fixture
+def edit(folder: Path) -> Edit:
+    def change(file: str, old: str, new: str) -> None:
+        text = (folder / file).read_text()
+        assert old in text, f"{file} has no {old!r}"
+        (folder / file).write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def problems(folder: Path) -> str:
+    with pytest.raises(MappingFileError) as wrong:
+        load(folder)
+    return "\n".join(wrong.value.problems)
+
+
+def test_the_shipped_files_load() -> None:
+    assert len(load(ROOT / "mappings").resources) > 30
+
+
+MISTAKES = {
+    "a misspelt field": (GIVEN, "event.administration.started_at", "event.administration.startd_at",
+                         "event.administration has no field 'startd_at'"),
+    "a root that is not there": (PRESSURE, "item.at", "reading.at", "there is no 'reading' here"),
+    "a table that is not there": (GIVEN, "$map: route", "$map: rout", "there is no code table 'rout'"),
+    "a row that is not there": (PRESSURE, "'systolic'", "'sistolic'", "has no row 'sistolic'"),
+    "a resource that is not there": (PRESSURE, "$ref: encounter", "$ref: visit", "there is no mapping named 'visit'"),
+    "an element that R4 does not have": (PRESSURE, "  effectiveDateTime:", "  effectiveMoment:",
+                                         "Observation.effectiveMoment: R4 has no such element"),
+    "a fixed code outside its binding": ("events/both.task.yaml", "status: requested", "status: wished",
+                                         "Task.status: 'wished' is not in the value set"),
+    "a table outside the binding": (PRESSURE, "$map: observation-status", "$map: encounter-status",
+                                    "outside the required binding"),
+    "a unit that UCUM does not have": (PRESSURE, "mm[Hg]", "mmHg", "the unit 'mmHg' is not in the table"),
+    "an unknown directive": (PRESSURE, "$quantity: item.systolic", "$amount: item.systolic", "no directive $amount"),
+    "an unknown header": (PRESSURE, "order: 20", "sequence: 20", "unknown key 'sequence'"),
+    "no review": (PRESSURE, "reviewed:", "looked_at:", "`reviewed` is missing"),
+    "no version": (PRESSURE, "version: 1", "version: first", "`version` is a whole number"),
+    "a function that is not allowed": (GIVEN, "$from: event.administration.reason",
+                                       "$from: event.vitals.systolic.max()", "max() is not on the allowed list"),
+    "an unknown event": (PRESSURE, "event: session-outcome", "event: session", "`event` is one or more of"),
+    "each over something that is no list": (PRESSURE, "each: event.vitals", "each: event.plan", "is not a list"),
+    "an unknown level": ("events/both.composition.yaml", "levels: [fhir-document]", "levels: [paper]", "`levels` are"),
+    "an unknown identity": (PRESSURE, "order: 20", "order: 20\nidentity: birthday", "`identity` is one of"),
+    "another name than the file's": (PRESSURE, "mapping: session-outcome.blood-pressure", "mapping: bp",
+                                     "must be the file's own name"),
+    "a key that stands twice": (PRESSURE, "order: 20", "order: 20\norder: 21", "a key stands twice"),
+    "a SNOMED code with a wrong check digit": ("codes/route.yaml", "47625008", "47625009", "SNOMED CT check digit"),
+    "a LOINC code with a wrong check digit": ("codes/observation.yaml", "8867-4", "8867-5", "LOINC check digit"),
+    "a code nobody verified": ("codes/route.yaml", 'status: "verified-secondary"', 'status: "unverified"',
+                               "a code needs `source` and `status: verified`"),
+    "a row that stands twice": ("codes/route.yaml", 'from: "oral"', 'from: "sublingual"', "stands twice"),
+    "a code outside allowed": ("codes/encounter-status.yaml", 'code: "planned"', 'code: "wished"', "not in `allowed`"),
+    "a code that is a number": ("codes/route.yaml", '"47625008"', "47625008", "put it in quotes"),
+    "two displays of one code": ("codes/adverse-event.yaml", "Nausea (finding)", "Nausea", ""),
+    "a table without a source": ("codes/route.yaml", "source: ", "note: ", "`source` is missing"),
+    "a partner with an unknown setting": ("partners/epic-like.yaml", "one_attachment", "single_attachment",
+                                          "unknown key 'single_attachment'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", [name for name in MISTAKES if MISTAKES[name][3]])
+def test_a_mistake_is_refused_at_load_with_its_file(folder: Path, edit: Edit, mistake: str) -> None:
+    file, old, new, said = MISTAKES[mistake]
+    edit(file, old, new)
+    found = problems(folder)
+    assert said in found
+    assert Path(file).name in found
+
+
+def test_one_code_has_one_display_everywhere(folder: Path, edit: Edit) -> None:
+    row = (
+        "\n  - from: ague\n    system: http://snomed.info/sct\n    code: '422587007'\n    display: Sickness\n"
+        "    source: x\n    status: verified\n"
+    )
+    (folder / "codes" / "procedure.yaml").write_text((folder / "codes" / "procedure.yaml").read_text().rstrip() + row)
+    assert "422587007 has another display" in problems(folder)
+
+
+def test_every_mistake_is_named_at_once(folder: Path, edit: Edit) -> None:
+    edit(PRESSURE, "item.at", "item.when")
+    edit(GIVEN, "$map: route", "$map: rout")
+    edit("codes/route.yaml", "47625008", "47625009")
+    found = problems(folder)
+    assert all(said in found for said in ("no field 'when'", "no code table 'rout'", "check digit"))
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert "there are no mapping files" in problems(tmp_path)
+
+
+def test_no_terminology_code_stands_in_python() -> None:
+    tables = load(ROOT / "mappings")
+    listed = {
+        code
+        for system, codes in tables.known_codes.items()
+        if system in ("http://snomed.info/sct", "http://loinc.org", "http://www.nlm.nih.gov/research/umls/rxnorm")
+        for code in codes
+        if len(code) >= 6 or "-" in code
+    }
+    text = "".join(file.read_text() for file in (ROOT / "coordinator" / "mapping").glob("*.py"))
+    assert listed
+    assert [code for code in listed if code in text] == []
+
+
+def test_every_code_that_goes_out_names_where_it_was_read() -> None:
+    for file in (ROOT / "mappings" / "codes").glob("*.yaml"):
+        for row in yaml.safe_load(file.read_text())["rows"]:
+            for coding in row.get("codings") or [row]:
+                if str(coding.get("system", "")).startswith("http"):
+                    assert coding["status"] in ("verified", "verified-secondary"), file.name
+                    assert coding["source"], file.name

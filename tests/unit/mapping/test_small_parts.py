@@ -1,0 +1,198 @@
+"""Check digits, FHIRPath on the short way and the long way, bytes, text, the content level of an endpoint."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from coordinator.domain.events import SessionOutcome
+from coordinator.mapping.body import to_bytes
+from coordinator.mapping.digits import loinc_is_whole, npi_is_whole, snomed_is_whole
+from coordinator.mapping.load import Mappings
+from coordinator.mapping.paths import PathError, _engine, compile_condition, compile_value
+from coordinator.mapping.planner import choose_level
+from coordinator.mapping.view import roots
+from coordinator.mapping.walk import said
+
+ROOTS = roots(("session-outcome",), "event")
+SCOPE: dict[str, Any] = {
+    "event": {
+        "status": "completed",
+        "administration": {
+            "product": "ketamine",
+            "dose": {"value": Decimal("37.50"), "unit": "mg"},
+            "compounded": False,
+        },
+        "vitals": [{"slot": "baseline", "systolic": 120}, {"slot": "40-min", "systolic_absent": "unknown"}],
+        "weight_absent": "not-done",
+    },
+    "author": None,
+}
+
+
+@pytest.mark.parametrize("code", ["47625008", "406506008", "1153570009", "55561003"])
+def test_a_whole_snomed_code_passes(code: str) -> None:
+    assert snomed_is_whole(code)
+
+
+@pytest.mark.parametrize("code", ["755561003", "47625009", "47652008", "12345", "abc", ""])
+def test_a_mistyped_snomed_code_fails(code: str) -> None:
+    assert not snomed_is_whole(code)
+
+
+@pytest.mark.parametrize(("code", "whole"), [("85354-9", True), ("44261-6", True), ("85354-8", False), ("8867", False)])
+def test_the_loinc_check_digit(code: str, whole: bool) -> None:
+    assert loinc_is_whole(code) is whole
+
+
+@pytest.mark.parametrize(("npi", "whole"), [("1999999018", True), ("1999999019", False), ("199999901", False)])
+def test_the_npi_check_digit(npi: str, whole: bool) -> None:
+    assert npi_is_whole(npi) is whole
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("event.administration", True),
+        ("event.administration.compounded", False),
+        ("event.discharge", False),
+        ("event.discharge.empty()", True),
+        ("event.weight.exists()", False),
+        ("event.weight_absent = 'not-done'", True),
+        ("event.status = 'completed' and event.administration.product = 'ketamine'", True),
+        ("event.status = 'aborted' or event.administration.exists()", True),
+        ("event.status != 'aborted'", True),
+        ("event.discharge.ready != true", False),
+    ],
+)
+def test_the_short_way_answers_as_the_engine_does(condition: str, holds: bool) -> None:
+    assert compile_condition(condition, ROOTS)(SCOPE) is holds
+    if any(sign in condition for sign in ("=", "()")):
+        assert (_engine(condition, ROOTS)(SCOPE) is True) is holds
+
+
+@pytest.mark.parametrize(
+    ("expression", "answer"),
+    [
+        ("event.vitals.where(slot = 'baseline').systolic", 120),
+        ("event.vitals.first().slot", "baseline"),
+        ("event.vitals.last().slot", "40-min"),
+        ("event.vitals.count()", 2),
+        ("iif(event.status = 'completed', 'yes', 'no')", "yes"),
+        ("event.status.startsWith('comp')", True),
+        ("event.weight.exists().not()", True),
+        ("event.discharge.empty()", True),
+    ],
+)
+def test_each_allowed_function_works(expression: str, answer: Any) -> None:
+    assert compile_value(expression, ROOTS)(SCOPE) == answer
+
+
+@pytest.mark.parametrize("expression", ["event.vitals.systolic.max()", "event.vitals.select(slot)", "today()"])
+def test_a_function_that_is_not_on_the_list_is_refused(expression: str) -> None:
+    with pytest.raises(PathError, match="allowed list"):
+        compile_value(expression, ROOTS)
+
+
+def test_a_path_through_a_list_gathers_what_is_known() -> None:
+    assert compile_value("event.vitals.systolic", ROOTS)(SCOPE) == [120]
+
+
+def test_only_a_field_that_may_be_unknown_can_be_asked_for_its_absence() -> None:
+    assert SessionOutcome.model_fields["weight"]
+    compile_value("event.weight_absent", ROOTS)
+    with pytest.raises(PathError, match="no field 'status_absent'"):
+        compile_value("event.status_absent", ROOTS)
+
+
+@pytest.mark.parametrize(
+    ("number", "digits"),
+    [
+        ("37.50", b"37.5"),
+        ("0.1", b"0.1"),
+        ("1E+2", b"100"),
+        ("0.000001", b"0.000001"),
+        ("123456789.123", b"123456789.123"),
+    ],
+)
+def test_a_decimal_goes_out_digit_for_digit(number: str, digits: bytes) -> None:
+    assert to_bytes({"value": Decimal(number)}) == b'{"value":' + digits + b"}"
+
+
+def test_something_that_is_no_json_is_refused() -> None:
+    with pytest.raises(TypeError):
+        to_bytes({"value": object()})
+
+
+def test_a_quantity_is_said_with_its_unit() -> None:
+    assert said({"value": Decimal("37.50"), "unit": "mg"}) == "37.5 mg"
+
+
+def statement(
+    *interactions: str, creates: tuple[str, ...] = (), conditional: bool = True, **more: Any
+) -> dict[str, Any]:
+    resources = [
+        {"type": kind, "interaction": [{"code": "create"}, {"code": "search-type"}], "conditionalCreate": conditional,
+         "searchParam": [{"name": "identifier", "type": "token"}]}
+        for kind in creates
+    ]  # fmt: skip
+    rest = {"mode": "server", "interaction": [{"code": one} for one in interactions], "resource": resources, **more}
+    return {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [rest]}
+
+
+WHOLE = ("Patient", "Organization", "Practitioner", "Encounter", "Observation", "MedicationRequest", "Communication",
+         "DocumentReference")  # fmt: skip
+
+
+def test_a_whole_server_gets_the_chart() -> None:
+    choice = choose_level(statement("transaction", creates=WHOLE), None, None)
+    assert (choice.level, choice.conditional_create, choice.searches_identifier) == ("chart", True, True)
+
+
+def test_a_server_without_transactions_gets_a_document() -> None:
+    assert choose_level(statement(creates=WHOLE), None, None).level == "document"
+
+
+def test_a_server_that_lacks_a_type_of_the_chart_gets_a_document_and_the_note_says_which() -> None:
+    choice = choose_level(statement("transaction", creates=("DocumentReference", "Patient")), None, None)
+    assert choice.level == "document"
+    assert "Observation" in choice.reason
+
+
+def test_a_server_that_takes_notifications_only_gets_a_message() -> None:
+    answer = statement(creates=(), operation=[{"name": "process-message", "definition": "x"}])
+    assert choose_level(answer, None, None).level == "message"
+
+
+def test_a_server_that_takes_nothing_gets_nothing() -> None:
+    assert choose_level(statement(creates=("QuestionnaireResponse",)), None, None).level is None
+
+
+def test_a_server_of_another_release_gets_nothing() -> None:
+    answer = {**statement("transaction", creates=WHOLE), "fhirVersion": "5.0.0"}
+    assert choose_level(answer, None, None).level is None
+
+
+def test_a_silent_server_is_assumed_to_take_one_document() -> None:
+    choice = choose_level(None, None, None)
+    assert (choice.level, choice.basis, choice.conditional_create) == ("document", "assumed", False)
+
+
+def test_a_pinned_level_wins_over_everything() -> None:
+    assert choose_level(statement(), None, "message").level == "message"
+
+
+@pytest.mark.parametrize(
+    ("partner", "level", "attachments"),
+    [
+        ("epic-like", "document", ("text/plain",)),
+        ("oracle-like", "document", ("application/pdf", "text/plain")),
+        ("athena-like", None, ()),
+    ],
+)
+def test_the_partner_file_wins_over_what_the_server_advertises(
+    mappings: Mappings, partner: str, level: str | None, attachments: tuple[str, ...]
+) -> None:
+    choice = choose_level(statement("transaction", creates=WHOLE), mappings.partners[partner], None)
+    assert (choice.level, choice.attachments, choice.conditional_create) == (level, attachments, False)
+    assert partner in choice.reason
