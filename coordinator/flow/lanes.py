@@ -25,9 +25,8 @@ def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
             tx.move_message(message.id, "superseded", at=now, cause="release.superseded", superseded_by=other.id)
             tx.audit(LANES, "message superseded", at=now, patient_key=message.patient_key, subject=message.id)
             return False
-        if theirs <= mine:
-            if not withdraw(parts, tx, other, superseded_by=message.id):
-                tx.mark_superseded(other.id, message.id, now)
+        if theirs <= mine and not withdraw(parts, tx, other, superseded_by=message.id):
+            tx.mark_superseded(other.id, message.id, now)
     return True
 
 

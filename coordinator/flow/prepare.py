@@ -1,8 +1,9 @@
 """T2: from a recorded event to messages, documents and deliveries. Nothing is sent yet."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from coordinator.domain.case import Case
 from coordinator.domain.delivery import State
@@ -20,6 +21,7 @@ from coordinator.flow.search import search_terms
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
 from coordinator.observe.log import Log, write
+from coordinator.planning.recipients import needs_own_consent
 
 PREPARE = Actor("job", "prepare")
 BY_HAND = "by-hand"
@@ -80,8 +82,13 @@ def add_message(
     plan = made.plan
     message = new_message(row, case, composed, plan)
     if plan.not_sent_because is not None:
+        cause = withheld_because(case, plan)
+        if cause is None:
+            # Nothing that this recipient was told has changed; that is decided, kept, and done.
+            tx.add_message(replace(message, state="nothing-to-send"), at=now, terms=())
+            tx.audit(PREPARE, "nothing to send", at=now, patient_key=row.patient_key, subject=message.id)
+            return
         tx.add_message(message, at=now, terms=search_terms(case, plan.provider))
-        cause = f"consent.{plan.consent.reason}" if not plan.consent.permits else "route.none"
         tx.add_delivery(_delivery(message, plan, "none", "none", 0, State.HELD, cause, None), at=now)
         tx.audit(PREPARE, "message withheld", at=now, patient_key=row.patient_key, subject=message.id, code=cause)
         return
@@ -94,6 +101,14 @@ def add_message(
         tx.add_document(document, at=now)
     if supersede_older(parts, tx, message):
         first_delivery(parts, tx, message, plan)
+
+
+def withheld_because(case: Case, plan: RecipientPlan) -> str | None:
+    """Return the cause that holds a message back for a person, or None when there is simply nothing to say."""
+    if not plan.consent.permits:
+        return f"consent.{plan.consent.reason}"
+    today = case.composed_at.astimezone(ZoneInfo(case.clinic.time_zone)).date()
+    return "consent.minor-turned-adult" if needs_own_consent(case.patient, plan.consent, today) else None
 
 
 def add_digest_item(

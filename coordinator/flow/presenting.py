@@ -63,6 +63,8 @@ def standing(
             "" if message.digest_due_at is None else f" on {message.digest_due_at.astimezone(zone):%-d %B %Y at %H:%M}"
         )
         return State.PENDING, None, f"Uneventful session; told in the digest{when}.", "", None, False
+    if message.state == "nothing-to-send":
+        return State.CANCELLED, None, message.plan.get("not_sent_because") or "Nothing to send.", "", None, False
     if message.state in {"superseded", "cancelled"}:
         cause = parts.causes.get(message.cause or "release.superseded")
         return State.CANCELLED, cause.code, cause.sentence, "", None, False

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from coordinator.flow.ports import Cipher
@@ -46,12 +47,9 @@ class Part:
 
     def _insert_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
         """Insert unless a unique key is there already; return whether it was inserted."""
+        # RETURNING tells it on both databases; a driver's row count does not.
         if self._postgres:
-            from sqlalchemy.dialects.postgresql import insert as pg_insert  # noqa: PLC0415  (only one dialect is loaded)
-
-            done = self.connection.execute(pg_insert(table).values(values).on_conflict_do_nothing())
+            query = postgresql.insert(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
         else:
-            from sqlalchemy.dialects.sqlite import insert as lite_insert  # noqa: PLC0415
-
-            done = self.connection.execute(lite_insert(table).values(values).on_conflict_do_nothing())
-        return done.rowcount == 1
+            query = sqlite.insert(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
+        return self.connection.execute(query).first() is not None

@@ -238,6 +238,18 @@ def test_an_amendment_after_the_send_is_a_correction_to_everybody_who_has_the_le
     assert bench.broken() == []
 
 
+def test_an_amendment_that_changes_nothing_told_sends_nothing_and_says_so(bench):
+    first = bench.told(example("session-outcome.bp-spike"))
+    bench.send_due()
+    second = bench.told(example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"})
+    bench.send_due()
+    assert {one.state for one in second.values()} == {"nothing-to-send"}
+    assert len(bench.channels["fhir-rest"].held) == 1
+    assert bench.desk.message(first["pr-psych"].id, STAFF).row.state == State.ACKNOWLEDGED
+    assert bench.desk.message(second["pr-psych"].id, STAFF).row.why
+    assert bench.broken() == []
+
+
 def test_a_fax_is_proven_by_its_report_and_only_once(bench, told):
     bench.channels["fax"].script = ["queue"]
     bench.send_due()

@@ -71,7 +71,9 @@ def test_a_message_on_its_way_is_not_resent(bench):
 
 def test_a_replaced_message_is_not_resent(bench, arrived):
     first = bench.deliveries(arrived["pr-psych"].id)[0]
-    bench.told(example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"})
+    event = example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "another person's cuff"}
+    event["vitals"][0] |= {"systolic": 124, "diastolic": 78}
+    bench.told(event)
     with pytest.raises(Refused) as refused:
         bench.desk.resend(first.id, reason="they ask for it", token=TOKEN, actor=STAFF)
     assert "newer" in refused.value.reason
