@@ -2,8 +2,6 @@
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -11,8 +9,8 @@ from coordinator.api import events, messages, open_routes, registry
 from coordinator.api.access import check_routes
 from coordinator.api.contracts import Service
 from coordinator.api.problems import Problem, internal_problem, unavailable_problem
-from coordinator.domain.errors import NotFound, Refused
-from coordinator.security.edge import API_POLICY, LastCatch, SecurityHeaders
+from coordinator.domain.errors import NotFound, Refused, StateConflict
+from coordinator.security.edge import API_POLICY, DATABASE_AWAY, LastCatch, SecurityHeaders
 
 
 def create() -> FastAPI:
@@ -54,6 +52,11 @@ def _add_handlers(app: FastAPI) -> None:
     async def refused(request: Request, wrong: Refused) -> Response:
         return Problem(409, wrong.code, "This may not be done now.", wrong.reason).response()
 
+    @app.exception_handler(StateConflict)
+    async def faster(request: Request, wrong: StateConflict) -> Response:
+        detail = "Look at the message again: a person or the service itself moved it meanwhile. Nothing was done."
+        return Problem(409, "moved-meanwhile", "Somebody else was faster.", detail).response()
+
     @app.exception_handler(HTTPException)
     async def http(request: Request, wrong: HTTPException) -> Response:
         titles = {404: "There is nothing at this address.", 405: "This address does not take that method."}
@@ -65,7 +68,7 @@ def _add_handlers(app: FastAPI) -> None:
         faults = [("/" + "/".join(str(part) for part in one["loc"]), one["msg"], "") for one in wrong.errors()]
         return Problem(422, "parameters", "A parameter is not usable.", faults=faults).response()
 
-    for away in (OperationalError, InterfaceError, PoolTimeout):
+    for away in DATABASE_AWAY:
         app.add_exception_handler(away, _unavailable)
 
 

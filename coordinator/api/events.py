@@ -36,6 +36,7 @@ from coordinator.domain.errors import NotFound
 from coordinator.domain.values import Record
 from coordinator.flow.read_models import Actor, Recorded
 from coordinator.planning.json_stream import read_lines
+from coordinator.security.edge import DATABASE_AWAY
 
 MAX_BATCH_EVENTS = 1000
 
@@ -114,16 +115,15 @@ def _submit_many(service: Service, source: str, body: bytes) -> Response:
     stopped: dict[str, object] = {}
     for index, (line, text) in enumerate(read_lines(io.BytesIO(body))):
         if index == MAX_BATCH_EVENTS:
-            stopped = {
-                "stopped": {
-                    "index": index,
-                    "line": line,
-                    "message": f"More than {MAX_BATCH_EVENTS} events in one call; the rest was not read.",
-                    "fix": "Send the rest, from this line on, in further calls.",
-                }
-            }
+            stopped = _stopped(index, line, f"More than {MAX_BATCH_EVENTS} events in one call; the rest was not read.")
             break
-        recorded = service.desk.submit(source, text)
+        try:
+            recorded = service.desk.submit(source, text)
+        except DATABASE_AWAY:
+            if not items:
+                raise
+            stopped = _stopped(index, line, "The database does not answer; the rest was not recorded.")
+            break
         counts[recorded.outcome] += 1
         items.append({"index": index, "line": line, **_item(recorded)})
     if not items:
@@ -131,6 +131,11 @@ def _submit_many(service: Service, source: str, body: bytes) -> Response:
             422, "no-events", "The body holds no event.", faults=[("", "There is nothing here.", "Send an event.")]
         )
     return Answer({"summary": {"events": len(items), **counts}, **stopped, "items": items}, 207)
+
+
+def _stopped(index: int, line: int, message: str) -> dict[str, object]:
+    fix = "Send the rest, from this line on, in another call. What is sent twice is recorded once."
+    return {"stopped": {"index": index, "line": line, "message": message, "fix": fix}}
 
 
 def _item(recorded: Recorded) -> dict[str, object]:

@@ -21,7 +21,6 @@ from coordinator.flow.read_models import Actor, MessageDetail, MessageFilter
 Reader = Annotated[Actor, Depends(Requires("messages:read"))]
 Doer = Annotated[Actor, Depends(Requires("messages:act"))]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
-Key = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")]
 MAX_PAGE = 200
 
 
@@ -52,7 +51,7 @@ class Search(Record):
 
 
 class ResendBody(Record):
-    """Why a message is sent again, and which of its deliveries (the newest by default)."""
+    """Why a message is sent again or let go on, and which of its deliveries (the newest by default)."""
 
     reason: Reason
     delivery: Code | None = None
@@ -62,6 +61,13 @@ class CancelBody(Record):
     """Why a message is withdrawn."""
 
     reason: Reason
+
+
+class HandoverBody(Record):
+    """Who took the printed letter."""
+
+    to: Reason
+    delivery: Code | None = None
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
@@ -103,10 +109,19 @@ def add_routes(router: APIRouter, service: Service) -> None:
     async def resend(message_id: str, request: Request, actor: Doer) -> Response:
         """Send the stored letter again as a new delivery. The same Idempotency-Key twice sends once."""
         said = parse(ResendBody, await read_body(request, limit=MAX_ACTION_BYTES))
-        key = request.headers.get("idempotency-key")
-        if key is not None and not (0 < len(key) <= 200 and key.isascii() and key.isprintable()):
-            raise Problem(400, "idempotency-key", "The Idempotency-Key is not usable.", "Use 1 to 200 ASCII signs.")
-        return await run_in_threadpool(_resend, service, message_id, said, key, actor)
+        return await run_in_threadpool(_resend, service, message_id, said, _key(request), actor)
+
+    @router.post("/v1/messages/{message_id}/release")
+    async def release(message_id: str, request: Request, actor: Doer) -> Response:
+        """Let a held delivery go on, or settle one in doubt as not arrived."""
+        said = parse(ResendBody, await read_body(request, limit=MAX_ACTION_BYTES))
+        return await run_in_threadpool(_release, service, message_id, said, _key(request), actor)
+
+    @router.post("/v1/messages/{message_id}/handover")
+    async def handover(message_id: str, request: Request, actor: Doer) -> Response:
+        """Record that the printed letter was handed over, which proves it."""
+        said = parse(HandoverBody, await read_body(request, limit=MAX_ACTION_BYTES))
+        return await run_in_threadpool(_handover, service, message_id, said, actor)
 
     @router.post("/v1/messages/{message_id}/cancel")
     async def cancel(message_id: str, request: Request, actor: Doer) -> Response:
@@ -125,14 +140,39 @@ def _page(service: Service, search: Search, actor: Actor) -> Response:
 def _resend(service: Service, message_id: str, said: ResendBody, key: str | None, actor: Actor) -> Response:
     detail = service.desk.message(message_id, actor)
     delivery = _delivery_of(detail, said.delivery)
-    token = detail.action_token if key is None else f"{actor.name}|{message_id}|{key}"
+    token = _token(detail, key, actor)
     made = service.desk.resend(delivery, reason=said.reason, token=token, actor=actor)
     return Answer({"id": message_id, "resend_of": delivery, "delivery": made}, 202)
 
 
+def _release(service: Service, message_id: str, said: ResendBody, key: str | None, actor: Actor) -> Response:
+    detail = service.desk.message(message_id, actor)
+    delivery = _delivery_of(detail, said.delivery)
+    service.desk.release(delivery, reason=said.reason, token=_token(detail, key, actor), actor=actor)
+    return Answer({"id": message_id, "delivery": delivery, "outcome": "released"})
+
+
+def _handover(service: Service, message_id: str, said: HandoverBody, actor: Actor) -> Response:
+    delivery = _delivery_of(service.desk.message(message_id, actor), said.delivery)
+    service.desk.record_handover(delivery, to=said.to, actor=actor)
+    return Answer({"id": message_id, "delivery": delivery, "outcome": "handed-over"})
+
+
+def _key(request: Request) -> str | None:
+    """Return the caller's own key for this act, or None; raise Problem for one that is not usable."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= 200 and key.isascii() and key.isprintable()):
+        raise Problem(400, "idempotency-key", "The Idempotency-Key is not usable.", "Use 1 to 200 ASCII signs.")
+    return key
+
+
+def _token(detail: MessageDetail, key: str | None, actor: Actor) -> str:
+    """Return what makes the act happen once: the caller's key within this message, else the desk's own."""
+    return detail.action_token if key is None else f"{actor.name}|{detail.row.id}|{key}"
+
+
 def _delivery_of(detail: MessageDetail, wanted: str | None) -> str:
-    if wanted is None:
-        return detail.row.delivery_id
-    if all(one.id != wanted for one in detail.deliveries):
+    delivery = wanted or detail.row.delivery_id
+    if all(one.id != delivery for one in detail.deliveries):
         raise NotFound("delivery")
-    return wanted
+    return delivery

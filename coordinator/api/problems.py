@@ -136,6 +136,6 @@ def unavailable_problem() -> Problem:
         503,
         "unavailable",
         "The service cannot record anything at the moment.",
-        "Nothing was recorded. Send the same request again.",
+        "Send the same request again later: an event is never recorded twice.",
         headers={"Retry-After": "10"},
     )

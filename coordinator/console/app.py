@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -15,7 +13,7 @@ from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Pub
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import STATIC, Pages
 from coordinator.domain.errors import NotFound
-from coordinator.security.edge import PAGE_POLICY, LastCatch, SecurityHeaders
+from coordinator.security.edge import DATABASE_AWAY, PAGE_POLICY, LastCatch, SecurityHeaders
 
 
 def _utc_now() -> datetime:
@@ -70,9 +68,11 @@ def _add_static(router: APIRouter, pages: Pages) -> None:
 
 
 def _add_handlers(app: FastAPI, pages: Pages) -> None:
-    def error(request: Request, status: int, title: str, text: str, *, known: bool = True) -> Response:
-        person = person_of(request) if known else None
-        return pages.page(request, "error.html", person, status=status, title=title, text=text)
+    def error(request: Request, status: int, title: str, text: str) -> Response:
+        try:
+            return pages.page(request, "error.html", person_of(request), status=status, title=title, text=text)
+        except DATABASE_AWAY as gone:
+            return away(request, gone)
 
     @app.exception_handler(NotSignedIn)
     def not_signed_in(request: Request, wrong: NotSignedIn) -> Response:
@@ -112,7 +112,7 @@ def _add_handlers(app: FastAPI, pages: Pages) -> None:
         answer.headers["Retry-After"] = "10"
         return answer
 
-    for kind in (OperationalError, InterfaceError, PoolTimeout):
+    for kind in DATABASE_AWAY:
         app.add_exception_handler(kind, away)
 
 

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from web_fakes import FakeEvent, a_row
 
 from coordinator.api.bodies import MAX_BATCH_BYTES, MAX_EVENT_BYTES
@@ -118,6 +119,28 @@ def test_a_batch_that_is_too_long_says_where_it_stopped(service, post):
     assert len(service.desk.submitted) == 1000
     assert answer.json()["summary"]["events"] == 1000
     assert (answer.json()["stopped"]["index"], answer.json()["stopped"]["line"]) == (1000, 1001)
+
+
+def test_a_batch_that_loses_the_database_midway_says_what_was_recorded(service, post, monkeypatch):
+    away = OperationalError("insert", {}, Exception("x"))
+    answers = iter([Recorded("accepted", "ev-1", "a", 1), Recorded("accepted", "ev-2", "b", 1), away])
+
+    def submit(source, body):
+        one = next(answers)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    monkeypatch.setattr(service.desk, "submit", submit)
+    answer = post(b"[{},\n{},\n{},\n{}]")
+    assert answer.status_code == 207
+    assert answer.json()["summary"] == {"events": 2, "accepted": 2}
+    assert (answer.json()["stopped"]["index"], answer.json()["stopped"]["line"]) == (2, 3)
+
+
+def test_a_batch_without_a_database_is_a_503(service, post):
+    service.desk.fail = OperationalError("insert", {}, Exception("x"))
+    assert post(b"[{},{}]").status_code == 503
 
 
 def test_an_event_over_one_mebibyte_is_not_taken(service, post):

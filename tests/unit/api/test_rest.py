@@ -8,7 +8,7 @@ from web_fakes import FakeService
 
 from coordinator.api.app import build
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Refused
+from coordinator.domain.errors import Refused, StateConflict
 from coordinator.flow.read_models import Actor
 
 EHR = Actor("source", "ehr")
@@ -136,7 +136,28 @@ def test_an_idempotency_key_that_is_none_is_refused(service, client, allowed, ke
     assert service.desk.done == []
 
 
-@pytest.mark.parametrize("verb", ["resend", "cancel"])
+def test_a_held_message_is_released_and_a_printed_one_handed_over(service, client, allowed):
+    headers = {**allowed("messages:act"), "Idempotency-Key": "k-1"}
+    assert client.post("/v1/messages/m-6/release", json={"reason": "consent came"}, headers=headers).status_code == 200
+    assert client.post("/v1/messages/m-8/handover", json={"to": "reception"}, headers=headers).status_code == 200
+    assert service.desk.done == [
+        ("release", "d-6", "consent came", "ehr|m-6|k-1", EHR),
+        ("handover", "d-8", "reception", EHR),
+    ]
+
+
+@pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])
+def test_who_was_too_late_is_told_so(service, client, allowed, verb, monkeypatch):
+    def faster(*_, **__):
+        raise StateConflict
+
+    monkeypatch.setattr(service.desk, "_do", faster)
+    body = {"to": "x"} if verb == "handover" else {"reason": "x"}
+    answer = client.post(f"/v1/messages/m-3/{verb}", json=body, headers=allowed("messages:act"))
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:coordinator:problem:moved-meanwhile")
+
+
+@pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])
 def test_nothing_is_done_without_a_reason(service, client, allowed, verb):
     for body in ({}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, [], "text"):
         answer = client.post(f"/v1/messages/m-3/{verb}", json=body, headers=allowed("messages:act"))

@@ -275,3 +275,9 @@ def test_a_fault_of_ours_shows_a_number_and_nothing_else(service, browser, caplo
     assert "Marlowe" not in answer.text + caplog.text
     assert caplog.records[-1].fields["code"] in answer.text
     assert answer.headers["content-security-policy"]
+
+
+def test_an_error_page_without_a_database_says_so_too(service, browser, monkeypatch):
+    browser.sign_in()
+    service.desk.fail = OperationalError("select", {}, Exception("secret host"))
+    assert browser.get("/nowhere").status_code == 503

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 from browser import Browser, words
 from web_client import TestClient
 from web_fakes import NOW, PASSWORD, FakeService
 
 from coordinator.console.app import build
-from coordinator.console.sign_in import safe_next
+from coordinator.console.sign_in import _address, safe_next
 from coordinator.domain.errors import ConfigurationError
 
 
@@ -221,3 +223,12 @@ def test_who_came_by_link_chooses_a_first_password_without_an_old_one(service, b
     new = "granite otter velvet morning"
     assert browser.post("/me/password", {"new": new, "again": new}).status_code == 303
     assert service.accounts.sign_in("newcomer", new, address="elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("testclient", "testclient")],
+)
+def test_guessing_from_one_ipv6_line_counts_as_one_place(host, shown):
+    request = SimpleNamespace(client=SimpleNamespace(host=host))
+    assert _address(request) == shown
