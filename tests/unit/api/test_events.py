@@ -2,7 +2,8 @@ import json
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from web_fakes import FakeEvent, a_row
+from web_data import a_row
+from web_fakes import FakeEvent
 
 from coordinator.api.bodies import MAX_BATCH_BYTES, MAX_EVENT_BYTES
 from coordinator.domain.errors import Refused

@@ -19,7 +19,7 @@ def service():
 @pytest.fixture
 def client(service):
     from web_client import TestClient
-    from web_fakes import NOW
+    from web_data import NOW
 
     from coordinator.console.app import build
 

@@ -8,7 +8,7 @@ from browser import Browser, words
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import OperationalError
-from web_fakes import some_questions
+from web_data import some_questions
 
 from coordinator.console.access import Public, Requires, check_routes, gates, posted
 from coordinator.domain.errors import ConfigurationError

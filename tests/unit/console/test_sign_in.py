@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 from browser import Browser, words
 from web_client import TestClient
-from web_fakes import NOW, PASSWORD, FakeService
+from web_data import NOW
+from web_fakes import PASSWORD, FakeService
 
 from coordinator.console.app import build
 from coordinator.console.sign_in import _address, safe_next
