@@ -22,6 +22,8 @@ FHIR_STATUS: Mapping[int, Verdict] = MappingProxyType(
         401: Verdict(NeedsHuman, "fhir.401"),
         403: Verdict(NeedsHuman, "fhir.403"),
         404: Verdict(Permanent, "fhir.404"),
+        405: Verdict(NeedsHuman, "fhir.405"),
+        406: Verdict(NeedsHuman, "fhir.406"),
         408: Verdict(Transient, "fhir.408"),
         409: Verdict(InDoubt, "fhir.409"),
         410: Verdict(Permanent, "fhir.410"),

@@ -185,6 +185,8 @@ class _Session:
             yield
         except smtplib.SMTPResponseException as fault:
             raise self._verdict(fault) from None
+        except UnicodeError:
+            raise NeedsHuman("direct.sign-in") from None  # its text would quote the user name or the password
         except (smtplib.SMTPException, OSError) as fault:
             raise self._broken(fault) from None
 

@@ -166,7 +166,8 @@ def _object(answer: Answer) -> dict[str, Any] | None:
 
 def _read_fax(data: Mapping[str, Any], detail: bytes) -> FaxStatus:
     """Return the status of a fax object. Only "success" of fax and recipient alike is a proof."""
-    recipients = [one for one in data.get("recipients") or [] if isinstance(one, dict)]
+    listed = data.get("recipients")
+    recipients = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     words = {str(data.get("status")), *(str(one.get("status")) for one in recipients)}
     tags = data.get("tags")
     tag = tags.get("delivery") if isinstance(tags, dict) else None

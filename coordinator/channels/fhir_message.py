@@ -12,7 +12,8 @@ import httpx
 
 from coordinator.channels.answers import FHIR_STATUS, Verdict, error_for
 from coordinator.channels.credentials import Credentials
-from coordinator.channels.fhir.server import FhirServer, entries, has_error_issue, parse
+from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
 from coordinator.channels.wire import Answer, Limits, Wire
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
@@ -64,38 +65,35 @@ def _judge(answer: Answer, clock: Clock) -> Taken:
     if not 200 <= answer.status < 300:
         raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir")
     if answer.whole and not answer.body and answer.status in (200, 202, 204):
-        return _taken(answer, None, proven=False)
+        return _taken(answer, "", proven=False)
     said = parse(answer)
     if said is None:
         raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
     response = _response(said)
     if has_error_issue(said) or (response and has_error_issue(_outcome_of(said))):
         raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
-    code = str(response.get("code")) if response else ""
+    code = text(response, "code")
     if code in RESPONSE_CODES:
         error, cause = RESPONSE_CODES[code]
         raise error(cause, detail=answer.body, status=answer.status)
-    return _taken(answer, response.get("identifier") if response else None, proven=code == "ok")
+    return _taken(answer, text(response, "identifier"), proven=code == "ok")
 
 
-def _response(bundle: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return MessageHeader.response of a response message, or None when it is none."""
-    for one in entries(bundle)[:1]:
-        header = one.get("resource") or {}
-        if header.get("resourceType") == "MessageHeader" and isinstance(header.get("response"), dict):
-            return dict(header["response"])
-    return None
+def _response(bundle: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return MessageHeader.response of a response message, {} when it is none."""
+    header = next((part(one, "resource") for one in parts(bundle, "entry")), {})
+    return part(header, "response") if header.get("resourceType") == "MessageHeader" else {}
 
 
 def _outcome_of(bundle: Mapping[str, Any]) -> object:
     """Return the first OperationOutcome of a response message, or None."""
-    inside = [one.get("resource") or {} for one in entries(bundle)]
+    inside = [part(one, "resource") for one in parts(bundle, "entry")]
     return next((one for one in inside if one.get("resourceType") == "OperationOutcome"), None)
 
 
-def _taken(answer: Answer, reference: object, *, proven: bool) -> Taken:
+def _taken(answer: Answer, reference: str, *, proven: bool) -> Taken:
     return Taken(
-        far_side_ref=str(reference) if reference else None,
+        far_side_ref=reference or None,
         proven=proven,
         detail=answer.body,
         status=answer.status,

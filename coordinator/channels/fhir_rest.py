@@ -13,7 +13,8 @@ from coordinator.channels.credentials import Credentials
 from coordinator.channels.fhir.capability import Capability, CapabilityBook, Level, Partner
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.match import Match, match_patient, theirs
-from coordinator.channels.fhir.server import FhirServer, entries
+from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.server import FhirServer
 from coordinator.channels.wire import Answer, Limits, Wire
 from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
@@ -151,15 +152,13 @@ class FhirRest:
         system, value = package.identifier_system, package.identifier
         for kind in _kinds_named(package):
             bundle = server.read(f"{kind}?identifier={quote(f'{system}|{value}', safe='')}")
-            hits = [
-                one["resource"] for one in entries(bundle) if (one.get("resource") or {}).get("resourceType") == kind
-            ]
-            same = [one for one in hits if _carries(one, system, value)]
+            hits = [part(one, "resource") for one in parts(bundle, "entry")]
+            same = [one for one in hits if one.get("resourceType") == kind and _carries(one, system, value)]
             masters = {orjson.dumps(one.get("masterIdentifier")) for one in same}
             if len(same) > len(masters):
                 raise NeedsHuman("fhir.412")  # the same document twice; several letters of one message are not that
             if same:
-                return f"{kind}/{same[0].get('id')}"
+                return f"{kind}/{text(same[0], 'id')}"
         return None
 
     def _wait_until_settled(self, package: Package, settle: timedelta) -> None:
@@ -197,17 +196,17 @@ def _with_facts(taken: Taken, **facts: str) -> Taken:
 def _wanted(chart: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (method, type) of every entry of the chart."""
     return [
-        (str((one.get("request") or {}).get("method")), str((one.get("resource") or {}).get("resourceType")))
-        for one in entries(chart)
+        (text(part(one, "request"), "method"), text(part(one, "resource"), "resourceType"))
+        for one in parts(chart, "entry")
     ]
 
 
 def _names_their_patient(chart: Mapping[str, Any], numbers: set[str]) -> bool:
     """Return whether the chart's Patient entry is conditional on a number of theirs: any other would add a person."""
-    for one in entries(chart):
-        if (one.get("resource") or {}).get("resourceType") == "Patient":
-            request = one.get("request") or {}
-            condition = unquote(str(request.get("ifNoneExist") or request.get("url") or ""))
+    for one in parts(chart, "entry"):
+        if part(one, "resource").get("resourceType") == "Patient":
+            request = part(one, "request")
+            condition = unquote(text(request, "ifNoneExist") or text(request, "url"))
             return any(condition.endswith(f"|{number}") for number in numbers)
     return True
 
@@ -215,14 +214,13 @@ def _names_their_patient(chart: Mapping[str, Any], numbers: set[str]) -> bool:
 def _kinds_named(package: Package) -> list[str]:
     """Return the resource types that carry the message's identifier in what may have been sent, documents first."""
     chart = package.document("fhir-chart")
-    inside = [one.get("resource") or {} for one in entries(orjson.loads(chart.body))] if chart is not None else []
+    inside = [part(one, "resource") for one in parts(orjson.loads(chart.body), "entry")] if chart is not None else []
     named = [
-        str(one.get("resourceType")) for one in inside if _carries(one, package.identifier_system, package.identifier)
+        text(one, "resourceType") for one in inside if _carries(one, package.identifier_system, package.identifier)
     ]
     return list(dict.fromkeys(["DocumentReference", *named]))
 
 
 def _carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
-    found = resource.get("identifier")
-    names = [*(found if isinstance(found, list) else [found]), resource.get("masterIdentifier")]
-    return any(isinstance(one, dict) and one.get("system") == system and one.get("value") == value for one in names)
+    names = [*parts(resource, "identifier"), part(resource, "identifier"), part(resource, "masterIdentifier")]
+    return any(one.get("system") == system and one.get("value") == value for one in names)

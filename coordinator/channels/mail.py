@@ -52,6 +52,8 @@ def compose(package: Package, from_address: str, to_address: str, message_id: st
 
 
 def _address(text: str) -> Address:
+    if not text.isascii():
+        raise NeedsHuman("direct.address")  # a HISP's edge promises no SMTPUTF8
     try:
         return Address(addr_spec=plain(text))
     except ValueError as fault:

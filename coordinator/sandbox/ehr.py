@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -112,9 +113,11 @@ class Ehr:
     def duplicates(self) -> list[str]:
         """Return the names of messages that it holds more than once."""
         twice = self._shelf.rows("SELECT key FROM messages WHERE changed=1 GROUP BY key, sha HAVING count(*) > 1")
-        own = [records.names_of(one)[:1] for kind in _COUNTED for one in self.resources(kind)]
-        first = [name[0][1] for name in own if name]
-        return sorted({*(str(row[0]) for row in twice), *(one for one in first if first.count(one) > 1)})
+        firsts = Counter(
+            (kind, *name) for kind in _COUNTED for one in self.resources(kind) for name in records.names_of(one)[:1]
+        )
+        doubled = (value for (_, _, value), times in firsts.items() if times > 1)
+        return sorted({*(str(row[0]) for row in twice), *doubled})
 
     def requests(self) -> list[tuple[str, str, str, int]]:
         """Return every request as (method, path, SHA-256 of the body, status), oldest first."""

@@ -89,6 +89,8 @@ class SmartConfig:
     keys: tuple[SigningKey, ...] = ()
     secrets_dir: Path | None = None
     token_hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    mutual_tls: bool = False
+    """Whether the client carries our certificate (OutboundConfig.client_cert)."""
 
 
 @dataclass
@@ -132,6 +134,8 @@ class SignIn:
     def authorization(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str | None:
         """Return the header's value, or None when the endpoint wants none. Raises Transient or NeedsHuman."""
         auth = endpoint.auth
+        if auth is not None and auth.method == "mtls" and not self._config.mutual_tls:
+            raise NeedsHuman("token.key")  # without our certificate the far side would only hang up on us
         if auth is None or auth.method in ("none", "mtls"):
             return None
         if auth.method == "bearer":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from coordinator.channels.fhir.said import parts, text
 from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
@@ -59,33 +60,29 @@ class Capability:
 
 def parse_capability(statement: Mapping[str, Any], read_at: datetime) -> Capability:
     """Return what the statement declares for servers; odd parts count as not declared."""
-    rest = next((one for one in _dicts(statement.get("rest")) if one.get("mode") == "server"), {})
+    rest = next((one for one in parts(statement, "rest") if one.get("mode") == "server"), {})
     creates: dict[str, bool] = {}
     updates: dict[str, bool] = {}
     searches: set[str] = set()
-    for one in _dicts(rest.get("resource")):
-        kind = str(one.get("type"))
-        codes = {item.get("code") for item in _dicts(one.get("interaction"))}
+    for one in parts(rest, "resource"):
+        kind = text(one, "type")
+        codes = {text(item, "code") for item in parts(one, "interaction")}
         if "create" in codes:
             creates[kind] = one.get("conditionalCreate") is True
         if "update" in codes:
             updates[kind] = one.get("conditionalUpdate") is True
-        names = {item.get("name") for item in _dicts(one.get("searchParam"))}
+        names = {text(item, "name") for item in parts(one, "searchParam")}
         if "search-type" in codes and "identifier" in names:
             searches.add(kind)
     return Capability(
-        fhir_version=str(statement.get("fhirVersion", "")),
-        system=frozenset(str(item.get("code")) for item in _dicts(rest.get("interaction"))),
-        operations=frozenset(str(item.get("name")) for item in _dicts(rest.get("operation"))),
+        fhir_version=text(statement, "fhirVersion"),
+        system=frozenset(text(item, "code") for item in parts(rest, "interaction")),
+        operations=frozenset(text(item, "name") for item in parts(rest, "operation")),
         creates=creates,
         updates=updates,
         searches=frozenset(searches),
         read_at=read_at,
     )
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 class CapabilityBook:

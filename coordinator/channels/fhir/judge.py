@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
-from coordinator.channels.fhir.server import entries, has_error_issue, parse
+from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.server import has_error_issue, parse
 from coordinator.channels.wire import Answer
 from coordinator.domain.errors import InDoubt, NeedsHuman
 from coordinator.flow.ports import Clock, Taken
@@ -22,8 +23,10 @@ def judge_document(answer: Answer, clock: Clock) -> Taken:
     location = answer.headers.get("location") or (
         answer.headers.get("content-location") if answer.status == 200 else None
     )
-    if location is None and answer.status == 200 and resource is not None and resource.get("id"):
-        location = f"{resource.get('resourceType')}/{resource['id']}"  # 200 to a conditional create: it was there
+    if location is None and answer.status == 200 and text(resource, "id"):
+        location = (
+            f"{text(resource, 'resourceType')}/{text(resource, 'id')}"  # 200 to a conditional create: it was there
+        )
     if location is None or answer.status not in (200, 201):
         raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
     return _proven(answer, location, already=answer.status == 200)
@@ -37,7 +40,7 @@ def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken
     bundle = _usable(answer)
     if bundle is None or bundle.get("type") not in ("transaction-response", "batch-response"):
         raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
-    wanted, got = entries(sent), entries(bundle)
+    wanted, got = parts(sent, "entry"), parts(bundle, "entry")
     if len(wanted) != len(got):
         raise InDoubt("fhir.partial", detail=answer.body, status=answer.status)
     locations = [_entry(one, asked, answer) for one, asked in zip(got, wanted, strict=True)]
@@ -51,24 +54,21 @@ def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken
 
 def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> str | None:
     """Return the entry's location; raise when its own status or outcome says that it did not land."""
-    response = got.get("response")
-    status = _status(got)
-    if not 200 <= status < 300:
+    response = part(got, "response")
+    if not 200 <= _status(got) < 300:
         raise NeedsHuman("fhir.partial", detail=answer.body, status=answer.status)
-    if isinstance(response, dict) and has_error_issue(response.get("outcome")):
+    if has_error_issue(response.get("outcome")):
         raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
-    location = response.get("location") if isinstance(response, dict) else None
-    kind = (asked.get("resource") or {}).get("resourceType")
-    if isinstance(location, str) and kind and f"{kind}/" not in location:
+    location, kind = text(response, "location"), text(part(asked, "resource"), "resourceType")
+    if location and kind and f"{kind}/" not in location:
         raise InDoubt("fhir.partial", detail=answer.body, status=answer.status)
-    return location if isinstance(location, str) else None
+    return location or None
 
 
 def _status(entry: Mapping[str, Any]) -> int:
     """Return the entry's own status, 0 when it has none that can be read ("201 Created" gives 201)."""
-    response = entry.get("response")
-    text = str(response.get("status", "")) if isinstance(response, dict) else ""
-    return int(text[:3]) if text[:3].isdigit() else 0
+    first = text(part(entry, "response"), "status")[:3]
+    return int(first) if first.isascii() and first.isdigit() else 0
 
 
 def _refuse_bad(answer: Answer, clock: Clock) -> None:

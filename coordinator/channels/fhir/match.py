@@ -1,11 +1,12 @@
 """Finding the patient at the far side before anything is posted: exactly one, or a person decides."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from coordinator.channels.fhir.server import FhirServer, entries
+from coordinator.channels.fhir.said import part, parts, text, texts
+from coordinator.channels.fhir.server import FhirServer
 from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint, Identifier, Patient, Provider
 
@@ -68,28 +69,24 @@ def _demographics(patient: Patient) -> dict[str, str]:
 def _hits(bundle: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
     """Return the matching patients of the bundle, and whether it has further pages."""
     found = [
-        one["resource"]
-        for one in entries(bundle)
-        if isinstance(one.get("resource"), dict)
-        and one["resource"].get("resourceType") == "Patient"
-        and (one.get("search") or {}).get("mode", "match") == "match"
+        part(one, "resource")
+        for one in parts(bundle, "entry")
+        if part(one, "resource").get("resourceType") == "Patient" and text(part(one, "search"), "mode") in ("", "match")
     ]
-    links = bundle.get("link")
-    more = isinstance(links, list) and any(isinstance(one, dict) and one.get("relation") == "next" for one in links)
-    return found, more
+    return found, any(one.get("relation") == "next" for one in parts(bundle, "link"))
 
 
 def _only(hits: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
     if more or len(hits) > 1:
         raise NeedsHuman("fhir.patient-several")
-    if not hits or not hits[0].get("id"):
+    if not hits or not text(hits[0], "id"):
         raise NeedsHuman("fhir.patient-none")
     return hits[0]
 
 
 def _holds(resource: Mapping[str, Any], wanted: Identifier) -> bool:
     return any(
-        one.get("system") == wanted.system and one.get("value") == wanted.value for one in _list(resource, "identifier")
+        one.get("system") == wanted.system and one.get("value") == wanted.value for one in parts(resource, "identifier")
     )
 
 
@@ -99,18 +96,11 @@ def _is_same_person(resource: Mapping[str, Any], patient: Patient) -> bool:
         return False
     family, given = _plain(patient.name.family or ""), _plain(patient.name.given[0])
     return any(
-        _plain(str(name.get("family", ""))) == family
-        and given in [_plain(str(one)) for one in (name.get("given") or [])]
-        for name in _list(resource, "name")
+        _plain(text(name, "family")) == family and given in [_plain(one) for one in texts(name, "given")]
+        for name in parts(resource, "name")
     )
 
 
-def _list(resource: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    value = resource.get(key)
-    if isinstance(value, list):
-        yield from (one for one in value if isinstance(one, dict))
-
-
-def _plain(text: str) -> str:
+def _plain(name: str) -> str:
     """Return the name as it compares: composed accents, no case, single spaces. Letters are never dropped."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())

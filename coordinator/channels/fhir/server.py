@@ -110,9 +110,3 @@ def has_error_issue(resource: object) -> bool:
     if not isinstance(issues, list):
         return True
     return any(not isinstance(one, dict) or one.get("severity") in ("error", "fatal") for one in issues)
-
-
-def entries(bundle: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the entries of a bundle that are objects; an absent or odd list gives none."""
-    found = bundle.get("entry")
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

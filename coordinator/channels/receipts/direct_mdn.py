@@ -13,6 +13,7 @@ from email.parser import BytesParser
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from coordinator.channels.cutoff import Cutoff
 from coordinator.channels.tls import certificate_cause, client_context
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.flow.ports import ReceiptNews
@@ -66,6 +67,8 @@ class ImapConfig:
     folder: str = "INBOX"
     ca_file: str | None = None
     timeout_s: float = 15.0
+    total_s: float = 120.0
+    """One round's limit; what is left comes in the next."""
 
 
 class DirectNotices:
@@ -77,7 +80,12 @@ class DirectNotices:
 
     def fetch(self) -> Iterator[tuple[ReceiptNews, Callable[[], None]]]:
         """Yield each unseen notice with the call that marks it seen. Raises Transient or NeedsHuman."""
+        with Cutoff(self._config.total_s) as cutoff:
+            yield from self._fetch(cutoff)
+
+    def _fetch(self, cutoff: Cutoff) -> Iterator[tuple[ReceiptNews, Callable[[], None]]]:
         mailbox = self._open()
+        cutoff.watch(mailbox.socket())
         try:
             for uid in self._unseen(mailbox):
                 raw = self._message(mailbox, uid)
@@ -104,7 +112,7 @@ class DirectNotices:
         except (imaplib.IMAP4.abort, OSError) as fault:
             mailbox.shutdown()
             raise Transient("direct.later") from fault
-        except imaplib.IMAP4.error:
+        except (imaplib.IMAP4.error, UnicodeError):
             mailbox.shutdown()
             raise NeedsHuman("direct.sign-in") from None  # the text would carry the server's words
         if status != "OK":

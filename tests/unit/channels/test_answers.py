@@ -16,7 +16,8 @@ def answer(status, **headers):
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Permanent), (401, NeedsHuman), (403, NeedsHuman), (404, Permanent), (408, Transient), (409, InDoubt),
+        (400, Permanent), (401, NeedsHuman), (403, NeedsHuman), (404, Permanent), (405, NeedsHuman),
+        (406, NeedsHuman), (408, Transient), (409, InDoubt),
         (410, Permanent), (412, InDoubt), (413, Permanent), (415, Permanent), (422, Permanent), (425, Transient),
         (429, Transient), (500, InDoubt), (502, Transient), (503, Transient), (504, Transient),
     ],
@@ -27,7 +28,27 @@ def test_each_status_of_a_fhir_write_has_its_class(status, kind):
 
 
 def test_every_row_of_the_tables_is_tested():
-    assert sorted(FHIR_STATUS) == [400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 422, 425, 429, 500, 502, 503, 504]
+    assert sorted(FHIR_STATUS) == [
+        400,
+        401,
+        403,
+        404,
+        405,
+        406,
+        408,
+        409,
+        410,
+        412,
+        413,
+        415,
+        422,
+        425,
+        429,
+        500,
+        502,
+        503,
+        504,
+    ]
     assert sorted(FAX_STATUS) == [400, 401, 402, 403, 404, 408, 413, 415, 422, 429, 500, 502, 503, 504]
 
 
@@ -37,7 +58,7 @@ def test_a_redirect_is_a_persons_matter(status):
     assert (type(error), error.code) == (NeedsHuman, "fhir.redirect")
 
 
-@pytest.mark.parametrize("status", [100, 402, 405, 418, 451, 501, 505, 599])
+@pytest.mark.parametrize("status", [100, 402, 418, 451, 501, 505, 599])
 def test_a_status_without_a_row_is_a_persons_matter_and_never_tried_again(status):
     assert type(error_for(answer(status), FHIR_STATUS, NOW, kind="fhir")) is NeedsHuman
 

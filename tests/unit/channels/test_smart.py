@@ -319,6 +319,13 @@ def test_bearer_and_basic_come_from_secret_files(tmp_path: Path):
     assert caught.value.code == "token.key"
 
 
+def test_mutual_tls_is_held_until_our_certificate_is_set_up():
+    with pytest.raises(NeedsHuman) as caught:
+        Desk(granted()).header(at=endpoint("mtls"))
+    assert caught.value.code == "token.key"
+    assert Desk(granted(), mutual_tls=True).header(at=endpoint("mtls")) is None
+
+
 def test_a_secret_may_not_lie_outside_its_folder(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "outside").write_text("x")
