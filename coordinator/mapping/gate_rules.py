@@ -176,7 +176,7 @@ def _procedure(v: Json) -> Iterator[tuple[str, str, str]]:
 def _condition(v: Json) -> Iterator[tuple[str, str, str]]:
     status = _codes(v.get("clinicalStatus"), _CLINICAL)
     mistaken = "entered-in-error" in _codes(v.get("verificationStatus"), _VERIFICATION)
-    if _has(v, "abatement") and not mistaken and not status & {"resolved", "remission", "inactive"}:
+    if _has(v, "abatement") and not status & {"resolved", "remission", "inactive"}:
         yield "con-4", "a condition that has passed is inactive, resolved or in remission", "clinicalStatus"
     if mistaken and "clinicalStatus" in v:
         yield "con-5", "a condition entered in error has no clinical status", "clinicalStatus"
