@@ -1,6 +1,7 @@
 """One message: the page, its documents, and the buttons. A button calls the desk and nothing else."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -22,6 +23,17 @@ LETTER_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 )
 """A letter is shown without any right: no script, no form, no other address, styles of its own only."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a person had typed for an act that was not done, so that it need not be typed again."""
+
+    action: str = ""
+    said: str = ""
+
+
+NOTHING = Kept()
 INLINE = {"text/html", "text/plain", "application/pdf"}
 
 
@@ -75,7 +87,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         def act(desk: Desk, delivery: str, said: str) -> None:
             desk.resend(delivery, reason=said, token=fields.get("token", ""), actor=person.actor)
 
-        return _act(request, service, pages, person, message_id, fields, act, done="resent")
+        return _act(request, service, pages, person, message_id, fields, act, verb="resend")
 
     @router.post("/messages/{message_id}/release")
     def release(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
@@ -84,7 +96,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         def act(desk: Desk, delivery: str, said: str) -> None:
             desk.release(delivery, reason=said, token=fields.get("token", ""), actor=person.actor)
 
-        return _act(request, service, pages, person, message_id, fields, act, done="released")
+        return _act(request, service, pages, person, message_id, fields, act, verb="release")
 
     @router.post("/messages/{message_id}/cancel")
     def cancel(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
@@ -93,7 +105,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         def act(desk: Desk, delivery: str, said: str) -> None:
             desk.cancel(message_id, reason=said, actor=person.actor)
 
-        return _act(request, service, pages, person, message_id, fields, act, done="cancelled")
+        return _act(request, service, pages, person, message_id, fields, act, verb="cancel")
 
     @router.post("/messages/{message_id}/handover")
     def handover(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
@@ -102,7 +114,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         def act(desk: Desk, delivery: str, said: str) -> None:
             desk.record_handover(delivery, to=said, actor=person.actor)
 
-        return _act(request, service, pages, person, message_id, fields, act, done="handed-over", field="to")
+        return _act(request, service, pages, person, message_id, fields, act, verb="handover", field="to")
 
 
 def _act(
@@ -114,7 +126,7 @@ def _act(
     fields: Mapping[str, str],
     act: Callable[[Desk, str, str], None],
     *,
-    done: str,
+    verb: str,
     field: str = "reason",
 ) -> Response:
     """Do one thing with one delivery of this message, and show the message again, or why it was not done."""
@@ -135,8 +147,9 @@ def _act(
         except StateConflict:
             pass
         else:
-            return RedirectResponse(f"/messages/{message_id}?done={done}", 303)
-    return _message_page(request, service, pages, person, message_id, wrong=wrong, status=status)
+            return RedirectResponse(f"/messages/{message_id}?done={verb}", 303)
+    kept = Kept(verb, said[:MAX_REASON])
+    return _message_page(request, service, pages, person, message_id, wrong=wrong, status=status, kept=kept)
 
 
 def _message_page(
@@ -149,6 +162,7 @@ def _message_page(
     done: str | None = None,
     wrong: str | None = None,
     status: int = 200,
+    kept: Kept = NOTHING,
 ) -> Response:
     detail = service.desk.message(message_id, person.actor)
     letter = presenters.letter_of(detail) if person.may("letter") else None
@@ -172,6 +186,7 @@ def _message_page(
         moving=detail.row.state in presenters.MOVING,
         done=words.DONE.get(done or ""),
         wrong=wrong,
+        kept=kept,
     )
 
 

@@ -98,10 +98,10 @@ DOCUMENTS: Mapping[str, str] = {
 }
 
 DONE: Mapping[str, str] = {
-    "resent": "A new delivery was made; it goes out shortly.",
-    "released": "Released. It goes on when it is due.",
-    "cancelled": "Withdrawn. Nothing of it has left.",
-    "handed-over": "The hand-over is on record.",
+    "resend": "A new delivery was made; it goes out shortly.",
+    "release": "Released. It goes on when it is due.",
+    "cancel": "Withdrawn. Nothing of it has left.",
+    "handover": "The hand-over is on record.",
     "confirmed": "Answered. The event goes on.",
     "not-confirmed": "Answered. The event stays until the source sends a correction.",
     "password": "Your password was changed. Other browsers were signed out.",

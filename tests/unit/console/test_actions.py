@@ -64,6 +64,14 @@ def test_what_may_not_be_done_says_why_on_the_page(service, browser, verb):
     assert "There is no consent in force for this recipient." in words(answer)
 
 
+def test_what_was_typed_for_an_act_that_was_refused_is_still_there(service, browser):
+    service.desk.refuse = Refused("reason.missing", "Give a reason of a few words.")
+    page = act(browser, "resend", 3, reason='"ok"').text
+    assert '<details class="action" name="action" open>' in page
+    assert 'value="&#34;ok&#34;"' in page
+    assert page.count(" open>") == 2  # this form, and the delivery's own card
+
+
 @pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])
 def test_who_was_too_late_is_told_so(service, browser, verb, monkeypatch):
     def faster(*_, **__):
