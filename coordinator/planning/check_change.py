@@ -1,14 +1,13 @@
 """Checks of a change of dose: whose drug it is, who decides, and whether the two sides fit the action."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from coordinator.domain.events import DoseChange, Regimen
 from coordinator.domain.quantities import Quantity
-from coordinator.domain.registry import KnownMedication
 from coordinator.planning.check_view import Found, Predicate, View
+from coordinator.planning.statements import PRESCRIBED, Statement
 
 Numbers = Mapping[str, Any]
 
@@ -140,37 +139,22 @@ def ends_before_it_begins(view: View, _: Numbers) -> Iterator[Found]:
 
 
 def stimulant_statements_differ(view: View, _: Numbers) -> Iterator[Found]:
-    """A request that quotes a stimulant's dose while prescriber and patient state different ones."""
+    """A request that quotes a stimulant's dose while prescriber or pharmacy state another one."""
     change, patient = view.change, view.patient
     if change is None or patient is None or change.subject != "stimulant":
         return
-    if change.kind != "requested-of-prescriber" or not isinstance(change.from_, Regimen):
+    was = change.from_
+    if change.kind != "requested-of-prescriber" or not isinstance(was, Regimen):
         return
-    told = [one for one in patient.medications if one.role == "stimulant" and one.source in ("prescriber", "pharmacy")]
+    told = [one for one in patient.medications if one.role == "stimulant" and one.source in PRESCRIBED]
     newest = max(told, key=lambda one: one.as_of, default=None)
-    if newest is not None and _differs(newest, change.from_):
-        words = {"ours": _shown(change.from_), "theirs": _shown(newest), "as_of": _day(newest.as_of)}
-        yield Found(("from",), words)
-
-
-def _differs(theirs: KnownMedication, ours: Regimen) -> bool:
-    """Whether two statements differ in product, form, dose or rhythm; the same daily total does not make them equal."""
-    same_form = theirs.form is None or ours.form is None or theirs.form == ours.form
-    same_rhythm = theirs.frequency is None or ours.frequency is None or theirs.frequency == ours.frequency
-    if theirs.product.lower() != ours.product.lower() or not same_form or not same_rhythm:
-        return True
-    if not isinstance(theirs.dose, Quantity) or not isinstance(ours.dose, Quantity):
-        return False
-    return theirs.dose.normalised() != ours.dose.normalised()
-
-
-def _shown(one: KnownMedication | Regimen) -> str:
-    dose = str(one.dose) if isinstance(one.dose, Quantity) else "an unknown dose"
-    return " ".join(part for part in (one.product, dose, one.frequency) if part)
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+    if newest is None:
+        return
+    ours = Statement(was.product, was.form, was.dose, was.frequency, was.as_of or view.day, was.source)
+    theirs = Statement(newest.product, newest.form, newest.dose, newest.frequency, newest.as_of, newest.source)
+    if ours.product.lower() != theirs.product.lower() or ours.differs_from(theirs):
+        as_of = f"{theirs.as_of.day} {theirs.as_of:%B %Y}"
+        yield Found(("from",), {"ours": str(ours), "theirs": str(theirs), "as_of": as_of})
 
 
 CHANGE_PREDICATES: Mapping[str, Predicate] = {

@@ -6,10 +6,19 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.case import Case
-from coordinator.domain.events import Administration, Dissociation, DoseChange, Sedation, SessionOutcome, SuicideRisk
+from coordinator.domain.events import (
+    Administration,
+    Dissociation,
+    DoseChange,
+    Score,
+    Sedation,
+    SessionOutcome,
+    SuicideRisk,
+)
 from coordinator.domain.values import NotDone
 from coordinator.planning import readings as r
 from coordinator.planning.conditions import Fact, Facts, Value
+from coordinator.planning.statements import discrepancy
 
 _NO_PRESSURE = "no blood pressure is recorded"
 _NO_40 = "no 40-minute blood pressure"
@@ -21,7 +30,7 @@ def facts_of(case: Case) -> Facts:
     event = case.event
     if isinstance(event, SessionOutcome):
         return {**_absent(_DOSE_NAMES, "this is not a change of dose"), **_session(case, event)}
-    return {**_absent(_SESSION_NAMES, _NOT_A_SESSION), **_change(event)}
+    return {**_absent(_SESSION_NAMES, _NOT_A_SESSION), **_change(case, event)}
 
 
 def _absent(names: Iterable[str], why: str) -> dict[str, Fact]:
@@ -47,6 +56,9 @@ def _session(case: Case, event: SessionOutcome) -> dict[str, Fact]:
         "sessions_in_a_row_not_given": Fact(_in_a_row(event, before, ("not-given", "cancelled"))),
         "no_shows_in_a_row": Fact(_in_a_row(event, before, ("no-show",))),
         "clinic_dose_changed": _dose_changed(event, before),
+        "days_until_next": _days_until_next(event, zone),
+        **_open_facts(case, before),
+        **_discrepancy_facts(case),
     }
 
 
@@ -101,7 +113,7 @@ def _mind_facts(event: SessionOutcome) -> dict[str, Fact]:
     sedation, given = event.sedation, event.administration
     lowest = sedation.lowest if isinstance(sedation, Sedation) else None
     risk = event.suicide_risk
-    items = [one.item_9 for one in event.scores if one.instrument == "phq-9" and one.item_9 is not None]
+    items = [answer for one in event.scores if (answer := _ninth(one)) is not None]
     woken = sedation.resolved_at if isinstance(sedation, Sedation) else None
     return {
         "lowest_moaas": _known(lowest, "no sedation level is recorded"),
@@ -110,8 +122,17 @@ def _mind_facts(event: SessionOutcome) -> dict[str, Fact]:
         "suicide_risk": _known(
             risk.result if isinstance(risk, SuicideRisk) else None, "no suicide-risk screen is recorded"
         ),
+        "phq9_given": Fact(any(one.instrument == "phq-9" for one in event.scores)),
         "phq9_item_9": _known(max(items, default=None), "no answer to the ninth PHQ-9 question is recorded"),
     }
+
+
+def _ninth(score: Score) -> int | None:
+    """Return the answer to the ninth PHQ-9 question, given by itself or among the items."""
+    if score.instrument != "phq-9":
+        return None
+    among = score.items[8] if score.items is not None and len(score.items) > 8 else None  # the ninth of nine
+    return score.item_9 if score.item_9 is not None else among if isinstance(among, int) else None
 
 
 _UNRESOLVED = 100_000
@@ -208,24 +229,97 @@ def _dose_changed(event: SessionOutcome, before: tuple[SessionOutcome, ...]) -> 
     return Fact(now_dose.value != was_dose.value)
 
 
-def _change(event: DoseChange) -> dict[str, Fact]:
+def _days_until_next(event: SessionOutcome, zone: str) -> Fact:
+    """Return the days from the session to the next one."""
+    if event.next_session_on is None:
+        return Fact(None, "the day of the next session is not recorded")
+    return Fact((event.next_session_on - r.clinic_day(event, zone)).days)
+
+
+def _open_facts(case: Case, before: tuple[SessionOutcome, ...]) -> dict[str, Fact]:
+    """Return what earlier events left open: a stimulant hold, and the last suicide-risk result."""
+    held = False
+    for one in r.dose_changes(case.history):
+        if one.subject == "stimulant" and one.action in ("hold", "resume", "stop", "start"):
+            held = one.action == "hold"
+    risks = [one.suicide_risk.result for one in before if isinstance(one.suicide_risk, SuicideRisk)]
     return {
-        "subject": Fact(event.subject),
-        "kind": Fact(event.kind),
-        "action": Fact(event.action),
-        "reported": Fact(event.kind.startswith("reported-")),
+        "stimulant_hold_open": Fact(held),
+        "last_suicide_risk": _known(risks[-1] if risks else None, "no earlier suicide-risk screen is recorded"),
     }
 
 
-_DOSE_NAMES = ("subject", "kind", "action", "reported")
+def _discrepancy_facts(case: Case) -> dict[str, Fact]:
+    """Return whether the prescriber's and the patient's statements differ, and whether that is news."""
+    zone = case.clinic.time_zone
+    day = r.clinic_day(case.event, zone)
+    found = discrepancy(case.patient, day)
+    asked = isinstance(case.event, DoseChange) and case.event.kind == "requested-of-prescriber"
+    if found is None:
+        return {"stimulant_discrepancy": Fact(False), **_absent(_STATED, "there is no discrepancy")}
+    last = max((r.clinic_day(one, zone) for one in case.history if one.id != case.event.id), default=None)
+    # A session asks once; a request that would quote a dose asks each time, in place of the request.
+    news = asked or last is None or last < found.since
+    return {
+        "stimulant_discrepancy": Fact(news),
+        "stimulant_ours": Fact(found.ours),
+        "stimulant_theirs": Fact(found.theirs),
+    }
+
+
+_STATED = ("stimulant_ours", "stimulant_theirs")
+
+
+def _change(case: Case, event: DoseChange) -> dict[str, Fact]:
+    return {
+        **_discrepancy_facts(case),
+        "subject": Fact(event.subject),
+        "kind": Fact(event.kind),
+        "action": Fact(event.action),
+        "days_until_next": Fact((event.effective_from - r.clinic_day(event, case.clinic.time_zone)).days),
+    }
+
+
+_DOSE_NAMES = ("subject", "kind", "action")
+_BOTH_NAMES = ("stimulant_discrepancy", "days_until_next", *_STATED)
 _SESSION_NAMES: tuple[str, ...] = (
-    "age_years", "pre_systolic", "pre_diastolic", "peak_systolic", "peak_diastolic", "highest_diastolic",
-    "rise_systolic", "rise_diastolic", "last_systolic", "last_diastolic", "discharge_systolic",
-    "discharge_diastolic", "pressure_symptoms", "heart_rate_sustained", "heart_rate_peak",
-    "discharge_heart_rate", "lowest_spo2", "lowest_moaas", "minutes_to_wake", "minutes_dissociated",
-    "suicide_risk", "phq9_item_9", "stimulant_same_day", "stimulant_hours_before", "stimulant_taken_at",
-    "stimulant_product", "maoi_known", "stimulant_known", "ketamine_given", "adverse_terms",
-    "emergency_care_recorded", "sessions_in_a_row_not_given", "no_shows_in_a_row", "clinic_dose_changed",
-)  # fmt: skip
-FACT_NAMES: frozenset[str] = frozenset((*_DOSE_NAMES, *_SESSION_NAMES))
+    "age_years",
+    "pre_systolic",
+    "pre_diastolic",
+    "peak_systolic",
+    "peak_diastolic",
+    "highest_diastolic",
+    "rise_systolic",
+    "rise_diastolic",
+    "last_systolic",
+    "last_diastolic",
+    "discharge_systolic",
+    "discharge_diastolic",
+    "pressure_symptoms",
+    "heart_rate_sustained",
+    "heart_rate_peak",
+    "discharge_heart_rate",
+    "lowest_spo2",
+    "lowest_moaas",
+    "minutes_to_wake",
+    "minutes_dissociated",
+    "suicide_risk",
+    "phq9_given",
+    "phq9_item_9",
+    "stimulant_same_day",
+    "stimulant_hours_before",
+    "stimulant_taken_at",
+    "stimulant_product",
+    "maoi_known",
+    "stimulant_known",
+    "ketamine_given",
+    "adverse_terms",
+    "emergency_care_recorded",
+    "sessions_in_a_row_not_given",
+    "no_shows_in_a_row",
+    "clinic_dose_changed",
+    "stimulant_hold_open",
+    "last_suicide_risk",
+)
+FACT_NAMES: frozenset[str] = frozenset((*_DOSE_NAMES, *_SESSION_NAMES, *_BOTH_NAMES))
 """Every fact there is; a rule that names another is refused at load."""

@@ -1,7 +1,7 @@
 """Which letter an event makes for a reader, when, and for which one reason."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -17,6 +17,9 @@ MISSED = ("aborted", "not-given", "no-show")
 """A session that did not go as planned is told of at once."""
 LATEST_PHASE_DIGEST = timedelta(weeks=4)
 """With digests per phase, an uneventful session is told of after four weeks at the latest."""
+DISCREPANCY = "R17"
+"""The rule that two statements about the stimulant differ: then no request quotes a dose, the prescriber is asked."""
+QUERY: tuple[LetterKind, ...] = ("L12", "L11")
 _NOT_CONTENT = frozenset({"version", "recorded_at", "recorded_by", "attested_by", "amendment_reason"})
 """Fields whose change alone alters nothing that a letter tells."""
 
@@ -32,17 +35,21 @@ class Due:
     nothing_because: str | None = None
 
 
-def letters_due(case: Case, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
-    """Return the letters for one recipient, given the rules that fired and concern this reader, most severe first."""
+def letters_due(case: Case, to: Recipient, fired: Sequence[RuleOutcome], *, differ: bool = False) -> Due:
+    """Return the letters for one recipient.
+
+    `fired`: the rules that fired and concern this reader, most severe first. `differ`:
+    the statements about the stimulant differ and the prescriber is to be asked.
+    """
     holds_old = to.holds_before(case.event.version)
     if case.event.status == "entered-in-error":
         if holds_old:
             return Due(("L9",), "retraction")
         return Due((), "", nothing_because="The record was entered in error, and this recipient holds nothing of it.")
-    plain = _plain(case, to, fired)
+    plain = _plain(case, to, fired, differ=differ)
     if not holds_old:
         # Somebody who has left since and holds nothing wrong is told nothing new.
-        if not to.on_team and not _is_asked(case, to):
+        if not to.on_team and not to.asked:
             return Due((), "", nothing_because="The recipient does not take part in this patient's care.")
         return plain
     if case.previous is not None and not _content_changed(case):
@@ -51,18 +58,17 @@ def letters_due(case: Case, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
     return Due(("L9", *inner), "correction")
 
 
-def _plain(case: Case, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
+def _plain(case: Case, to: Recipient, fired: Sequence[RuleOutcome], *, differ: bool) -> Due:
     if isinstance(case.event, DoseChange):
-        return _of_change(case.event, to)
-    return _of_session(case, case.event, to, fired)
+        return _of_change(case.event, to, differ=differ)
+    due = _of_session(case, case.event, to, fired)
+    if differ and to.prescribes_stimulant and due.letters and due.when == "now":
+        return replace(due, letters=(*due.letters, *QUERY))
+    return due
 
 
 def _summary(to: Recipient) -> tuple[LetterKind, ...]:
     return ("L1",) if to.audience == "psychiatrist" else ("L2",)
-
-
-def _is_asked(case: Case, to: Recipient) -> bool:
-    return isinstance(case.event, DoseChange) and case.event.requested_of == to.provider.id
 
 
 def _content_changed(case: Case) -> bool:
@@ -72,9 +78,13 @@ def _content_changed(case: Case) -> bool:
     return was != now
 
 
-def _of_change(event: DoseChange, to: Recipient) -> Due:
+def _of_change(event: DoseChange, to: Recipient, *, differ: bool) -> Due:
     if event.subject == "stimulant" and event.kind == "requested-of-prescriber":
-        if event.requested_of == to.provider.id:
+        if differ and to.asked:
+            return Due(QUERY, f"rule {DISCREPANCY}")
+        if differ:
+            return Due((), "", nothing_because="The prescriber is first asked which stimulant regimen holds.")
+        if to.asked:
             return Due(("L4", "L11"), "request to the prescriber")
         return Due(("L4",), "copy of a request to the prescriber")
     return Due(("L3",), "dose changed")
@@ -83,12 +93,13 @@ def _of_change(event: DoseChange, to: Recipient) -> Due:
 def _of_session(case: Case, event: SessionOutcome, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
     if event.status in ("scheduled", "arrived"):
         return Due((), "", nothing_because="The session has not taken place yet.")
+    missed: tuple[LetterKind, ...] = ("L8",) if event.status != "completed" else _summary(to)
     if any(one.priority in ("urgent", "stat") for one in fired):
         return Due(("L5",), f"rule {fired[0].id}")
     if fired:
-        return Due(_summary(to), f"rule {fired[0].id}")
+        return Due(missed, f"rule {fired[0].id}")
     if event.status in MISSED:
-        return Due(_summary(to), "session not completed")
+        return Due(missed, "session not completed")
     if event.status == "cancelled":
         return Due((), "", nothing_because="A session that was called off beforehand makes no letter.")
     reason = _told_at_once(case, event)

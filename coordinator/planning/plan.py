@@ -10,7 +10,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.plan import PRIORITIES, Plan, Priority, Question, RecipientPlan, Request, RuleOutcome
 from coordinator.planning import clocks
-from coordinator.planning.letters_due import MISSED, Due, letters_due
+from coordinator.planning.letters_due import DISCREPANCY, Due, letters_due
 from coordinator.planning.recipients import (
     WHY_NOT,
     Recipient,
@@ -46,7 +46,7 @@ def make_plan(case: Case, book: RuleBook, questions: tuple[Question, ...]) -> Pl
         rules=outcomes,
         recipients=plans,
         lane_subject=lane_subject(case),
-        notes=tuple(_notes(case, plans)),
+        notes=_notes(plans),
     )
 
 
@@ -64,13 +64,13 @@ def lane_subject(case: Case) -> str:
     return f"medicine:{hashlib.sha256(product.encode()).hexdigest()[:16]}"
 
 
-def _concerning(outcomes: Sequence[RuleOutcome], book: RuleBook, audience: str) -> list[RuleOutcome]:
-    """Return the rules that fired and concern an audience, most severe first.
+def _concerning(outcomes: Sequence[RuleOutcome], book: RuleBook, to: Recipient) -> list[RuleOutcome]:
+    """Return the rules that fired and concern a recipient, most severe first.
 
     Among equals the rule that is severe by itself goes before one that was raised by
     a circumstance.
     """
-    fired = [one for one in outcomes if one.fired and audience in book.rule(one.id).tells]
+    fired = [one for one in outcomes if one.fired and book.rule(one.id).concerns(to.roles)]
 
     def severity(one: RuleOutcome) -> tuple[int, int, int]:
         own: Priority = book.rule(one.id).row["priority"]
@@ -83,11 +83,11 @@ def _for(
     case: Case, book: RuleBook, to: Recipient, outcomes: Sequence[RuleOutcome], before: Sequence[RuleOutcome]
 ) -> RecipientPlan:
     """Return one recipient's part of the plan."""
-    fired = _concerning(outcomes, book, to.audience)
-    due = letters_due(case, to, fired)
+    fired = _concerning(outcomes, book, to)
+    due = letters_due(case, to, fired, differ=any(one.id == DISCREPANCY and one.fired for one in outcomes))
     today = case.composed_at.astimezone(ZoneInfo(case.clinic.time_zone)).date()
     consent = consent_for(case.patient, to.provider.id, due.letters, today)
-    priority = _priority(fired, _concerning(before, book, to.audience) if to.holds else [])
+    priority = _priority(fired, _concerning(before, book, to) if to.holds else [])
     refused = due.nothing_because
     if not consent.permits:
         refused = WHY_NOT[consent.reason]
@@ -95,7 +95,8 @@ def _for(
         refused = "The patient has turned 18, and the consent on record is not the patient's own."
     if refused is not None:
         return RecipientPlan(to.provider.id, to.audience, consent, "routine", (), (), (), not_sent_because=refused)
-    requests = requests_for(case, book, to, fired) if due.when == "now" and due.letters != ("L9",) else ()
+    asks = due.when == "now" and due.letters != ("L9",)
+    requests = requests_for(case, book, to, fired, due.letters) if asks else ()
     return RecipientPlan(
         provider=to.provider.id,
         audience=to.audience,
@@ -143,11 +144,7 @@ def _tell_by(case: Case, priority: Priority, due: Due, fired: Sequence[RuleOutco
     return clocks.end_of_business_day(start, ROUTINE_DAYS, zone)
 
 
-def _notes(case: Case, plans: Sequence[RecipientPlan]) -> list[str]:
-    notes = []
-    event = case.event
-    if isinstance(event, SessionOutcome) and event.status in MISSED:
-        notes.append("The session was not completed; it is told of with the session letters L1 and L2.")
-    if not plans:
-        notes.append("Nobody outside the clinic is on the patient's care team, so nobody is told.")
-    return notes
+def _notes(plans: Sequence[RecipientPlan]) -> tuple[str, ...]:
+    if plans:
+        return ()
+    return ("Nobody outside the clinic is on the patient's care team, so nobody is told.",)

@@ -1,7 +1,7 @@
 """Who is told: the care team of the day, everybody who holds an earlier version, and by which route."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -26,6 +26,8 @@ BY_HAND = "by-hand"
 FAX_VERIFIED_FOR_YEARS = 1
 """A fax number counts as verified for twelve months: offices move, and directories stay wrong for years."""
 ADULT_AT = 18
+STIMULANT_PRESCRIBER = "stimulant-prescriber"
+"""What the rules call whoever prescribes the stimulant, psychiatrist or not."""
 
 _CONTENT: Mapping[LetterKind, ContentClass] = {
     "L3": "medication",
@@ -58,6 +60,18 @@ class Recipient:
     on_team: bool
     """Whether on the care team on the event's day or on the day of composing."""
     holds: tuple[SentLetter, ...] = ()
+    asked: bool = False
+    """Whether this event asks something of this very recipient by name."""
+
+    @property
+    def prescribes_stimulant(self) -> bool:
+        """Whether this is the prescriber of the stimulant, whom questions about it go to."""
+        return self.asked or (self.member is not None and "stimulant" in self.member.prescribes)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The names under which the rules may tell or ask this recipient."""
+        return frozenset({self.audience, *({STIMULANT_PRESCRIBER} if self.prescribes_stimulant else ())})
 
     def holds_before(self, version: int) -> bool:
         """Whether an earlier version of the event reached this recipient."""
@@ -89,8 +103,11 @@ def recipients_of(case: Case) -> tuple[Recipient, ...]:
     for day in days:
         for member in in_force(case.patient.care_team, day):
             _add(case, found, member, on_team=True)
-    if isinstance(case.event, DoseChange) and case.event.requested_of is not None:
-        _add_prescriber(case, found, case.event.requested_of)
+    asked = case.event.requested_of if isinstance(case.event, DoseChange) else None
+    if asked is not None:
+        _add_outsider(case, found, asked)
+        if asked in found:
+            found[asked] = replace(found[asked], asked=True)
     for sent in case.already_sent:
         if sent.provider not in found:
             _add_former(case, found, sent.provider)
@@ -111,18 +128,16 @@ def _add(case: Case, found: dict[str, Recipient], member: CareTeamMember, *, on_
     found[provider.id] = Recipient(provider, audience, member, on_team, holds)
 
 
-def _add_prescriber(case: Case, found: dict[str, Recipient], provider_id: str) -> None:
-    """Make sure that the one who is asked is among those considered, if only to be refused for lack of consent."""
-    provider = case.registry.provider(provider_id)
-    if provider is not None and provider_id not in found:
-        audience: Audience = "primary-care" if _is_primary_care(provider) else "psychiatrist"
-        found[provider_id] = Recipient(provider, audience, None, on_team=False)
-
-
 def _add_former(case: Case, found: dict[str, Recipient], provider_id: str) -> None:
+    """Add somebody who holds an earlier version, in the role they had last."""
     members = sorted((one for one in case.patient.care_team if one.provider == provider_id), key=lambda one: one.from_)
     if members:
         _add(case, found, members[-1], on_team=False)
+    _add_outsider(case, found, provider_id)
+
+
+def _add_outsider(case: Case, found: dict[str, Recipient], provider_id: str) -> None:
+    """Add somebody who never was on the care team, if only so that the plan says why they are not told."""
     provider = case.registry.provider(provider_id)
     if provider is not None and provider_id not in found:
         audience: Audience = "primary-care" if _is_primary_care(provider) else "psychiatrist"

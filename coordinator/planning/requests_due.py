@@ -1,12 +1,12 @@
 """What a recipient is asked, in words from the rules data, and by when."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 from coordinator.domain.case import Case
 from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
-from coordinator.domain.plan import Request, RuleOutcome
+from coordinator.domain.plan import LetterKind, Request, RuleOutcome
 from coordinator.domain.quantities import Quantity
 from coordinator.planning import clocks
 from coordinator.planning.facts import facts_of
@@ -17,30 +17,36 @@ MOST_REQUESTS = 3
 """A reader who is asked more than three things answers none (letters, section on Box A)."""
 
 
-def requests_for(case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome]) -> tuple[Request, ...]:
+def requests_for(
+    case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome], letters: Sequence[LetterKind]
+) -> tuple[Request, ...]:
     """Return what this recipient is asked, most severe first, at most three."""
-    if isinstance(case.event, DoseChange):
-        return _of_prescriber(case, case.event, book, to)
-    facts = facts_of(case)
-    ids = {one.id for one in fired}
-    requests = []
-    for one in fired:
-        rule = book.rule(one.id)
-        asked = rule.asks(to.audience, one.priority or "routine")
-        if asked is None or ids & set(rule.yields_to):
-            continue
-        next_on = case.event.next_session_on if isinstance(case.event, SessionOutcome) else None
-        requests.append(_request(asked, fill(asked.text, facts), one.id, case, to, next_on))
+    requests = [*_of_rules(case, book, to, fired)]
+    if isinstance(case.event, DoseChange) and "L4" in letters and to.asked:
+        requests = [*_of_prescriber(case, case.event, book, to), *requests]
     return tuple(requests[:MOST_REQUESTS])
 
 
-def _of_prescriber(case: Case, event: DoseChange, book: RuleBook, to: Recipient) -> tuple[Request, ...]:
-    """Return the request of a stimulant letter, for the one who is asked and nobody else."""
-    if event.kind != "requested-of-prescriber" or event.requested_of != to.provider.id:
-        return ()
+def _of_rules(case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome]) -> Iterator[Request]:
+    event = case.event
+    if isinstance(event, DoseChange) and event.kind == "reported-by-prescriber" and to.prescribes_stimulant:
+        # Whoever reported the change is not asked to confirm it.
+        return
+    facts = facts_of(case)
+    ids = {one.id for one in fired}
+    next_on = event.next_session_on if isinstance(event, SessionOutcome) else event.effective_from
+    for one in fired:
+        rule = book.rule(one.id)
+        asked = rule.asks(to.roles, one.priority or "routine")
+        if asked is not None and not ids & set(rule.yields_to):
+            yield _request(asked, fill(asked.text, facts), one.id, case, to, next_on)
+
+
+def _of_prescriber(case: Case, event: DoseChange, book: RuleBook, to: Recipient) -> Iterator[Request]:
+    """Yield the request of a stimulant letter, for the one who is asked and nobody else."""
     asked = book.of_prescriber.get(event.action)
     if asked is None:
-        return ()
+        return
     was, now = event.from_, event.to
     named = next((one for one in (was, now) if isinstance(one, Regimen)), None)
     words = {
@@ -52,7 +58,7 @@ def _of_prescriber(case: Case, event: DoseChange, book: RuleBook, to: Recipient)
         "scope": book.words[event.scope or "none"],
     }
     text = " ".join(asked.text.format_map(words).split()).replace(" ,", ",").replace(" .", ".")
-    return (_request(asked, text, None, case, to, event.effective_from),)
+    yield _request(asked, text, None, case, to, event.effective_from)
 
 
 def _dose(regimen: object, book: RuleBook) -> str:

@@ -6,7 +6,7 @@ with a threshold left open. Off is reported, never silent.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -24,8 +24,10 @@ from coordinator.domain.quantities import plain
 from coordinator.domain.registry import Audience
 from coordinator.planning.conditions import Facts, check_tree, holds, names_in
 from coordinator.planning.facts import FACT_NAMES, facts_of
+from coordinator.planning.recipients import STIMULANT_PRESCRIBER
 
 _REQUIRED = ("id", "version", "title", "applies_to", "thresholds", "when", "priority", "tells", "says", "requests")
+_ROLES = (*get_args(Audience), STIMULANT_PRESCRIBER)
 _State = Literal["evaluated", "could-not-evaluate", "off", "not-applicable"]
 _DUE = frozenset({"business_days", "elapsed_hours", "days", "before_next_session"})
 
@@ -84,14 +86,18 @@ class Rule:
                 return f"{self.id} is off: its threshold {name} is not set."
         return None
 
-    def asks(self, audience: Audience, priority: Priority) -> Asked | None:
-        """Return what this rule asks of an audience at the priority it fired with."""
+    def concerns(self, roles: Collection[str]) -> bool:
+        """Whether somebody in these roles is told when it fires."""
+        return any(one in roles for one in self.tells)
+
+    def asks(self, roles: Collection[str], priority: Priority) -> Asked | None:
+        """Return what this rule asks of somebody in these roles at the priority it fired with."""
         rows: Mapping[str, Any] = self.row["requests"]
         for upgrade in self.row.get("upgrades", ()):
             if upgrade["to"] == priority and "requests" in upgrade:
                 rows = upgrade["requests"]
                 break
-        row = rows.get(audience)
+        row = next((one for role, one in rows.items() if role in roles), None)
         return None if row is None else Asked(row["text"], row.get("action", "review"), row.get("due", {}))
 
 
@@ -221,7 +227,9 @@ def _priority(row: Mapping[str, Any], facts: Facts) -> tuple[Priority, str, list
     return row["priority"], "", doubts
 
 
-def _applies(wanted: Mapping[str, Any], case: Case) -> bool:
+def _applies(wanted: Mapping[str, Any] | Sequence[Mapping[str, Any]], case: Case) -> bool:
+    if not isinstance(wanted, Mapping):
+        return any(_applies(one, case) for one in wanted)
     event = case.event
     if wanted["event"] != event.type:
         return False
@@ -303,10 +311,12 @@ def _check(row: Mapping[str, Any], name: str) -> None:
         check_tree(upgrade["when"], FACT_NAMES, row["thresholds"], where)
     if any(one not in PRIORITIES for one in (row["priority"], *(up["to"] for up in row.get("upgrades", ())))):
         raise ConfigurationError(f"{where}: a priority is one of {', '.join(PRIORITIES)}")
+    if not set(row["tells"]) <= set(_ROLES):
+        raise ConfigurationError(f"{where}: it tells somebody who is no audience")
     texts = [row["says"]]
     for requests in (row["requests"], *(up.get("requests", {}) for up in row.get("upgrades", ()))):
         for audience, request in requests.items():
-            if audience not in get_args(Audience):
+            if audience not in _ROLES:
                 raise ConfigurationError(f"{where}: there is no audience {audience}")
             if not set(request.get("due", {})) <= _DUE:
                 raise ConfigurationError(f"{where}: a due time is one of {', '.join(sorted(_DUE))}")

@@ -84,8 +84,7 @@ def test_somebody_who_wants_no_digests_gets_none_but_still_hears_news(desk):
 def test_a_session_that_was_not_completed_is_told_now(desk, status):
     given = {} if status == "aborted" else {"/administration": None}
     plan = quiet(desk, {"/status": status, **given})
-    assert {(one.letters, one.when) for one in plan.recipients} == {(("L1",), "now"), (("L2",), "now")}
-    assert plan.notes
+    assert {(one.letters, one.when) for one in plan.recipients} == {(("L8",), "now")}
 
 
 @pytest.mark.parametrize("status", ["scheduled", "arrived", "cancelled"])
@@ -129,3 +128,44 @@ def test_a_sessions_lane_does_not_hold_its_id(desk):
     assert subject.startswith("session:")
     assert "sess-8841" not in subject
     assert subject == desk.plan(desk.session({"/version": 2})).lane_subject
+
+
+# --- a report, and two statements that differ
+
+BELIEF = {"role": "stimulant", "product": "Adderall XR", "form": "extended-release"}
+DIFFER = {
+    "/patients/0/medications": [
+        {**BELIEF, "dose": {"value": "20", "unit": "mg"}, "as_of": "2026-10-01", "source": "patient"},
+        {**BELIEF, "dose": {"value": "30", "unit": "mg"}, "as_of": "2026-10-13", "source": "prescriber"},
+    ]
+}
+
+
+def test_a_report_by_the_patient_is_confirmed_with_the_prescriber_and_nobody_else(desk):
+    report = desk.hold({"/kind": "reported-by-patient", "/requested_of": None})
+    plan = by_provider(desk.plan(report))
+    assert [one.rule for one in plan["pr-psych"].requests] == ["R16"]
+    assert plan["pr-pcp"].requests == ()
+
+
+def test_a_report_by_the_prescriber_asks_the_prescriber_nothing(desk):
+    plan = by_provider(desk.plan(desk.hold({"/kind": "reported-by-prescriber", "/requested_of": None})))
+    assert plan["pr-psych"].letters == ("L3",)
+    assert plan["pr-psych"].requests == ()
+
+
+def test_no_hold_quotes_a_dose_while_statements_differ(desk):
+    plan = by_provider(desk.plan(desk.hold(), registry=desk.registry(DIFFER)))
+    assert plan["pr-psych"].letters == ("L12", "L11")
+    assert [one.rule for one in plan["pr-psych"].requests] == ["R17"]
+    assert plan["pr-pcp"].letters == ()
+    assert plan["pr-pcp"].not_sent_because == "The prescriber is first asked which stimulant regimen holds."
+
+
+def test_a_session_with_a_discrepancy_asks_the_prescriber_beside_its_own_letter(desk):
+    plan = by_provider(quiet(desk, registry=desk.registry(DIFFER)))
+    assert plan["pr-psych"].letters == ("L1", "L12", "L11")
+    assert "20 mg" in plan["pr-psych"].requests[0].text
+    assert "30 mg" in plan["pr-psych"].requests[0].text
+    assert plan["pr-pcp"].letters == ("L2",)
+    assert plan["pr-pcp"].when == "digest"

@@ -25,6 +25,11 @@ SYMPTOMS = {"/blood_pressure_symptoms": ["chest-pain"]}
 UNASKED = {"/blood_pressure_symptoms": None}
 RHYTHM = {"/adverse_events/0/term": "Atrial fibrillation"}
 OLD = {"/patients/0/birth_date": "1950-01-01"}
+NO_KNOWN_STIMULANT = {"registry": {"/patients/0/medications": []}}
+BELIEF = {"role": "stimulant", "product": "Adderall XR", "form": "extended-release"}
+TWENTY = {**BELIEF, "dose": {"value": "20", "unit": "mg"}, "as_of": "2026-10-01", "source": "patient"}
+THIRTY = {**BELIEF, "dose": {"value": "30", "unit": "mg"}, "as_of": "2026-10-10", "source": "prescriber"}
+DIFFER = {"registry": {"/patients/0/medications": [TWENTY, THIRTY]}}
 AT_40 = "/vitals/2/"
 
 FIRES = [
@@ -49,6 +54,35 @@ FIRES = [
     ("R6", "routine", rate("discharge", 101)),
     ("R6", "urgent", RHYTHM),
     ("R6", "stat", {**RHYTHM, **SYMPTOMS}),
+    ("R7", "urgent", {"/vitals/1/spo2": 91}),
+    ("R7", "stat", {"/vitals/1/spo2": 87}),
+    ("R7", "stat", {"/adverse_events/0/term": "Respiratory depression"}),
+    ("R8", "urgent", {"/sedation/lowest": 2}),
+    ("R8", "urgent", {"/sedation/lowest": 3, "/sedation/resolved_at": "2026-10-14T12:01:00-05:00"}),
+    ("R8", "stat", {"/sedation/lowest": 0}),
+    ("R9", "urgent", {"/dissociation/resolved_at": "2026-10-14T12:01:00-05:00"}),
+    ("R9", "urgent", {"/dissociation/resolved_at": {"not_done": "still there when leaving"}}),
+    ("R9", "urgent", {"/adverse_events/0/term": "Visual hallucinations"}),
+    ("R10", "stat", {"/suicide_risk/result": "high"}),
+    ("R10", "stat", {"/scores/0/item_9": 3}),
+    ("R11", "urgent", {"/suicide_risk/result": "moderate"}),
+    ("R11", "urgent", {"/scores/0/item_9": 1}),
+    ("R11", "urgent", {"/scores/0/item_9": None, "/scores/0/items": [1, 1, 1, 1, 1, 2, 1, 1, 2]}),
+    ("R13", "urgent", {"/other_medications_taken/0/role": "maoi", **NO_KNOWN_STIMULANT}),
+    (
+        "R13",
+        "stat",
+        {
+            "/other_medications_taken/-": {
+                "role": "maoi",
+                "product": "Nardil",
+                "dose": {"unknown": True},
+                "source": "label",
+            }
+        },
+    ),
+    ("R17", "routine", DIFFER),
+    ("R19", "routine", {"/adverse_events/0/term": "Painful urination, bladder pain"}),
 ]
 QUIET = [
     ("R1", pressure("baseline", 140, 90)),
@@ -60,6 +94,17 @@ QUIET = [
     ("R6", {**rate("40-min", 130), **rate("60-min", 119)}),
     ("R6", rate("discharge", 100)),
     ("R15", {}),
+    ("R7", {"/vitals/1/spo2": 92}),
+    ("R8", {"/sedation/lowest": 3, "/sedation/resolved_at": "2026-10-14T12:00:00-05:00"}),
+    ("R8", {"/sedation/lowest": 4}),
+    ("R9", {"/dissociation/resolved_at": "2026-10-14T12:00:00-05:00"}),
+    ("R9", {"/dissociation": {"present": False}}),
+    ("R10", {"/suicide_risk/result": "moderate", "/scores/0/item_9": 2}),
+    ("R10", {"/scores": []}),
+    ("R11", {"/suicide_risk/result": "low", "/scores/0/item_9": 0}),
+    ("R13", {}),
+    ("R17", {}),
+    ("R19", {}),
 ]
 CANNOT_TELL = [
     ("R1", {"/vitals/0/systolic": {"unknown": True}, "/vitals/0/diastolic": {"unknown": True}}, "before the dose"),
@@ -68,10 +113,19 @@ CANNOT_TELL = [
     ("R4", {**pressure("40-min", 184, 112), **UNASKED}, "symptoms"),
     ("R5", {"/vitals/4/systolic": None, "/vitals/4/diastolic": None}, "at discharge"),
     ("R6", {"/adverse_events": {"unknown": True}}, "adverse events"),
+    ("R8", {"/sedation": None}, "sedation"),
+    ("R8", {"/sedation/lowest": 3}, "sedation had passed"),
+    ("R9", {"/dissociation/resolved_at": {"unknown": True}}, "dissociation had passed"),
+    ("R10", {"/suicide_risk": {"not_done": "refused"}}, "suicide-risk screen"),
+    ("R10", {"/scores/0/item_9": None}, "ninth PHQ-9 question"),
+    ("R13", {"/other_medications_taken": {"unknown": True}}, "other medicines"),
 ]
 
 
 def outcome(desk, rule, changes, **around):
+    changes = dict(changes)
+    if "registry" in changes:
+        around["registry"] = desk.registry(changes.pop("registry"))
     found = evaluate(desk.rules, desk.case(desk.session(changes), **around))
     return next(one for one in found if one.id == rule)
 
@@ -81,7 +135,6 @@ def test_a_rule_fires_at_its_threshold(desk, rule, priority, changes):
     found = outcome(desk, rule, changes)
     assert (found.fired, found.state, found.priority) == (True, "evaluated", priority)
     assert found.inputs
-    assert found.thresholds
     assert "{" not in found.why
 
 
@@ -173,6 +226,83 @@ def test_a_firing_stores_its_version_and_its_signer(desk):
     assert found.version == 1
     assert found.demonstration
     assert "Demonstration" in found.signed_by
+
+
+# --- two statements about the stimulant
+
+
+def statements(desk, *rows):
+    return desk.registry({"/patients/0/medications": list(rows)})
+
+
+def discrepancy(desk, *rows, history=(), value=None):
+    case = desk.case(value or desk.session(), registry=statements(desk, *rows), history=history)
+    return next(one for one in evaluate(desk.rules, case) if one.id == "R17")
+
+
+def test_a_discrepancy_says_both_statements(desk):
+    found = discrepancy(desk, TWENTY, THIRTY)
+    assert found.why == "Statements about the stimulant differ: Adderall XR 20 mg, and Adderall XR 30 mg."
+
+
+def test_the_same_daily_total_in_another_form_is_a_discrepancy(desk):
+    twice = {**TWENTY, "form": "immediate-release", "dose": {"value": "10", "unit": "mg"}, "frequency": "twice daily"}
+    once = {**THIRTY, "dose": {"value": "20", "unit": "mg"}, "frequency": "once daily"}
+    assert discrepancy(desk, twice, once).fired
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [TWENTY],
+        [{**TWENTY, "dose": THIRTY["dose"]}, THIRTY],
+        [{**TWENTY, "dose": {"unknown": True}}, THIRTY],
+        [TWENTY, {**THIRTY, "as_of": "2026-06-01"}],
+        [TWENTY, {**THIRTY, "as_of": "2026-10-15"}],
+        [TWENTY, {**THIRTY, "role": "other"}],
+        [TWENTY, {**THIRTY, "as_of": "2026-09-01"}, {**THIRTY, "dose": TWENTY["dose"]}],
+    ],
+)
+def test_one_side_or_a_stale_or_open_statement_is_no_discrepancy(desk, rows):
+    assert discrepancy(desk, *rows).fired is False
+
+
+def test_a_session_asks_about_a_discrepancy_only_once(desk):
+    earlier = desk.session({"/id": "s-1", "/course/session_number": 2}, day="2026-10-12")
+    before = desk.session({"/id": "s-1", "/course/session_number": 2}, day="2026-10-09")
+    assert discrepancy(desk, TWENTY, THIRTY, history=(before,)).fired
+    assert not discrepancy(desk, TWENTY, THIRTY, history=(earlier,)).fired
+    assert discrepancy(desk, TWENTY, THIRTY, history=(earlier,), value=desk.hold()).fired
+
+
+def test_a_hold_of_the_same_day_makes_a_discrepancy_urgent(desk):
+    today = desk.hold({"/effective_from": "2026-10-14"})
+    assert discrepancy(desk, TWENTY, THIRTY, value=desk.hold()).priority == "routine"
+    assert discrepancy(desk, TWENTY, THIRTY, value=today).priority == "urgent"
+
+
+def test_two_missed_sessions_are_urgent_while_a_hold_is_open(desk):
+    missed = {"/status": "no-show", "/administration": None, "/vitals": [], "/suicide_risk": None}
+    first = desk.session({**missed, "/id": "s-1"}, day="2026-10-16")
+    second = desk.session({**missed, "/id": "s-2"}, day="2026-10-19")
+
+    def priority(*history):
+        found = evaluate(desk.rules, desk.case(second, history=history))
+        return next(one.priority for one in found if one.id == "R21")
+
+    resumed = desk.hold({"/id": "dc-9", "/action": "resume", "/to": None})
+    screened = desk.session({"/id": "s-0"}, day="2026-10-12")
+    assert priority() is None
+    assert priority(screened, first) == "routine"
+    assert priority(desk.hold(), screened, first) == "urgent"
+    assert priority(desk.hold(), resumed, screened, first) == "routine"
+    risky = desk.session({"/id": "s-0", "/suicide_risk/result": "moderate"}, day="2026-10-12")
+    assert priority(risky, first) == "urgent"
+
+
+def test_every_rule_of_the_file_but_the_one_shipped_off_is_seen_firing(desk):
+    seen = {rule for rule, *_ in FIRES} | {"R15", "R16", "R21"}
+    assert {one.id for one in desk.rules.rules} == seen | {"R12"}
 
 
 # --- signatures
