@@ -16,6 +16,7 @@ from coordinator.domain.access import (
     StaffRole,
     StaffSession,
 )
+from coordinator.store.engine import transaction
 from coordinator.store.tables import ID, METADATA, WORD, UtcInstant
 
 staff_accounts = sa.Table(
@@ -131,7 +132,7 @@ class SqlAccountStore:
 
     def end_sessions_of(self, account_id: str) -> None:
         """Forget every session of the account and every link that was made for it."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             connection.execute(sa.delete(staff_sessions).where(staff_sessions.c.account_id == account_id))
             connection.execute(sa.delete(sign_in_links).where(sign_in_links.c.account_id == account_id))
 
@@ -146,7 +147,7 @@ class SqlAccountStore:
             sign_in_links.c.used_at.is_(None),
             sign_in_links.c.expires_at > at,
         )
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             # The update decides who was first; reading before it would let two in.
             if connection.execute(sa.update(sign_in_links).where(*open_link).values(used_at=at)).rowcount != 1:
                 return None
@@ -167,7 +168,7 @@ class SqlAccountStore:
             .values(count=sa.case((kept.last_at < forget_before, 1), else_=kept.count + 1), last_at=at)
         )
         for _ in range(2):
-            with self._engine.begin() as connection:
+            with transaction(self._engine) as connection:
                 if connection.execute(more).rowcount == 1:
                     return cast(int, connection.execute(sa.select(kept.count).where(kept.key == key)).scalar_one())
             try:
@@ -205,7 +206,7 @@ class SqlAccountStore:
 
     def tidy(self, *, sessions_seen_before: datetime, links_expired_before: datetime, failed_before: datetime) -> None:
         """Delete what is over: idle sessions, expired links, old failures."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             connection.execute(sa.delete(staff_sessions).where(staff_sessions.c.seen_at < sessions_seen_before))
             connection.execute(sa.delete(sign_in_links).where(sign_in_links.c.expires_at < links_expired_before))
             connection.execute(sa.delete(failed_sign_ins).where(failed_sign_ins.c.last_at < failed_before))
@@ -214,11 +215,11 @@ class SqlAccountStore:
         self._write(sa.update(staff_accounts).where(staff_accounts.c.id == account_id).values(**values))
 
     def _read(self, wanted: sa.Select[Any]) -> list[dict[str, Any]]:
-        with self._engine.begin() as connection:
+        with transaction(self._engine, write=False) as connection:
             return [dict(row) for row in connection.execute(wanted).mappings()]
 
     def _write(self, change: sa.Insert | sa.Update | sa.Delete) -> int:
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             return connection.execute(change).rowcount
 
 

@@ -1,15 +1,16 @@
 """One suite that both stores of accounts pass: the one in memory, and the database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from account_fakes import MemoryAccountStore
-from sqlalchemy.pool import StaticPool
 
 from coordinator.domain.access import SignInLink, SourceCredential, StaffAccount, StaffSession
 from coordinator.security.account_store import AccountStore
-from coordinator.store.accounts import SqlAccountStore
+from coordinator.store.accounts import SqlAccountStore, failed_sign_ins
+from coordinator.store.engine import connect, transaction
 from coordinator.store.tables import METADATA
 
 NOW = datetime(2026, 10, 14, 15, 0, tzinfo=UTC)
@@ -20,11 +21,11 @@ def minutes(count: float) -> datetime:
 
 
 @pytest.fixture(params=["memory", "database"])
-def store(request) -> AccountStore:
+def store(request, tmp_path) -> AccountStore:
     if request.param == "memory":
         yield MemoryAccountStore()
         return
-    engine = sa.create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    engine = connect(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
     METADATA.create_all(engine)
     yield SqlAccountStore(engine)
     engine.dispose()
@@ -40,6 +41,36 @@ def an_account(name="mara", **changes) -> StaffAccount:
 
 def a_session(key="s1", account="id-mara", seen_at=NOW) -> StaffSession:
     return StaffSession(key, account, "password", NOW, seen_at)
+
+
+def test_reading_an_account_waits_for_no_writer(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+    METADATA.create_all(engine)
+    store = SqlAccountStore(engine)
+    store.add_account(an_account())
+    try:
+        with transaction(engine) as writer:
+            writer.execute(sa.insert(failed_sign_ins).values(key="k", count=1, last_at=NOW))
+            assert store.account_named("mara") == an_account()
+            assert store.session("s1") is None
+    finally:
+        engine.dispose()
+
+
+def test_two_people_with_one_link_are_one_too_many(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+    METADATA.create_all(engine)
+    store = SqlAccountStore(engine)
+    store.add_account(an_account())
+    store.add_link(SignInLink("l", "id-mara", NOW, minutes(10)))
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda _: store.use_link("l", NOW), range(16)))
+            counts = list(pool.map(lambda _: store.count_failure("k", NOW, forget_before=minutes(-60)), range(16)))
+    finally:
+        engine.dispose()
+    assert sorted(got, key=str) == [None] * 15 + ["id-mara"]
+    assert sorted(counts) == list(range(1, 17))
 
 
 def test_an_account_comes_back_as_it_was_kept(store):
