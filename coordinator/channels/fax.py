@@ -20,7 +20,7 @@ class Fax:
     kind: ClassVar[str] = "fax"
     safe_to_repeat: ClassVar[bool] = False
 
-    def __init__(self, gateway: FaxGateway, clock: Clock, *, settle_s: int = 30) -> None:
+    def __init__(self, gateway: FaxGateway, clock: Clock, *, settle_s: float = 30) -> None:
         """`settle_s`: how long the gateway may need until a queued fax shows up in a search by tag."""
         self._gateway = gateway
         self._clock = clock

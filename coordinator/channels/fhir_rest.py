@@ -38,13 +38,19 @@ class FhirRest:
         clock: Clock,
         *,
         partners: Mapping[str, Partner] | None = None,
+        settle_s: float = 30,
         limits: Limits | None = None,
     ) -> None:
-        """`http` is one long-lived client behind the outbound guard; `partners` is keyed by `Endpoint.partner`."""
+        """`http` is one long-lived client behind the outbound guard; `partners` is keyed by `Endpoint.partner`.
+
+        `settle_s`: how long a server of which nothing is known may need until what it
+        stored shows up in its own search.
+        """
         self._wire = Wire(http, clock, limits)
         self._credentials = credentials
         self._clock = clock
         self._partners = partners or {}
+        self._settle_s = settle_s
         self._book = CapabilityBook()
         self._chart_refused: set[tuple[str, str]] = set()
         self._asked_since: dict[str, datetime] = {}
@@ -97,7 +103,9 @@ class FhirRest:
             reliable = self._book.of(endpoint, server).finds_documents()
         if not reliable:
             return Lookup("unknown")
-        self._wait_until_settled(package, timedelta(seconds=partner.settle_s))
+        self._wait_until_settled(
+            package, timedelta(seconds=self._settle_s if partner.settle_s is None else partner.settle_s)
+        )
         return Lookup("absent")
 
     def _choose(

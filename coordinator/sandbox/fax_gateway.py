@@ -90,6 +90,14 @@ class FaxGateway:
         self._web.stop()
         self._shelf.close()
 
+    def go_down(self, requests: int | None = None) -> None:
+        """Answer 503 to the next requests, or until told to come back."""
+        self._web.faults.add(Fault("answer", requests))
+
+    def come_back(self) -> None:
+        """Behave well again."""
+        self._web.faults.clear()
+
     def misbehave(self, fault: Fault) -> None:
         """Misbehave so, after what already waits."""
         self._web.faults.add(fault)

@@ -87,6 +87,14 @@ class Hisp:
         self._imap.stop()
         self._shelf.close()
 
+    def go_down(self, messages: int | None = None) -> None:
+        """Refuse the next messages for now, or until told to come back."""
+        self.behaviour.refuse = ("MAIL", "451 down for the moment", messages)
+
+    def come_back(self) -> None:
+        """Take messages again."""
+        self.behaviour.refuse = None
+
     def count(self) -> int:
         """Return how many distinct messages it holds, by Message-ID."""
         return int(self._shelf.rows("SELECT count(DISTINCT message_id) FROM messages")[0][0])
@@ -102,6 +110,11 @@ class Hisp:
             (str(row[0]), str(row[1]), bytes(row[2]))
             for row in self._shelf.rows("SELECT message_id, recipient, body FROM messages ORDER BY n")
         ]
+
+    def put_mail(self, body: bytes) -> None:
+        """Put mail of any kind into the mailbox."""
+        with self._shelf.keep() as db:
+            db.execute("INSERT INTO notices (message_id, kind, body, due) VALUES ('', 'mail', ?, 0)", (body,))
 
     def put_notice(self, kind: Kind, message_id: str, *, delay_s: float = 0.0) -> None:
         """Put a notice about any Message-ID into the mailbox."""

@@ -37,6 +37,7 @@ class Imap:
 
         class Handler(socketserver.StreamRequestHandler):
             timeout = 60
+            disable_nagle_algorithm = True
 
             def handle(self) -> None:
                 with contextlib.suppress(OSError, ValueError):

@@ -213,6 +213,38 @@ def test_a_message_kept_before_the_line_broke_is_in_doubt_and_its_notice_settles
     assert {news.far_side_ref for news, _ in notices_of(hisp).fetch()} == set(marks)
 
 
+def test_letters_to_the_clinic_stay_unseen_and_never_stand_before_the_notices(hisp):
+    for number in range(205):
+        hisp.put_mail(f"Subject: Lunch {number}\r\n\r\nToday?\r\n".encode())
+    hisp.put_notice("dispatched", "<x@direct.lakeside.example>")
+    source = notices_of(hisp)
+    assert list(source.fetch()) == []
+    assert [news.verdict for news, _ in source.fetch()] == ["acknowledged"]
+    assert len(hisp.unseen()) == 206
+
+
+def test_a_hisp_that_is_down_is_tried_again_and_takes_the_letter_once_it_is_back(hisp):
+    hisp.go_down()
+    with pytest.raises(Transient):
+        channel_to(hisp).send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda ref: None)
+    hisp.come_back()
+    channel_to(hisp).send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda ref: None)
+    assert hisp.count() == 1
+
+
+def test_an_address_outside_ascii_is_held_and_a_password_outside_it_too(hisp):
+    odd = Endpoint(id="e", kind="direct", address="müller@direct.example")
+    with pytest.raises(NeedsHuman) as caught:
+        channel_to(hisp).send(a_package(), odd, deadline=soon(), about_to_send=lambda ref: None)
+    assert caught.value.code == "direct.address"
+    config = SmtpConfig("127.0.0.1", hisp.smtp_port, "clinic", "pässword", SENDER, str(hisp.ca_file))
+    with pytest.raises(NeedsHuman) as caught:
+        Direct(config, WallClock()).send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda ref: None)
+    assert caught.value.code == "direct.sign-in"
+    with pytest.raises(NeedsHuman):
+        list(notices_of(hisp, password="pässword").fetch())
+
+
 def test_a_late_notice_is_not_seen_before_its_time(hisp):
     hisp.put_notice("dispatched", "<x@direct.lakeside.example>", delay_s=60)
     assert list(notices_of(hisp).fetch()) == []

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
@@ -17,7 +18,7 @@ from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.farm import Farm
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
-from tests.contract.people import PATIENT, CountingDice, WallClock, a_chart, a_package, document_reference
+from tests.contract.people import PATIENT, CountingDice, NoSignIn, WallClock, a_chart, a_package, document_reference
 
 pytestmark = pytest.mark.loopback
 
@@ -150,6 +151,18 @@ def test_the_farm_finds_its_ports_and_its_content_again(tmp_path, http):
         assert again.addresses() == first
         assert again.counts() == {"ehr": 1, "hisp": 0, "fax": 0}
         assert again.duplicates() == {"ehr": [], "hisp": [], "fax": []}
+
+
+def test_many_threads_share_one_client_and_every_letter_arrives_once(ehr, http):
+    channel = FhirRest(http, NoSignIn(), WallClock())
+    place = Endpoint(id="ep", kind="fhir-rest", address=ehr.address)
+
+    def send(_):
+        return channel.send(a_package(), place, deadline=soon(), about_to_send=lambda ref: None).proven
+
+    with ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(send, range(40)))
+    assert (ehr.count(), ehr.duplicates()) == (40, [])
 
 
 CHILD = """

@@ -21,11 +21,11 @@ class Partner:
     """What is known of a partner's server beyond what it says of itself. Data, handed in by the registry's owner.
 
     `searches_reliably`: None means as its capability statement implies.
-    `settle_s`: how long a fresh resource may stay invisible to its search.
+    `settle_s`: how long a fresh resource may stay invisible to its search; None means the channel's own default.
     """
 
     searches_reliably: bool | None = None
-    settle_s: int = 30
+    settle_s: float | None = None
     levels: tuple[Level, ...] = ("chart", "document", "message")
 
 

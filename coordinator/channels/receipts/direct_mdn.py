@@ -77,6 +77,8 @@ class DirectNotices:
     def __init__(self, config: ImapConfig) -> None:
         self._config = config
         self._tls = client_context(config.ca_file)
+        self._no_notices: set[str] = set()
+        """UIDs of mail that is no notice: left unseen for people, and never in the way of the notices behind it."""
 
     def fetch(self) -> Iterator[tuple[ReceiptNews, Callable[[], None]]]:
         """Yield each unseen notice with the call that marks it seen. Raises Transient or NeedsHuman."""
@@ -92,6 +94,8 @@ class DirectNotices:
                 news = read_notice(raw) if raw is not None else None
                 if news is not None:
                     yield news, _marker(mailbox, uid)
+                elif raw is not None:
+                    self._no_notices.add(uid)
         except (imaplib.IMAP4.error, OSError) as fault:
             raise Transient("direct.later") from fault
         finally:
@@ -124,7 +128,8 @@ class DirectNotices:
         status, found = mailbox.uid("SEARCH", "UNSEEN")
         if status != "OK" or not found or not isinstance(found[0], bytes):
             return []
-        return [one.decode("ascii") for one in found[0].split()][:MOST_AT_ONCE]
+        uids = [one.decode("ascii", "replace") for one in found[0].split()]
+        return [one for one in uids if one.isdigit() and one not in self._no_notices][:MOST_AT_ONCE]
 
     def _message(self, mailbox: imaplib.IMAP4_SSL, uid: str) -> bytes | None:
         """Return the message's bytes (at most 1 MiB), not marking it as seen."""
