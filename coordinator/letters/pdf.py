@@ -126,22 +126,21 @@ def pages_text(pdf: bytes) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", text.translate(_LINE_END_HYPHENS)) for text in texts)
 
 
-def read_back(pdf: bytes, facts: Iterable[Traced], *, footers: Iterable[str] = ()) -> None:
+def read_back(pdf: bytes, facts: Iterable[Traced]) -> None:
     """Raise LetterRefused unless every fact can be read in the text layer of the PDF, whole.
 
-    A number inside a longer number does not count, and a fact may run over the end of
-    a line or of a page: `footers`, which stand between two pages, are taken out first.
+    A number inside a longer number does not count. A fact may run over the end of a
+    line, never of a page: the layout keeps a paragraph together.
     """
-    pages = [_SPACES.sub(" ", page) for page in pages_text(pdf)]
-    for footer in footers:
-        pages = [page.replace(_SPACES.sub(" ", footer), " ") for page in pages]
-    text = _SPACES.sub(" ", " ".join(re.sub(r"· \d+ / \d+", " ", page) for page in pages))
+    whole = _SPACES.sub(" ", " ".join(pages_text(pdf)))
     for one in facts:
-        whole = _stands_in(one.text, text)
-        if not whole and one.kind == "name":  # a very long name may be broken anywhere
-            whole = _SPACES.sub("", one.text) in _SPACES.sub("", text)
-        if not whole:
+        if not (_stands_in(one.text, whole) or _broken_name(one, whole)):
             raise LetterRefused("letter.text-layer", one.sources[0])
+
+
+def _broken_name(one: Traced, text: str) -> bool:
+    """Return whether a name is there that was too long for its line and broken inside a word."""
+    return one.kind == "name" and _SPACES.sub("", one.text) in _SPACES.sub("", text)
 
 
 def _stands_in(needle: str, text: str) -> bool:

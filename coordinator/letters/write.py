@@ -188,7 +188,8 @@ class LetterRoom:
                 "frame": replace(frame(brief, asks=False), statements=(), further_statements=()),
                 "correction": correction_view(brief),
             }
-            return Page("L9", outer, parts, outer.retraction_title or outer.title, None, notice, None)
+            title = outer.retraction_title or outer.title
+            return Page("L9", replace(outer, title=title), parts, title, None, notice, None)
         inner = self._page(brief, kind)
         parts = {**inner.parts, "correction": correction_view(brief)}
         return replace(
@@ -200,6 +201,8 @@ class LetterRoom:
         apart = page_one_words(html) > PAGE_ONE_WORDS
         if apart:
             html = self._html(brief, page, fax=False, apart=True)
+            if page_one_words(html) > PAGE_ONE_WORDS:
+                html = self._html(brief, page, fax=False, apart=True, long=True)
         text = text_of(html)
         facts = page.facts()
         names = [one.text for one in facts if one.kind == "name"]
@@ -207,8 +210,7 @@ class LetterRoom:
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
         built: Frame = page.parts["frame"]
-        footers = _footers(built, self._env)
-        pdf.read_back(made, facts, footers=footers)
+        pdf.read_back(made, facts)
         return Letter(
             kind=page.kind,
             provider=brief.recipient.provider,
@@ -222,14 +224,12 @@ class LetterRoom:
             pdf=made,
             template_version=page.sheet.stamp,
             type_code=page.sheet.type_code,
-            cover_pdf=self._faxed(brief, page, facts, footers, apart=apart) if fax else None,
+            cover_pdf=self._faxed(brief, page, facts, apart=apart) if fax else None,
         )
 
-    def _faxed(
-        self, brief: Brief, page: Page, facts: tuple[Traced, ...], footers: tuple[str, ...], *, apart: bool
-    ) -> bytes:
+    def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...], *, apart: bool) -> bytes:
         made = self._engine.render(self._html(brief, page, fax=True, apart=apart))
-        pdf.read_back(made, facts, footers=footers)
+        pdf.read_back(made, facts)
         case = brief.case
         cover = self.fax_cover(
             case.clinic,
@@ -240,7 +240,9 @@ class LetterRoom:
         )
         return pdf.join(cover, made)
 
-    def _html(self, brief: Brief, page: Page, *, fax: bool, preview: bool = False, apart: bool = False) -> str:
+    def _html(
+        self, brief: Brief, page: Page, *, fax: bool, preview: bool = False, apart: bool = False, long: bool = False
+    ) -> str:
         letter = {
             "kind": page.kind,
             "title": page.title,
@@ -252,6 +254,7 @@ class LetterRoom:
             "fax": fax,
             "preview": preview,
             "apart": apart,
+            "long": long,
         }
         return self._render("layout/letter.html", {**page.parts, "letter": letter})
 
@@ -279,12 +282,6 @@ def _was_missed(brief: Brief) -> bool:
     """Return whether a summary would tell of a session that was not completed; L8 has the words for that."""
     event = brief.case.event
     return isinstance(event, SessionOutcome) and event.status not in ("completed", "entered-in-error")
-
-
-def _footers(built: Frame, env: Environment) -> tuple[str, ...]:
-    """Return what stands at the foot of every page, as the layout prints it."""
-    module = env.get_template("macros/person.html").module
-    return tuple(getattr(module, name)(built).unescape() for name in ("foot_left", "foot_right"))
 
 
 def _created(at: datetime) -> str:

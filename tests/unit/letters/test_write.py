@@ -117,6 +117,8 @@ def test_a_request_that_still_stands_is_said_to_stand(room, one):
 def test_a_retraction_withdraws_everything_and_repeats_nothing_clinical(one):
     text = one("retraction.psychiatrist").letter.text
     assert "RETRACTED LETTER" in text
+    assert one("retraction.psychiatrist").letter.title == "Retracted letter"
+    assert one("correction.psychiatrist").letter.title == "Corrected letter: Treatment session summary"
     assert "Nothing in it applies, and nothing that it asked for is asked any more." in text
     for part in ("184/112", "ketamine", "41 mg", "Adderall", "PHQ"):
         assert part not in text
