@@ -113,8 +113,11 @@ def resources_of(mappings: Mappings, case: Case) -> dict[str, Value]:
     (content,) = build_content(mappings, case, plan, recipient, (letter,), frozenset({"chart"}))
     found: dict[str, Value] = {}
     for entry in json.loads(content.body, parse_float=Decimal)["entry"]:
-        request_line = entry["request"].get("ifNoneExist") or entry["request"]["url"]
-        found[f"{entry['resource']['resourceType']} {request_line.rpartition('|')[2]}"] = entry["resource"]
+        resource = entry["resource"]
+        code = resource.get("code") or resource.get("medicationCodeableConcept") or {}
+        title = f" {code['text']}" if "text" in code else ""
+        # The start of the stable id tells two readings apart; the rest would only hide the line.
+        found[f"{resource['resourceType']}{title} ({entry['fullUrl'][9:17]})"] = resource
     return found
 
 

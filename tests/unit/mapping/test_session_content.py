@@ -180,9 +180,8 @@ def test_the_status_of_the_session_shows_on_visit_and_drug(make: Make, status: s
 
 @pytest.mark.parametrize("status", ["no-show", "cancelled", "scheduled"])
 def test_a_session_that_was_not_held_has_a_visit_and_no_drug(make: Make, status: str) -> None:
-    event = {key: example(SPIKE)[key] for key in
-             ("type", "schema_version", "id", "version", "recorded_at", "recorded_by", "patient", "course")}  # fmt: skip
-    content = make({**event, "status": status})
+    head = ("type", "schema_version", "id", "version", "recorded_at", "recorded_by", "patient", "course")
+    content = make({**{key: example(SPIKE)[key] for key in head}, "status": status})
     assert content.one("Encounter")["status"] == {"scheduled": "planned"}.get(status, "cancelled")
     assert content.all("MedicationAdministration") == content.all("Observation") == []
 
