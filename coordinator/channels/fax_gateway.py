@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
@@ -16,6 +16,9 @@ from coordinator.channels.fax_codes import FaxFailure, classify
 from coordinator.channels.wire import Answer, Limits, Wire
 from coordinator.domain.errors import InDoubt, Transient
 from coordinator.flow.ports import Clock
+
+SEARCHED_BACK = timedelta(days=90)
+"""The gateway looks back one week unless told; "not there" must not mean "older than a week"."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,10 @@ class PhaxioGateway:
 
     def find(self, tag: str, *, deadline: datetime) -> tuple[FaxStatus, ...]:
         """Return every fax with our tag; the tag is opaque and safe in a URL."""
-        answer = self._get(f"/v2/faxes?direction=sent&tag%5Bdelivery%5D={quote(tag, safe='')}", deadline)
+        since = quote((self._clock.now() - SEARCHED_BACK).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
+        answer = self._get(
+            f"/v2/faxes?direction=sent&created_after={since}&tag%5Bdelivery%5D={quote(tag, safe='')}", deadline
+        )
         data = self._data(answer)
         if not isinstance(data, list):
             raise Transient("fax.in-doubt", detail=answer.body, status=answer.status)

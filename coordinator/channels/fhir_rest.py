@@ -14,9 +14,9 @@ from coordinator.channels.fhir.capability import Capability, CapabilityBook, Lev
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.match import Match, match_patient, theirs
 from coordinator.channels.fhir.said import part, parts, text
-from coordinator.channels.fhir.server import FhirServer
+from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.channels.wire import Answer, Limits, Wire
-from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
+from coordinator.domain.errors import DeliveryError, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, StoredDocument, Taken
 
@@ -65,7 +65,7 @@ class FhirRest:
         match = match_patient(server, package.patient, package.provider, endpoint)
         level, document = self._choose(package, endpoint, capability, match)
         if package.attempt > 1 and not package.resent:
-            already = self._find(server, package)
+            already = self._already_there(server, package)
             if already is not None:
                 # A gateway's 502 or 504 may hide a write that landed: look before repeating.
                 about_to_send(None)
@@ -79,7 +79,8 @@ class FhirRest:
             taken = judge_bundle(answer, orjson.loads(document.body), self._clock)
         else:
             taken = judge_document(answer, self._clock)
-        return _with_facts(taken, level=level, matched_by=match.by)
+        note = {"chart": "refused by the server"} if (endpoint.id, endpoint.address) in self._chart_refused else {}
+        return _with_facts(taken, level=level, matched_by=match.by, **note)
 
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return whether our identifier is found there.
@@ -144,12 +145,23 @@ class FhirRest:
         return {}
 
     def _note_refusal(self, endpoint: Endpoint, answer: Answer) -> None:
-        """Drop the endpoint to the next level when the server has no transactions after all; nothing was taken."""
-        if answer.status not in CHART_REFUSALS or endpoint.content_level is not None:
+        """Drop the endpoint to the next level when the server takes no such transaction after all; nothing landed."""
+        if endpoint.content_level is not None or not (answer.status in CHART_REFUSALS or _names_unsupported(answer)):
             return
         with self._lock:
             self._chart_refused.add((endpoint.id, endpoint.address))
         raise Transient("fhir.405", detail=answer.body, status=answer.status, uses_attempt=False)
+
+    def _already_there(self, server: FhirServer, package: Package) -> str | None:
+        """Return where an earlier attempt landed after all; None when it did not, or when the server cannot search."""
+        try:
+            return self._find(server, package)
+        except Permanent:
+            return None
+        except NeedsHuman as fault:
+            if fault.status is None or not fault.code.startswith("fhir."):
+                raise
+            return None  # the search itself is refused: no reason not to repeat what was answered "try again"
 
     def _find(self, server: FhirServer, package: Package) -> str | None:
         """Return where our message is held there: a document, or whatever of the chart carries its name; else None.
@@ -184,6 +196,13 @@ class FhirRest:
 
     def _partner(self, endpoint: Endpoint) -> Partner:
         return self._partners.get(endpoint.partner or "", Partner())
+
+
+def _names_unsupported(answer: Answer) -> bool:
+    """Return whether a refusal says that a resource type or interaction is not supported (R4 issue-type code)."""
+    if answer.status not in (400, 422):
+        return False
+    return any(text(one, "code") == "not-supported" for one in parts(parse(answer), "issue"))
 
 
 def _mark(about_to_send: Callable[[str | None], None]) -> Callable[[], None]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from coordinator.channels.fhir_rest import FhirRest
-from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Package
 from coordinator.sandbox.ehr import Ehr
@@ -210,6 +210,31 @@ def test_a_second_attempt_looks_before_it_repeats():
         assert far.asked("POST", "/fhir/DocumentReference") == []
 
 
+@pytest.mark.parametrize("refusal", [Step(403), Step(404), Step(405), Step(400), Step(501)])
+def test_a_server_that_cannot_be_searched_does_not_stop_a_second_attempt(refusal):
+    def script(method, path, body):
+        if method == "GET" and "identifier=" in path:
+            return refusal
+        return usual(method, path, body)
+
+    far = far_side(CREATED)
+    usual, far.script = far.script, script
+    with with_far_side(far) as (channel, far):
+        assert send(channel, far, a_package(attempt=2)).proven
+
+
+def test_a_search_that_is_down_holds_a_second_attempt_back():
+    def script(method, path, body):
+        return Step(503) if method == "GET" and "identifier=" in path else usual(method, path, body)
+
+    far = far_side(CREATED)
+    usual, far.script = far.script, script
+    with with_far_side(far) as (channel, far):
+        with pytest.raises(Transient):
+            send(channel, far, a_package(attempt=2))
+        assert far.asked("POST", "/fhir/DocumentReference") == []
+
+
 def test_a_person_who_resends_is_not_stopped_by_the_letter_that_is_there():
     package = a_package(attempt=2, resent=True)
     held = json.loads(package.document("fhir-document").body) | {"id": "9"}
@@ -223,6 +248,41 @@ def test_a_pinned_level_without_a_body_is_held():
         with pytest.raises(NeedsHuman) as caught:
             send(channel, far, a_package(), content_level="chart")
         assert caught.value.code == "fhir.level"
+
+
+@pytest.mark.parametrize(
+    ("status", "issue"), [(404, "not-found"), (405, "x"), (422, "not-supported"), (400, "not-supported")]
+)
+def test_a_server_that_promised_transactions_and_refuses_them_gets_the_document_next(status, issue):
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": issue}]}
+
+    def script(method, path, body):
+        if (method, path) == ("POST", "/fhir"):
+            return Step(status, json.dumps(outcome).encode(), FHIR)
+        return usual(method, path, body)
+
+    far = far_side(CREATED, play="whole")
+    usual, far.script = far.script, script
+    package = a_package(roles=("fhir-chart", "fhir-document"))
+    with with_far_side(far) as (channel, far):
+        with pytest.raises(Transient) as caught:
+            send(channel, far, package)
+        assert caught.value.uses_attempt is False
+        taken = send(channel, far, package)
+        assert (taken.facts["level"], taken.facts["chart"]) == ("document", "refused by the server")
+
+
+def test_a_chart_refused_for_its_content_is_not_quietly_sent_as_less():
+    def script(method, path, body):
+        if (method, path) == ("POST", "/fhir"):
+            return Step(422, OUTCOME, FHIR)
+        return usual(method, path, body)
+
+    far = far_side(CREATED, play="whole")
+    usual, far.script = far.script, script
+    with with_far_side(far) as (channel, far):
+        with pytest.raises(Permanent):
+            send(channel, far, a_package(roles=("fhir-chart", "fhir-document")))
 
 
 @pytest.fixture
