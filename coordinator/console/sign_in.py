@@ -77,7 +77,8 @@ def add_account_routes(router: APIRouter, service: Service, pages: Pages, cookie
         request: Request, person: Annotated[Person, Depends(Requires("own-account"))], done: str | None = None
     ) -> Response:
         """Show who is signed in, and the form for a new password."""
-        return pages.page(request, "me.html", person, wrong=None, done=done)
+        asks = service.accounts.needs_present_password(person.signed_in)
+        return pages.page(request, "me.html", person, wrong=None, done=done, asks=asks)
 
     @router.post("/me/password")
     def set_password(
@@ -87,7 +88,8 @@ def add_account_routes(router: APIRouter, service: Service, pages: Pages, cookie
         account = person.signed_in.account
         new = fields.get("new", "")
         wrong = None
-        if account.password_hash and not service.accounts.is_password(account, fields.get("present", "")):
+        asks = service.accounts.needs_present_password(person.signed_in)
+        if asks and not service.accounts.is_password(account, fields.get("present", "")):
             wrong = "The present password is not right."
         elif new != fields.get("again", ""):
             wrong = "The two new passwords differ."
@@ -97,7 +99,7 @@ def add_account_routes(router: APIRouter, service: Service, pages: Pages, cookie
             except WeakPassword as weak:
                 wrong = str(weak)
         if wrong:
-            return pages.page(request, "me.html", person, status=422, wrong=wrong, done=None)
+            return pages.page(request, "me.html", person, status=422, wrong=wrong, done=None, asks=asks)
         again = service.accounts.sign_in(account.name, new, address=_address(request))
         return _come_in(request, service, cookies, again, "/me?done=password")
 

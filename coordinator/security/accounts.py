@@ -180,6 +180,14 @@ class Accounts:
         """Return whether this is the person's present password, for a change of it."""
         return self._passwords.matches(password, account.password_hash)
 
+    def needs_present_password(self, signed: SignedIn) -> bool:
+        """Return whether a new password asks for the present one.
+
+        Not of a person who has none, nor of one who just came in by a link: they may have forgotten it.
+        """
+        fresh = self._clock.now() - signed.session.signed_in_at < LINK_VALID_FOR
+        return signed.account.password_hash is not None and not (signed.session.method == "link" and fresh)
+
     def tidy(self) -> None:
         """Delete what is over; the sweeper calls it now and then."""
         now = self._clock.now()

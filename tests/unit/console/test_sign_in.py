@@ -216,6 +216,17 @@ def test_a_password_that_may_not_be_set_says_why(service, browser, fields, says)
     assert service.accounts.sign_in("sender", PASSWORD, address="elsewhere")
 
 
+def test_who_forgot_a_password_sets_a_new_one_right_after_coming_by_link(service, browser):
+    new = {"new": "granite otter velvet morning", "again": "granite otter velvet morning"}
+    for minutes, status in ((10, 422), (9, 303)):
+        browser.client.cookies.clear()
+        link = f"/sign-in/link/{service.accounts.make_link('sender')}"
+        browser.post(link, page=link)
+        service.clock.pass_by(minutes=minutes)
+        assert browser.post("/me/password", new).status_code == status
+    assert service.accounts.sign_in("sender", new["new"], address="elsewhere")
+
+
 def test_who_came_by_link_chooses_a_first_password_without_an_old_one(service, browser):
     service.accounts.add("newcomer", "New Comer", ("viewer",))
     link = f"/sign-in/link/{service.accounts.make_link('newcomer')}"
