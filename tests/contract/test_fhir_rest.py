@@ -280,9 +280,8 @@ def test_a_chart_refused_for_its_content_is_not_quietly_sent_as_less():
 
     far = far_side(CREATED, play="whole")
     usual, far.script = far.script, script
-    with with_far_side(far) as (channel, far):
-        with pytest.raises(Permanent):
-            send(channel, far, a_package(roles=("fhir-chart", "fhir-document")))
+    with with_far_side(far) as (channel, far), pytest.raises(Permanent):
+        send(channel, far, a_package(roles=("fhir-chart", "fhir-document")))
 
 
 @pytest.fixture
