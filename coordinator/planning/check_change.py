@@ -160,9 +160,19 @@ def stimulant_statements_differ(view: View, _: Numbers) -> Iterator[Found]:
 CHANGE_PREDICATES: Mapping[str, Predicate] = {
     one.__name__: one
     for one in (
-        hold_without_end, stimulant_ordered_by_clinic, own_drug_requested, nobody_decided, nobody_asked,
-        asked_outside_care_team, new_regimen_missing, new_regimen_with_stop, switch_called_otherwise,
-        switch_to_the_same, direction_wrong, units_not_comparable, ends_before_it_begins,
+        hold_without_end,
+        stimulant_ordered_by_clinic,
+        own_drug_requested,
+        nobody_decided,
+        nobody_asked,
+        asked_outside_care_team,
+        new_regimen_missing,
+        new_regimen_with_stop,
+        switch_called_otherwise,
+        switch_to_the_same,
+        direction_wrong,
+        units_not_comparable,
+        ends_before_it_begins,
         stimulant_statements_differ,
     )
-}  # fmt: skip
+}

@@ -17,6 +17,12 @@ def patient_unknown(view: View, _: Numbers) -> Iterator[Found]:
         yield Found(("patient",))
 
 
+def patient_changed(view: View, _: Numbers) -> Iterator[Found]:
+    """An amendment that moves a record to another patient: whoever holds the old letter could not be told of it."""
+    if view.previous is not None and view.previous.patient != view.event.patient:
+        yield Found(("patient",))
+
+
 def staff_unknown(view: View, _: Numbers) -> Iterator[Found]:
     """A member of staff the registry does not have."""
     event, session, change = view.event, view.session, view.change
@@ -135,7 +141,16 @@ def many_sessions(view: View, numbers: Numbers) -> Iterator[Found]:
 COURSE_PREDICATES: Mapping[str, Predicate] = {
     one.__name__: one
     for one in (
-        patient_unknown, staff_unknown, provider_unknown, no_indication, course_unknown, minor_on_esketamine,
-        minor_without_guardian, session_number_twice, session_number_gap, many_sessions,
+        patient_unknown,
+        patient_changed,
+        staff_unknown,
+        provider_unknown,
+        no_indication,
+        course_unknown,
+        minor_on_esketamine,
+        minor_without_guardian,
+        session_number_twice,
+        session_number_gap,
+        many_sessions,
     )
-}  # fmt: skip
+}

@@ -242,9 +242,20 @@ def _ceiling(product: str, ceilings: Mapping[str, int]) -> int | None:
 DOSE_PREDICATES: Mapping[str, Predicate] = {
     one.__name__: one
     for one in (
-        impossible_route, unknown_clinic_drug, esketamine_per_weight, not_whole_devices, devices_do_not_add_up,
-        unusual_esketamine_dose, first_esketamine_dose_high, weight_missing, weight_unknown,
-        dose_differs_from_order, sprays_do_not_add_up, concentration_missing, pounds_for_kilograms, weight_jump,
+        impossible_route,
+        unknown_clinic_drug,
+        esketamine_per_weight,
+        not_whole_devices,
+        devices_do_not_add_up,
+        unusual_esketamine_dose,
+        first_esketamine_dose_high,
+        weight_missing,
+        weight_unknown,
+        dose_differs_from_order,
+        sprays_do_not_add_up,
+        concentration_missing,
+        pounds_for_kilograms,
+        weight_jump,
         stimulant_above_usual,
     )
-}  # fmt: skip
+}

@@ -276,10 +276,27 @@ def lot_missing(view: View, _: Numbers) -> Iterator[Found]:
 SESSION_PREDICATES: Mapping[str, Predicate] = {
     one.__name__: one
     for one in (
-        completed_without_dose, dose_unknown, dose_without_treatment, times_out_of_order, long_gap, in_the_future,
-        half_a_pressure, pressure_upside_down, pulse_pressure, no_pressure_before_dose,
-        pressure_before_dose_unknown, no_pressure_at_40_minutes, left_before_two_hours, dissociated_at_discharge,
-        serious_adverse_event, left_without_escort, drove_home, left_before_ready, vitals_copied, fahrenheit,
-        last_stimulant_time_unknown, lot_missing,
+        completed_without_dose,
+        dose_unknown,
+        dose_without_treatment,
+        times_out_of_order,
+        long_gap,
+        in_the_future,
+        half_a_pressure,
+        pressure_upside_down,
+        pulse_pressure,
+        no_pressure_before_dose,
+        pressure_before_dose_unknown,
+        no_pressure_at_40_minutes,
+        left_before_two_hours,
+        dissociated_at_discharge,
+        serious_adverse_event,
+        left_without_escort,
+        drove_home,
+        left_before_ready,
+        vitals_copied,
+        fahrenheit,
+        last_stimulant_time_unknown,
+        lot_missing,
     )
-}  # fmt: skip
+}

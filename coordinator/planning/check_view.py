@@ -23,6 +23,8 @@ class View:
     registry: Registry
     history: tuple[ClinicEvent, ...]
     received_at: datetime
+    previous: ClinicEvent | None = None
+    """The version of this event that was taken in before, if any."""
 
     @property
     def session(self) -> SessionOutcome | None:

@@ -35,7 +35,7 @@ PREDICATES: Mapping[str, Predicate] = {
     **CHANGE_PREDICATES,
 }
 _ROLES = ("clinician", "nurse", "front-desk")
-_ALWAYS = frozenset({"patient-unknown", "staff-unknown", "provider-unknown"})
+_ALWAYS = frozenset({"patient-unknown", "patient-changed", "staff-unknown", "provider-unknown"})
 """Asked even of a record that was entered in error: who it is about must hold."""
 
 
@@ -108,14 +108,16 @@ def check(
     registry: Registry,
     history: tuple[ClinicEvent, ...],
     received_at: datetime,
+    previous: ClinicEvent | None = None,
 ) -> tuple[tuple[Fault, ...], tuple[Question, ...]]:
     """Return everything wrong with an event, and everything a person must confirm.
 
     An event with a fault is refused; one with only questions is kept and waits. A
     place that has a fault is not asked about as well. A record that is retracted
-    (entered in error) is only checked for whom it is about.
+    (entered in error) is only checked for whom it is about. `previous` is the version
+    taken in before this one, if any.
     """
-    view = View(event, registry, history, received_at)
+    view = View(event, registry, history, received_at, previous)
     retracted = event.status == "entered-in-error"
     faults: list[Fault] = []
     questions: list[Question] = []

@@ -42,6 +42,10 @@ def letters_due(case: Case, to: Recipient, fired: Sequence[RuleOutcome], *, diff
     the statements about the stimulant differ and the prescriber is to be asked.
     """
     holds_old = to.holds_before(case.event.version)
+    if case.previous is not None and case.previous.patient != case.event.patient:
+        return Due(
+            (), "", nothing_because="The record names another patient than before, so it must first be retracted."
+        )
     if case.event.status == "entered-in-error":
         if holds_old:
             return Due(("L9",), "retraction")

@@ -37,7 +37,9 @@ def make_plan(case: Case, book: RuleBook, questions: tuple[Question, ...]) -> Pl
     out waits for their answers.
     """
     outcomes = evaluate(book, case)
-    before = evaluate(book, replace(case, event=case.previous, previous=None)) if case.previous is not None else ()
+    before: tuple[RuleOutcome, ...] = ()
+    if case.previous is not None and case.previous.patient == case.event.patient:
+        before = evaluate(book, replace(case, event=case.previous, previous=None))
     plans = tuple(_for(case, book, one, outcomes, before) for one in recipients_of(case))
     return Plan(
         event_id=case.event.id,

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.consent import ConsentDecision
 from coordinator.domain.plan import LetterKind
-from coordinator.domain.registry import Registry
+from coordinator.domain.registry import Provider, Registry
 from coordinator.planning.recipients import BY_HAND, consent_for, in_force, needs_own_consent, unusable_because
 
 
@@ -54,13 +54,15 @@ def may_release(
     on_team = any(one.provider == recipient for one in in_force(patient.care_team, today))
     if not on_team and not (is_correction or "L9" in kinds):
         return Release(False, "release.left-care-team", consent)
-    if endpoint_id != BY_HAND:
-        endpoint = next((one for one in provider.endpoints if one.id == endpoint_id), None)
-        if endpoint is None:
-            return Release(False, "release.endpoint-gone", consent)
-        if is_suspended:
-            return Release(False, "release.endpoint-suspended", consent)
-        unusable = unusable_because(endpoint, today)
-        if unusable is not None:
-            return Release(False, unusable, consent)
-    return Release(True, None, consent)
+    stopped = (
+        None if endpoint_id == BY_HAND else _address_stopped(provider, endpoint_id, today, is_suspended=is_suspended)
+    )
+    return Release(stopped is None, stopped, consent)
+
+
+def _address_stopped(provider: Provider, endpoint_id: str, today: date, *, is_suspended: bool) -> str | None:
+    """Return the cause for which nothing may go to the address today, or None."""
+    endpoint = next((one for one in provider.endpoints if one.id == endpoint_id), None)
+    if endpoint is None:
+        return "release.endpoint-gone"
+    return "release.endpoint-suspended" if is_suspended else unusable_because(endpoint, today)

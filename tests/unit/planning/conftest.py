@@ -104,9 +104,17 @@ class Desk:
         history: tuple[Any, ...] = (),
         registry: Registry | None = None,
         received_at: datetime = RECEIVED_AT,
+        previous: Any = None,
     ) -> tuple[tuple[Fault, ...], tuple[Question, ...]]:
         events = tuple(self.read(one) for one in history)
-        return check(self.checks, self.read(value), registry or self.registry(), events, received_at)
+        return check(
+            self.checks,
+            self.read(value),
+            registry or self.registry(),
+            events,
+            received_at,
+            None if previous is None else self.read(previous),
+        )
 
     def case(
         self,

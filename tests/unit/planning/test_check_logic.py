@@ -67,6 +67,11 @@ def registry(changes, event=None):
 
 REFUSED = [
     ("patient-unknown", "/patient", session({"/patient": "MRN-9"})),
+    (
+        "patient-changed",
+        "/patient",
+        lambda desk: desk.check(desk.session({"/version": 2}), previous=desk.session({"/patient": "MRN-1002"})),
+    ),
     ("staff-unknown", "/recorded_by", session({"/recorded_by": "st-9"})),
     ("staff-unknown", "/attested_by", session({"/attested_by": "st-9"})),
     ("staff-unknown", "/discharge/discharged_by", session({"/discharge/discharged_by": "st-9"})),
@@ -267,6 +272,7 @@ ASKED = [
     ),
 ]
 LEFT_ALONE = [
+    lambda desk: desk.check(desk.session({"/version": 2}), previous=desk.session()),
     session({}),
     esketamine({}),
     hold({}),

@@ -252,6 +252,15 @@ def test_an_amendment_that_changes_nothing_told_makes_no_letter(desk):
     assert one.not_sent_because == "The amendment changes nothing that this recipient was told."
 
 
+def test_a_record_that_moves_to_another_patient_is_told_to_nobody(desk):
+    moved = desk.plan(
+        desk.session({"/version": 2}),
+        previous=desk.session({"/patient": "MRN-1002"}),
+        already_sent=(sent("pr-psych", "L1"),),
+    )
+    assert all(one.letters == () and one.not_sent_because for one in moved.recipients)
+
+
 def test_a_record_entered_in_error_is_taken_back_from_those_who_hold_it(desk):
     retracted = desk.session({"/version": 2, "/status": "entered-in-error"})
     plan = by_provider(desk.plan(retracted, previous=desk.session(), already_sent=(sent("pr-psych", "L1"),)))
