@@ -133,11 +133,36 @@ COLUMNS: tuple[Column, ...] = tuple(_columns())
 out on purpose. A quantity is written with its unit. Without adverse-event columns,
 a session with an adverse event goes in as JSON.
 """
+HOW_CELLS_ARE_WRITTEN: Mapping[Kind, str] = {
+    "text": "text",
+    "whole": "whole number",
+    "quantity": "amount and UCUM unit with a blank between",
+    "yes-no": "true or false",
+    "list": "words between semicolons",
+}
 _BY_NAME: Mapping[str, Column] = {one.name: one for one in COLUMNS}
 _BY_POINTER: Mapping[str, str] = {"/" + one.place: one.name for one in COLUMNS}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,12}")
 _QUANTITY = re.compile(r"(\S+)\s+(\S+)")
 _NOT_DONE = re.compile(r"not done:\s*(.*)", re.IGNORECASE)
+
+
+def columns_page() -> str:
+    """Return the page that documents the columns, as Markdown."""
+    rows = [f"| `{one.name}` | {HOW_CELLS_ARE_WRITTEN[one.kind]} | {one.about} | `/{one.place}` |" for one in COLUMNS]
+    lines = [
+        "# Sessions as CSV: the columns",
+        "",
+        "One row is one session. Columns may stand in any order, and those that are not needed may be left out.",
+        "UTF-8, commas, a header line. An empty cell means that nothing is said; `unknown` that nobody knows;",
+        "`not done: <reason>` that it was left out on purpose. A cell is data: what looks like a formula is text.",
+        "Adverse events, other medicines than one stimulant, and changes of dose go in as JSON.",
+        "",
+        "| column | written as | what it is | place in the event |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def read_rows(text: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | tuple[Fault, ...]]]:

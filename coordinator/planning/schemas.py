@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.registry import Registry
+from coordinator.planning.csv_rows import columns_page
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DECIMAL: Mapping[str, Any] = {
@@ -68,13 +69,14 @@ def schemas() -> Mapping[str, dict[str, Any]]:
 
 
 def schema_files() -> dict[str, str]:
-    """Return the text of every published schema by its file name."""
+    """Return the text of every published schema, and of the page of CSV columns, by file name."""
     every = schemas().items()
-    return {f"{name}.json": json.dumps(one, indent=2, ensure_ascii=False) + "\n" for name, one in every}
+    files = {f"{name}.json": json.dumps(one, indent=2, ensure_ascii=False) + "\n" for name, one in every}
+    return {**files, "csv-columns.md": columns_page()}
 
 
 def write_schemas(folder: Path) -> None:
-    """Write every schema into a folder."""
+    """Write every schema, and the page of CSV columns, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schema_files().items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -1,11 +1,14 @@
 """Whole stories, as they arrive: read, checked, planned. Numbers are exact."""
 
 from datetime import datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from coordinator.domain.case import SentLetter
 from coordinator.planning.faults import Unreadable
+from coordinator.planning.readings import dose_mg_per_kg
 
 CHICAGO = ZoneInfo("America/Chicago")
 
@@ -59,6 +62,36 @@ def test_a_restriction_leaves_one_letter_and_one_visible_block(desk):
     told, blocked = desk.plan(desk.dose_change(), registry=registry).recipients
     assert (told.provider, told.letters) == ("pr-psych", ("L3",))
     assert (blocked.provider, blocked.letters, blocked.consent.version) == ("pr-pcp", (), 3)
+
+
+# --- T4
+
+
+def test_an_amended_session_withdraws_its_rule_and_corrects_everybody_who_holds_it(desk):
+    first = weighing(desk, 95, 30, "0.3", **{"/vitals/0/systolic": 142, "/vitals/0/diastolic": 87})
+    amended = weighing(desk, 59, 30, "0.5", **{"/version": 2, "/vitals/0/systolic": 124, "/vitals/0/diastolic": 78})
+    before = desk.session(
+        {
+            "/id": "s-1",
+            "/course/session_number": 2,
+            "/weight": None,
+            "/administration/ordered": None,
+            "/vitals/0/systolic": 120,
+        },
+        day="2026-10-12",
+    )
+    assert [one.id for one in desk.plan(first, history=(before,)).fired()] == ["R1"]
+    assert codes(desk, amended, history=(before,), previous=first) == (set(), set())
+    holds = tuple(
+        SentLetter(one, kind, 1, datetime(2026, 10, 14, 15, 10, tzinfo=CHICAGO), ())
+        for one, kind in (("pr-psych", "L1"), ("pr-pcp", "L2"))
+    )
+    plan = desk.plan(amended, history=(before,), previous=first, already_sent=holds)
+    assert plan.fired() == ()
+    assert [one.letters for one in plan.recipients] == [("L9", "L1"), ("L9", "L2")]
+    assert all(one.requests == () for one in plan.recipients)
+    given = desk.read(amended)
+    assert round(dose_mg_per_kg(given), 3) == Decimal("0.508")
 
 
 # --- T7
