@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
+from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.plan import RecipientPlan
 from coordinator.letters.brief import Brief
 from coordinator.letters.curve import Curve, curve
 from coordinator.letters.traced import Traced, fact
 from coordinator.letters.views.frame import Asked, Reader, asked, reader
 from coordinator.letters.views.measured import Vitals, vitals
-from coordinator.letters.views.medicines import MedicineRow, Stimulant, Taken, change_row, stimulant
+from coordinator.letters.views.medicines import MedicineRow, Stimulant, Taken, change_row, is_switch, stimulant
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def change_view(brief: Brief) -> ChangeView:
     return ChangeView(
         ours=one.subject == "clinic-drug",
         kind=one.kind,
-        product_switch=_is_switch(one),
+        product_switch=is_switch(one),
         asked=brief.words("asked", one.action, "event:/action") if requested else None,
         scope=brief.words("scope", one.scope, "event:/scope") if requested and one.scope else None,
         resume_when=fact(one.resume_when, None, "event:/resume_when") if requested and one.resume_when else None,
@@ -70,11 +70,6 @@ def _prescriber(brief: Brief, one: DoseChange) -> Traced | None:
         return None
     name = brief.case.provider(one.requested_of).name.full()
     return fact(name, one.requested_of, brief.at_provider(one.requested_of, "/name"), kind="name")
-
-
-def _is_switch(one: DoseChange) -> bool:
-    before, now = one.from_, one.to
-    return isinstance(before, Regimen) and isinstance(now, Regimen) and before.product != now.product
 
 
 def evidence(brief: Brief, one: DoseChange) -> Evidence | None:

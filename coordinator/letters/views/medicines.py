@@ -170,12 +170,27 @@ def change_row(brief: Brief, asked_of: Traced | None) -> MedicineRow:
     by = asked_of or (brief.person(decider) if decider else None)
     return MedicineRow(
         drug=drug_name(brief, known, at) if known else brief.missing(Unknown(unknown=True), at),
-        before=regimen(brief, before, "event:/from"),
+        before=_stopped(brief, before) if is_switch(change) else regimen(brief, before, "event:/from"),
         now=_now(brief, change, asked=asked_of is not None),
         since=_since(brief, change),
         why=reason(brief, change),
         decided_by=by or brief.missing(None, "event:/decided_by"),
     )
+
+
+def is_switch(change: DoseChange) -> bool:
+    """Return whether one product takes the place of another: their doses do not compare."""
+    before, now = change.from_, change.to
+    return isinstance(before, Regimen) and isinstance(now, Regimen) and before.product != now.product
+
+
+def _stopped(brief: Brief, before: Regimen | Unknown | None) -> Traced:
+    """Return the product that was stopped, named with its dose, so that it is never read as the new one's."""
+    dose = regimen(brief, before, "event:/from")
+    if not isinstance(before, Regimen):
+        return dose
+    name = drug_name(brief, before, "event:/from")
+    return fact(f"{name}, {dose}", dose.value, *dose.sources, *name.sources)
 
 
 def reason(brief: Brief, change: DoseChange) -> Traced:

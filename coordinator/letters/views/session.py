@@ -1,6 +1,7 @@
 """The session letters: L1 and L2 (one session or a digest), L5 (urgent alert), L8 (missed or stopped)."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from coordinator.domain.events import SessionOutcome, SymptomReport
 from coordinator.letters.brief import Brief
@@ -72,6 +73,7 @@ class SessionView:
     mind: Mind | None
     reported: tuple[tuple[str, Traced], ...]
     left: Leaving | None
+    emergency_care: Literal["used", "not-used"] | None
     next_on: Traced | None
     plan: Traced | None
     digest: tuple[Told, ...]
@@ -125,6 +127,11 @@ def _whole_view(brief: Brief) -> SessionView:
         mind=mind(brief, event, at),
         reported=_reported(brief, event.symptom_report),
         left=_left(brief, event),
+        emergency_care=None
+        if event.emergency_care_used is None
+        else "used"
+        if event.emergency_care_used
+        else "not-used",
         next_on=brief.day(event.next_session_on, "event:/next_session_on") if event.next_session_on else None,
         plan=fact(event.plan, None, "event:/plan") if event.plan else None,
         digest=tuple(_told(brief, one, place) for place, one in enumerate(brief.case.digest_of))

@@ -113,7 +113,7 @@ def test_a_time_taken_that_nobody_knows_is_said_to_be_unknown(macro):
 
 
 def test_a_medicine_table_says_when_nothing_else_changed(macro):
-    assert macro("medicines.medicine_table", None, True) == "No changes to other medicines by the clinic."
+    assert macro("medicines.medicine_table", None, True) == "No changes to medicines by the clinic."
 
 
 def test_a_score_without_band_or_earlier_value_still_says_its_window(macro):

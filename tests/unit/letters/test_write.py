@@ -179,7 +179,7 @@ def test_no_reported_event_is_said_and_not_left_blank(one):
 
 def test_a_switch_of_product_is_told_as_stopped_and_started(one):
     text = one("product-switch.psychiatrist").letter.text
-    assert "we stopped the earlier product and started esketamine (Spravato), intranasal" in text
+    assert "we stopped ketamine, intranasal, 50 mg and started esketamine (Spravato), intranasal, 56 mg" in text
     assert "not interchangeable" in text
     assert "increase" not in text
 
@@ -214,6 +214,8 @@ def test_a_digest_tells_of_each_session_once(one):
 def test_a_stat_letter_says_that_we_also_telephone(one):
     text = one("emergency.psychiatrist").letter.text
     assert "We will also telephone you." in text
+    assert "Emergency care was used." in text
+    assert "When the patient left is not recorded." in text
     assert "labetalol 10 mg, 10:45 CDT" in text
     assert "Symptoms of high blood pressure: chest pain, change of vision." in text
 
