@@ -17,6 +17,7 @@ from coordinator.mapping.content import build_content
 from coordinator.mapping.json_values import Value
 from coordinator.mapping.load import Mappings, load
 from coordinator.mapping.problems import MappingFileError, MappingHeld
+from coordinator.mapping.yaml_files import read_yaml
 
 GOLDEN = Path("tests") / "golden" / "mapping"
 _EXAMPLES = (Path("docs") / "examples", Path("examples"))
@@ -165,3 +166,22 @@ def approve(mappings_dir: Path) -> list[Path]:
         file.write_text(text + "\n", "utf-8")
         written.append(file)
     return written
+
+
+def unraised(before: Path, after: Path) -> list[str]:
+    """Return the files that differ between two mapping folders although their version did not rise.
+
+    Code tables have no version of their own: a changed table needs a newer review date.
+    """
+    faults = []
+    for folder, mark in (("events", "version"), ("partners", "version"), ("codes", "reviewed")):
+        for file in sorted((after / folder).glob("*.yaml")):
+            old = before / folder / file.name
+            if not old.is_file() or old.read_bytes() == file.read_bytes():
+                continue
+            was, now = read_yaml(old)[mark], read_yaml(file)[mark]
+            rose = now["on"] > was["on"] if mark == "reviewed" else now > was
+            if not rose:
+                what = "a newer `reviewed: on`" if mark == "reviewed" else "a higher `version`"
+                faults.append(f"{folder}/{file.name}: changed, so it needs {what}")
+    return faults

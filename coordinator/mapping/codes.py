@@ -11,7 +11,7 @@ from coordinator.mapping.json_values import Json, Value
 SNOMED = "http://snomed.info/sct"
 LOINC_SYSTEM = "http://loinc.org"
 VERIFIED = frozenset({"verified", "verified-secondary"})
-_TABLE_KEYS = frozenset({"map", "source", "system", "target", "allowed", "reviewed", "unmapped", "fold", "rows"})
+TABLE_KEYS = frozenset({"map", "source", "system", "target", "allowed", "reviewed", "unmapped", "fold", "rows"})
 _ROW_KEYS = frozenset({"from", "code", "system", "display", "text", "source", "status", "note", "codings"})
 _CODING_KEYS = frozenset({"code", "system", "display", "source", "status"})
 
@@ -54,7 +54,7 @@ def read_table(file: str, data: Value, problems: list[str]) -> CodeTable | None:
     if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("map"), str):
         problems.append(f"{file}: a table needs `map` and `rows`")
         return None
-    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - _TABLE_KEYS))]
+    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - TABLE_KEYS))]
     if not data.get("source"):
         problems.append(f"{file}: `source` is missing: say where the words on the left come from")
     check_reviewed(file, data, problems)

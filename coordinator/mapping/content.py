@@ -24,7 +24,7 @@ from coordinator.mapping.gate import Finding, Link, inspect
 from coordinator.mapping.identity import message_identifier
 from coordinator.mapping.json_values import Value
 from coordinator.mapping.letter_views import attachment, letter_view, message_view
-from coordinator.mapping.load import Mappings
+from coordinator.mapping.load import Mappings, ResourceMapping
 from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
 from coordinator.mapping.view import MadeWith, RecordState, event_scope, plain_value
 
@@ -108,7 +108,7 @@ def build_content(
     found: list[FhirContent] = []
     if levels & {"chart", "message"}:
         resources = stage.resources(letters, frozenset(levels & {"chart", "message"}))
-        links = {**shared.links, **_gate(mappings, resources[len(shared.built) :])}
+        links = {**shared.links, **_gate(mappings, _own(resources, shared))}
         if "chart" in levels:
             chosen = _for_level(resources, "chart")
             found.append(stage.finish("chart", transaction(chosen), chosen, links))
@@ -119,6 +119,12 @@ def build_content(
     if "document" in levels and letters:
         found += stage.documents(letters)
     return tuple(found)
+
+
+def _own(resources: Sequence[Built], shared: EventResources) -> list[Built]:
+    """Return the resources that were not gated with the shared ones."""
+    gated = {id(one) for one in shared.built}
+    return [one for one in resources if id(one) not in gated]
 
 
 def _for_level(resources: Sequence[Built], level: str) -> list[Built]:
@@ -174,12 +180,16 @@ class _Recipient:
             "message": plain_value(message_view(self.case, self.recipient, self.provider)),
         }
         planned = plan_resources(self.mappings, self.case, scope, "recipient")
-        planned = [one for one in planned if places & set(one.mapping.levels)]
+        planned = [one for one in planned if places & set(one.mapping.levels) and self._may_read(one.mapping)]
+        shared = [one for one in self.shared.planned if self._may_read(one.mapping)]
         # Planning needs no versions; building does. Both look at this one scope.
-        scope["made_with"] = plain_value(self._made_with([*self.shared.planned, *planned]))
-        mine = build_resources(self.mappings, planned, self.shared.planned)
-        common = [self._addressed(one) for one in self.shared.built]
+        scope["made_with"] = plain_value(self._made_with([*shared, *planned]))
+        mine = build_resources(self.mappings, planned, shared)
+        common = [self._addressed(one) for one in self.shared.built if self._may_read(one.mapping)]
         return [*common, *mine]
+
+    def _may_read(self, mapping: ResourceMapping) -> bool:
+        return not mapping.audiences or self.recipient.audience in mapping.audiences
 
     def _addressed(self, one: Built) -> Built:
         if one.mapping.resource == "Patient":
@@ -204,7 +214,7 @@ class _Recipient:
         accepts, only_one, whole = self._accepted()
         places = frozenset({"chart", "fhir-document"} if whole else {"chart"})
         everything = self.resources(letters, places, accepts=accepts, only_one=only_one)
-        links = {**self.shared.links, **_gate(self.mappings, everything[len(self.shared.built) :])}
+        links = {**self.shared.links, **_gate(self.mappings, _own(everything, self.shared))}
         found = []
         for one in everything:
             if one.mapping.resource == "DocumentReference":

@@ -21,7 +21,7 @@ from coordinator.mapping.yaml_files import read_yaml
 Per = Literal["event", "recipient"]
 LEVELS = frozenset({"chart", "message", "fhir-document"})
 """Where a resource goes: the chart transaction, the message, the FHIR document inside a document reference."""
-_KEYS = frozenset(
+MAPPING_KEYS = frozenset(
     {
         "mapping", "version", "reviewed", "event", "resource", "name", "per", "each", "key", "when", "identity",
         "profiles", "write", "order", "audiences", "build", "retractable", "levels",
@@ -163,7 +163,7 @@ def _mapping(
 
 
 def _check_header(file: str, data: Json, problems: list[str]) -> None:
-    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - _KEYS))]
+    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - MAPPING_KEYS))]
     check_reviewed(file, data, problems)
     if data.get("mapping") != file.removeprefix("events/").removesuffix(".yaml"):
         problems.append(f"{file}: `mapping` must be the file's own name")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from coordinator.mapping.codes import check_reviewed
 from coordinator.mapping.json_values import Value
 
-_KEYS = frozenset(
+PARTNER_KEYS = frozenset(
     {
         "partner", "version", "reviewed", "source", "notes", "transaction", "conditional_create", "creates",
-        "attachments", "one_attachment", "fhir_document", "master_identifier", "searches_identifier",
+        "attachments", "one_attachment", "fhir_document", "searches_identifier",
     }
 )  # fmt: skip
 
@@ -35,7 +35,7 @@ def read_partner(file: str, data: Value, problems: list[str]) -> Partner:
     if not isinstance(data, Mapping):
         problems.append(f"{file}: a partner file is a list of settings")
         return Partner("", 0)
-    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - _KEYS))]
+    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - PARTNER_KEYS))]
     check_reviewed(file, data, problems)
     if data.get("partner") != file.removeprefix("partners/").removesuffix(".yaml"):
         problems.append(f"{file}: `partner` must be the file's own name")

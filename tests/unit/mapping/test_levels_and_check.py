@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.mapping.check import GOLDEN, approve, check_mappings
+from coordinator.mapping.check import GOLDEN, approve, check_mappings, unraised
 from coordinator.mapping.content import build_content
 from coordinator.mapping.load import Mappings, load
 from tests.unit.mapping.conftest import ROOT, Content, Make, a_case, a_letter, a_plan, a_recipient, example
@@ -163,3 +163,31 @@ def test_the_approved_resources_of_this_checkout_still_stand(mappings: Mappings)
     assert list((ROOT / GOLDEN).glob("*.json")), "there is nothing approved to compare with"
     report = check_mappings(ROOT / "mappings")
     assert report.ok, str(report)
+
+
+def test_a_resource_may_be_kept_from_an_audience(checkout: Path) -> None:
+    file = checkout / "events" / "session-outcome.suicide-risk.yaml"
+    file.write_text(file.read_text().replace("version: 1", "version: 1\naudiences: [psychiatrist]", 1))
+    mappings, case = load(checkout), a_case(example(SPIKE))
+    seen = {}
+    for provider, audience in (("pr-psych", "psychiatrist"), ("pr-pcp", "primary-care")):
+        who = a_recipient(provider, audience=audience)
+        seen[audience] = Content(build_content(mappings, case, a_plan(who), who, (), frozenset({"chart"})))
+    assert len(seen["psychiatrist"].observation("suicide-risk-screen")) == 1
+    assert seen["primary-care"].observation("suicide-risk-screen") == []
+
+
+def test_a_changed_mapping_must_raise_its_version_and_a_changed_table_its_review(checkout: Path) -> None:
+    before = ROOT / "mappings"
+    assert unraised(before, checkout) == []
+    mapping = checkout / "events" / "session-outcome.weight.yaml"
+    table = checkout / "codes" / "route.yaml"
+    mapping.write_text(mapping.read_text().replace("order: 30", "order: 31"))
+    table.write_text(table.read_text().replace('text: "Oral"', 'text: "By mouth"'))
+    assert [one.partition(":")[0] for one in unraised(before, checkout)] == [
+        "events/session-outcome.weight.yaml",
+        "codes/route.yaml",
+    ]
+    mapping.write_text(mapping.read_text().replace("version: 1", "version: 2"))
+    table.write_text(table.read_text().replace("on: 2026-11-22", "on: 2026-11-23"))
+    assert unraised(before, checkout) == []

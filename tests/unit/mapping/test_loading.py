@@ -1,5 +1,6 @@
 """What the loader refuses: everything wrong at once, each with its file, before any event is seen."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from coordinator.mapping.load import load
+from coordinator.mapping.codes import TABLE_KEYS
+from coordinator.mapping.load import MAPPING_KEYS, load
+from coordinator.mapping.partners import PARTNER_KEYS
 from coordinator.mapping.problems import MappingFileError
 from tests.unit.mapping.conftest import ROOT
 
@@ -134,3 +137,14 @@ def test_every_code_that_goes_out_names_where_it_was_read() -> None:
                 if str(coding.get("system", "")).startswith("http"):
                     assert coding["status"] in ("verified", "verified-secondary"), file.name
                     assert coding["source"], file.name
+
+
+def test_the_editors_schemas_know_the_same_keys_as_the_loader() -> None:
+    schemas = ROOT / "mappings" / "schema"
+
+    def keys(name: str) -> set[str]:
+        return set(json.loads((schemas / f"{name}.schema.json").read_text())["properties"])
+
+    assert keys("event") == MAPPING_KEYS
+    assert keys("codes") == TABLE_KEYS
+    assert keys("partner") == PARTNER_KEYS
