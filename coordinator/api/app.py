@@ -65,6 +65,8 @@ def _add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def parameters(request: Request, wrong: RequestValidationError) -> Response:
+        if any(one["loc"][0] == "path" for one in wrong.errors()):
+            return Problem(404, "not-found", "There is nothing at this address.").response()
         faults = [("/" + "/".join(str(part) for part in one["loc"]), one["msg"], "") for one in wrong.errors()]
         return Problem(422, "parameters", "A parameter is not usable.", faults=faults).response()
 

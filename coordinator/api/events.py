@@ -33,7 +33,7 @@ from coordinator.api.problems import (
 )
 from coordinator.api.shapes import message_line
 from coordinator.domain.errors import NotFound
-from coordinator.domain.values import Record
+from coordinator.domain.values import Code, Record
 from coordinator.flow.read_models import Actor, Recorded
 from coordinator.planning.json_stream import read_lines
 from coordinator.security.edge import DATABASE_AWAY
@@ -62,7 +62,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         return _single(await run_in_threadpool(service.desk.submit, actor.name, body))
 
     @router.get("/v1/events/{event_ref}")
-    def look(event_ref: str, actor: Annotated[Actor, Depends(Requires("events:write"))]) -> Response:
+    def look(event_ref: Code, actor: Annotated[Actor, Depends(Requires("events:write"))]) -> Response:
         """Return where an event of this source stands, with its messages (no PHI)."""
         view = service.desk.event(event_ref, actor)
         if view.source != actor.name:
@@ -84,7 +84,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
     @router.post("/v1/events/{event_ref}/answer")
     async def answer(
-        event_ref: str, request: Request, actor: Annotated[Actor, Depends(Requires("messages:act"))]
+        event_ref: Code, request: Request, actor: Annotated[Actor, Depends(Requires("messages:act"))]
     ) -> Response:
         """Answer the questions of a held event."""
         said = parse(AnswerBody, await read_body(request, limit=MAX_ACTION_BYTES))

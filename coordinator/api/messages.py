@@ -101,30 +101,30 @@ def add_routes(router: APIRouter, service: Service) -> None:
         return await run_in_threadpool(_page, service, wanted, actor)
 
     @router.get("/v1/messages/{message_id}")
-    def show(message_id: str, actor: Reader) -> Response:
+    def show(message_id: Code, actor: Reader) -> Response:
         """Return one message with its deliveries and attempts."""
         return Answer(message_whole(service.desk.message(message_id, actor)))
 
     @router.post("/v1/messages/{message_id}/resend")
-    async def resend(message_id: str, request: Request, actor: Doer) -> Response:
+    async def resend(message_id: Code, request: Request, actor: Doer) -> Response:
         """Send the stored letter again as a new delivery. The same Idempotency-Key twice sends once."""
         said = parse(ResendBody, await read_body(request, limit=MAX_ACTION_BYTES))
         return await run_in_threadpool(_resend, service, message_id, said, _key(request), actor)
 
     @router.post("/v1/messages/{message_id}/release")
-    async def release(message_id: str, request: Request, actor: Doer) -> Response:
+    async def release(message_id: Code, request: Request, actor: Doer) -> Response:
         """Let a held delivery go on, or settle one in doubt as not arrived."""
         said = parse(ResendBody, await read_body(request, limit=MAX_ACTION_BYTES))
         return await run_in_threadpool(_release, service, message_id, said, _key(request), actor)
 
     @router.post("/v1/messages/{message_id}/handover")
-    async def handover(message_id: str, request: Request, actor: Doer) -> Response:
+    async def handover(message_id: Code, request: Request, actor: Doer) -> Response:
         """Record that the printed letter was handed over, which proves it."""
         said = parse(HandoverBody, await read_body(request, limit=MAX_ACTION_BYTES))
         return await run_in_threadpool(_handover, service, message_id, said, actor)
 
     @router.post("/v1/messages/{message_id}/cancel")
-    async def cancel(message_id: str, request: Request, actor: Doer) -> Response:
+    async def cancel(message_id: Code, request: Request, actor: Doer) -> Response:
         """Withdraw a message of which nothing has left."""
         said = parse(CancelBody, await read_body(request, limit=MAX_ACTION_BYTES))
         await run_in_threadpool(lambda: service.desk.cancel(message_id, reason=said.reason, actor=actor))

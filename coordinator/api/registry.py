@@ -10,6 +10,7 @@ from coordinator.api.access import Requires
 from coordinator.api.bodies import MAX_EVENT_BYTES, MAX_REGISTRY_BYTES, read_body
 from coordinator.api.contracts import RegistryKind, RegistryWritten, Service
 from coordinator.api.problems import Answer, Problem
+from coordinator.domain.values import Code
 from coordinator.flow.read_models import Actor
 
 Writer = Annotated[Actor, Depends(Requires("registry:write"))]
@@ -41,12 +42,12 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 def _add_kind(router: APIRouter, service: Service, kind: RegistryKind) -> None:
     @router.get(f"/v1/registry/{kind}/{{key}}", name=f"get-{kind}")
-    def get_one(key: str, actor: Writer) -> Response:
+    def get_one(key: Code, actor: Writer) -> Response:
         """Return one entity."""
         return _entity(service.registry.read(kind, key, actor))
 
     @router.put(f"/v1/registry/{kind}/{{key}}", name=f"put-{kind}")
-    async def put_one(key: str, request: Request, actor: Writer) -> Response:
+    async def put_one(key: Code, request: Request, actor: Writer) -> Response:
         """Store one entity whole."""
         body = await read_body(request, limit=MAX_EVENT_BYTES)
         return _written(await run_in_threadpool(service.registry.write, kind, key, body, actor))

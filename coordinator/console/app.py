@@ -105,6 +105,8 @@ def _add_handlers(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(RequestValidationError)
     def parameters(request: Request, wrong: RequestValidationError) -> Response:
+        if any(one["loc"][0] == "path" for one in wrong.errors()):
+            return error(request, 404, "Not here", "There is nothing at this address.")
         return error(request, 422, "Not understood", "The address holds something that is not understood.")
 
     def away(request: Request, wrong: Exception) -> Response:

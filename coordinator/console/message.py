@@ -13,6 +13,7 @@ from coordinator.console.contracts import Service
 from coordinator.console.lists import attention_page
 from coordinator.console.rendering import Pages
 from coordinator.domain.errors import NotFound, Refused, StateConflict
+from coordinator.domain.values import Code
 from coordinator.flow.desk import Desk
 
 Form = Annotated[Mapping[str, str], Depends(posted)]
@@ -42,7 +43,7 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
 
     @router.get("/messages/{message_id}")
     def show(
-        message_id: str,
+        message_id: Code,
         request: Request,
         person: Annotated[Person, Depends(Requires("messages"))],
         done: str | None = None,
@@ -51,7 +52,9 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
         return _message_page(request, service, pages, person, message_id, done=done)
 
     @router.get("/messages/{message_id}/documents/{document_id}")
-    def document(message_id: str, document_id: str, person: Annotated[Person, Depends(Requires("letter"))]) -> Response:
+    def document(
+        message_id: Code, document_id: Code, person: Annotated[Person, Depends(Requires("letter"))]
+    ) -> Response:
         """Return one stored document, the very bytes."""
         detail = service.desk.message(message_id, person.actor)
         if all(one.id != document_id for one in detail.documents):
@@ -61,7 +64,7 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
 
     @router.post("/events/{event_ref}/answer")
     def answer(
-        event_ref: str, request: Request, fields: Form, person: Annotated[Person, Depends(Requires("answer"))]
+        event_ref: Code, request: Request, fields: Form, person: Annotated[Person, Depends(Requires("answer"))]
     ) -> Response:
         """Answer the questions of a held event."""
         confirmed, reason = fields.get("confirmed"), fields.get("reason", "").strip()
@@ -81,7 +84,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
     """Add the buttons of one message."""
 
     @router.post("/messages/{message_id}/resend")
-    def resend(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+    def resend(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
         """Send the stored letter again, as a new delivery."""
 
         def act(desk: Desk, delivery: str, said: str) -> None:
@@ -90,7 +93,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         return _act(request, service, pages, person, message_id, fields, act, verb="resend")
 
     @router.post("/messages/{message_id}/release")
-    def release(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+    def release(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
         """Let a held delivery go on, or settle one in doubt as not arrived."""
 
         def act(desk: Desk, delivery: str, said: str) -> None:
@@ -99,7 +102,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         return _act(request, service, pages, person, message_id, fields, act, verb="release")
 
     @router.post("/messages/{message_id}/cancel")
-    def cancel(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+    def cancel(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
         """Withdraw a message of which nothing has left."""
 
         def act(desk: Desk, delivery: str, said: str) -> None:
@@ -108,7 +111,7 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         return _act(request, service, pages, person, message_id, fields, act, verb="cancel")
 
     @router.post("/messages/{message_id}/handover")
-    def handover(message_id: str, request: Request, fields: Form, person: Sender) -> Response:
+    def handover(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
         """Record that the printed letter was handed over."""
 
         def act(desk: Desk, delivery: str, said: str) -> None:

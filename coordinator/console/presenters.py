@@ -1,10 +1,12 @@
 """From what the desk shows to what a page needs: groups of stuck messages, filters, refused actions with reasons."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordinator.console.words import CHANNELS
 from coordinator.domain.delivery import FINAL, State
 from coordinator.domain.plan import PRIORITIES
 from coordinator.flow.read_models import (
@@ -17,6 +19,7 @@ from coordinator.flow.read_models import (
 )
 
 PAGE = 50
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT})
 
 
@@ -91,14 +94,14 @@ def _rank(priority: str) -> int:
 
 def wanted(fields: Mapping[str, str]) -> MessageFilter:
     """Return the filter that a form or an address asks for. What cannot be meant is left out."""
-    state = fields.get("state", "")
+    state, channel, before = (fields.get(name, "") for name in ("state", "channel", "before"))
     return MessageFilter(
         state=State(state) if state in tuple(State) else None,
         needs_attention=fields.get("attention") == "1",
-        channel=fields.get("channel") or None,
+        channel=channel if channel in CHANNELS else None,
         patient=fields.get("patient", "").strip()[:64] or None,
         text=fields.get("text", "").strip()[:100] or None,
-        before_id=fields.get("before") or None,
+        before_id=before if _ID.fullmatch(before) else None,
         limit=PAGE,
     )
 

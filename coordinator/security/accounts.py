@@ -72,7 +72,7 @@ class Accounts:
     ) -> StaffAccount:
         """Return the new account; raise Refused when the name is taken, WeakPassword for a weak password."""
         wanted = name.strip().casefold()
-        if not wanted or len(wanted) > 64 or not display_name.strip():
+        if not wanted or len(wanted) > 64 or not wanted.isprintable() or not display_name.strip():
             raise Refused("account.name", "An account needs a sign-in name of at most 64 characters and a full name.")
         if not roles or not set(roles) <= set(STAFF_ROLES):
             raise Refused("account.roles", f"An account needs at least one role of {', '.join(STAFF_ROLES)}.")
@@ -126,6 +126,8 @@ class Accounts:
     def sign_in(self, name: str, password: str, *, address: str) -> SignedIn:
         """Return a new session; raise SignInRefused. `address` is the far side's network address."""
         wanted = name.strip().casefold()[:64]
+        if not wanted.isprintable():
+            wanted = ""  # no account has such a name, and PostgreSQL takes no zero byte even in a question
         pair, place = _failure_key(wanted, address), _failure_key("", address)
         # Counted before the password is looked at, or a hundred tries at once would all be the first.
         self._brake(pair, FREE_TRIES)

@@ -269,3 +269,12 @@ def test_the_published_schemas_are_there_for_everybody(client):
         assert answer.headers["content-type"].startswith("application/schema+json")
         assert answer.json()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert client.get("/v1/schemas/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/messages/%00", "/v1/events/%00", "/v1/registry/staff/a%20b", "/v1/messages/" + "x" * 65]
+)
+def test_an_id_that_cannot_be_one_is_not_there(service, client, allowed, path):
+    answer = client.get(path, headers=allowed("messages:read", "events:write", "registry:write"))
+    assert answer.status_code == 404
+    assert service.desk.seen == []

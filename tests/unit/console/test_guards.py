@@ -281,3 +281,10 @@ def test_an_error_page_without_a_database_says_so_too(service, browser, monkeypa
     browser.sign_in()
     service.desk.fail = OperationalError("select", {}, Exception("secret host"))
     assert browser.get("/nowhere").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/messages/%00", "/messages/m-1/documents/%00", "/messages/" + "x" * 65])
+def test_an_id_that_cannot_be_one_is_not_there(service, browser, path):
+    browser.sign_in()
+    assert browser.get(path).status_code == 404
+    assert service.desk.seen == []

@@ -116,7 +116,9 @@ def test_the_list_is_filtered_by_state_and_channel_in_the_address(service, brows
     assert (asked.state, asked.channel, asked.text) == (State.DEAD, "fax", None)
 
 
-@pytest.mark.parametrize("query", ["state=lost", "text=Marlowe", "patient=P-1001", "before="])
+@pytest.mark.parametrize(
+    "query", ["state=lost", "text=Marlowe", "patient=P-1001", "before=", "before=%00", "channel=pigeon"]
+)
 def test_an_address_cannot_ask_for_what_is_not_a_state_nor_name_a_person(service, browser, query):
     browser.get(f"/messages?{query}")
     assert service.desk.seen[-1][1] == MessageFilter(limit=50)

@@ -44,7 +44,9 @@ def test_each_sign_in_is_another_session(house):
     assert len(tokens) == 3
 
 
-@pytest.mark.parametrize(("name", "password"), [("mara", "wrong"), ("nobody", PASSWORD), ("", ""), ("mara", "")])
+@pytest.mark.parametrize(
+    ("name", "password"), [("mara", "wrong"), ("nobody", PASSWORD), ("", ""), ("ma\x00ra", PASSWORD)]
+)
 def test_every_refusal_is_the_same(house, name, password):
     assert house.fail(name, password=password) == timedelta(0)
 
