@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coordinator.letters.lexicon import read_yaml
 from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.traced import Traced
 
 _TEMPLATE_CODE = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<[^>]*>|<style>.*?</style>", re.DOTALL)
 
@@ -37,9 +38,18 @@ class Lint:
         """Return what a text says that it may not."""
         return tuple(Finding(element, one.why) for one in self.forbidden if one.pattern.search(text))
 
-    def check_letter(self, text: str, names: Iterable[str], element: str) -> None:
-        """Raise LetterRefused for a forbidden word in a finished letter. A name is never a forbidden word."""
-        for name in sorted(set(names), key=len, reverse=True):
+    def check_letter(self, text: str, facts: Iterable[Traced], element: str) -> None:
+        """Raise LetterRefused for a forbidden word in a finished letter, with the field that brought it in.
+
+        A name is never a forbidden word. Sentences from outside are looked at whole, then the letter.
+        """
+        names = set()
+        for one in facts:
+            if one.kind == "name":
+                names.add(one.text)
+            elif brought := self.find(one.text, one.sources[0]):
+                raise LetterRefused("letter.lint", f"{brought[0].element}: {brought[0].why}")
+        for name in sorted(names, key=len, reverse=True):
             text = text.replace(name, "")
         found = self.find(text, element)
         if found:

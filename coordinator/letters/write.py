@@ -205,8 +205,7 @@ class LetterRoom:
                 html = self._html(brief, page, fax=False, apart=True, long=True)
         text = text_of(html)
         facts = page.facts()
-        names = [one.text for one in facts if one.kind == "name"]
-        self._lint.check_letter(text, names, page.body or page.sheet.folder)
+        self._lint.check_letter(text, facts, page.body or page.sheet.folder)
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
         built: Frame = page.parts["frame"]

@@ -259,12 +259,12 @@ def test_an_order_about_a_stimulant_is_refused(room, one):
     sample = one("bp-spike.psychiatrist").sample
     for words in (
         "Hold the stimulant.",
-        "Please stop Adderall from today.",
+        "Please stop Adderall XR from today.",
         "It is proven.",
         "Give 5.0 mg.",
         "Take QD.",
     ):
-        with pytest.raises(LetterRefused, match=r"letter\.lint"):
+        with pytest.raises(LetterRefused, match=r"letter\.lint: plan:/recipients/0/requests/0/text"):
             written_for(room, sample, requests=(Request(text=words, rule=None, due_at=None),))
 
 
@@ -355,3 +355,12 @@ def test_a_copy_and_a_resend_say_so_on_the_cover_only(room, one):
     assert "RESENT" in text
     assert "attempt 2" in text
     assert "+1 218-555-0143" in text
+
+
+def test_a_person_whose_name_is_a_forbidden_word_still_gets_letters(room, one):
+    sample = one("bp-spike.psychiatrist").sample
+    patient = sample.case.registry.patients[0]
+    name = patient.name.model_copy(update={"family": "Safe", "given": ("Spa",)})
+    registry = sample.case.registry.model_copy(update={"patients": (patient.model_copy(update={"name": name}),)})
+    changed = dataclasses.replace(sample, case=dataclasses.replace(sample.case, registry=registry))
+    assert "Spa Safe" in written_for(room, changed)[0].text
