@@ -117,9 +117,9 @@ def found(rows: Sequence[MessageRow], asked: MessageFilter) -> Found:
 
 
 def actions(view: DeliveryView, *, allowed: bool) -> tuple[Action, ...]:
-    """Return what may be done with a delivery, each with the reason when it may not."""
+    """Return what may be done with a delivery, then what may not, each with its reason."""
     role = None if allowed else "Your role does not allow this. Ask a colleague with the role sender."
-    return (
+    every = (
         Action("resend", "Send again", role or (None if view.may_resend else _no_resend(view))),
         Action(
             "release",
@@ -137,6 +137,7 @@ def actions(view: DeliveryView, *, allowed: bool) -> tuple[Action, ...]:
             role or (None if view.may_record_handover else "Only a printed letter that waits for its hand-over."),
         ),
     )
+    return tuple(sorted(every, key=lambda one: one.why_not is not None))
 
 
 def _no_resend(view: DeliveryView) -> str:
@@ -146,6 +147,12 @@ def _no_resend(view: DeliveryView) -> str:
 def _no_release(view: DeliveryView) -> str:
     if view.state in FINAL:
         return "It is over; there is nothing to release."
+    if view.channel == "by-hand":
+        return "Paper goes no further by itself: hand it over and record that."
+    if view.channel == "none":
+        return "There is no way to send it yet."
+    if view.state in (State.HELD, State.IN_DOUBT):
+        return "Its message is closed; nothing of it goes out any more."
     return "Only what is held or in doubt can be released."
 
 

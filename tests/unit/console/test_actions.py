@@ -96,6 +96,28 @@ def test_a_button_that_may_not_be_pressed_is_shown_with_its_reason(browser):
     assert '<summary class="button">Send again</summary>' in page
 
 
+@pytest.mark.parametrize(
+    ("state", "channel", "says"),
+    [
+        (State.HELD, "by-hand", "record"),
+        (State.HELD, "none", "no way"),
+        (State.HELD, "fax", "closed"),
+        (State.SENT, "fax", "held or in doubt"),
+        (State.DEAD, "fax", "over"),
+    ],
+)
+def test_a_release_that_may_not_be_says_the_right_reason(state, channel, says):
+    view = a_delivery(a_row(1, state=state, channel=channel), may_release=False)
+    reasons = {one.name: one.why_not for one in presenters.actions(view, allowed=True)}
+    assert says in reasons["release"]
+
+
+def test_what_may_be_done_comes_first():
+    view = a_delivery(a_row(1, state=State.HELD, channel="by-hand"))
+    offered = [one.why_not is None for one in presenters.actions(view, allowed=True)]
+    assert offered == [True, True, False, False]
+
+
 @pytest.mark.parametrize("state", list(State))
 def test_every_refused_action_has_a_reason_in_every_state(state):
     view = a_delivery(a_row(1, state=state), may_resend=False, may_not_resend_because=None)
