@@ -39,10 +39,10 @@ SMTP_REPLIES: Mapping[tuple[Phase, int], Verdict] = MappingProxyType(
         ("after", 5): Verdict(Permanent, "direct.refused"),
     }
 )
-"""(phase, first digit of the reply) -> outcome. Source: security-reliability 2.3."""
+"""(phase, first digit of the reply) -> outcome. Before the final dot nothing was accepted (RFC 5321 section 4.2)."""
 
 PROCESSED_WITHIN_S = 3600
-"""No MDN after an hour is somebody's problem (security-reliability 2.3)."""
+"""No notice after an hour is somebody's problem: the wait that Direct's own reference software starts from."""
 STEP_S = 15.0
 
 

@@ -1,8 +1,7 @@
 """Why a fax failed: the gateway's number -> our cause, and whether dialling again may help. Data.
 
 Numbers as Phaxio and Sinch publish them, classed on the number and never on the
-error type, which throws busy lines and changed numbers together. Source:
-security-reliability 3.2.
+error type, which throws busy lines and changed numbers together.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ from coordinator.flow.ports import Clock
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how much one exchange may take (security-reliability 4.3: 5 s, 15 s, 60 s, 1 MiB, 100)."""
+    """How long and how much one exchange may take: a far side that dawdles or floods frees us within a minute."""
 
     connect_s: float = 5.0
     read_gap_s: float = 15.0

@@ -14,6 +14,8 @@ import httpx
 
 from coordinator.domain.errors import NeedsHuman
 
+HttpClient = httpx.Client
+"""The kind of client that `guarded_client` gives, for those who only hold and hand it on."""
 Resolve = Callable[[str, int], list[str]]
 """(host, port) -> the addresses as text. Raises socket.gaierror."""
 

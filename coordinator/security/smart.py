@@ -1,6 +1,6 @@
 """SMART Backend Services: sign in at a FHIR server with a one-time signed assertion, and keep the token while it lives.
 
-Rules: SMART App Launch 2.2.0, Backend Services (security-reliability 1.1 and 1.2).
+Rules: HL7 SMART App Launch 2.2.0, Backend Services.
 """
 
 import base64

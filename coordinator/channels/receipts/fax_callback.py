@@ -21,7 +21,7 @@ READ_BACK_WITHIN = timedelta(seconds=20)
 def signature(url: str, fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, bytes]], token: str) -> str:
     """Return Phaxio's signature: HMAC-SHA1 in hex over URL, sorted fields, and sorted digests of the files.
 
-    SHA-1 is the vendor's choice; as a keyed hash it still holds. Source: security-reliability 3.1.
+    SHA-1 is the vendor's choice; as a keyed hash it still holds. Source: the vendor's published clients.
     """
     text = url + "".join(name + value for name, value in sorted(fields))
     text += "".join(
