@@ -123,7 +123,18 @@ def _coding_faults(system: str, code: str, raw: Json) -> Iterator[str]:
         yield "a code needs `source` and `status: verified` or `verified-secondary`; else send text"
 
 
-def check_across(tables: Mapping[str, CodeTable], problems: list[str]) -> dict[str, frozenset[str]]:
+class KnownCodes(dict[str, frozenset[str]]):
+    """Every code of mappings/codes by its system; remembers which concepts and metas the gate has passed before.
+
+    The same codings come again in every event, so each distinct one is looked at once.
+    """
+
+    def __init__(self, codes: Mapping[str, frozenset[str]]) -> None:
+        super().__init__(codes)
+        self.passed: set[bytes] = set()
+
+
+def check_across(tables: Mapping[str, CodeTable], problems: list[str]) -> KnownCodes:
     """Return every code by its system; a code with two displays is a problem."""
     displays: dict[tuple[str, str], tuple[str | None, str]] = {}
     known: dict[str, set[str]] = {}
@@ -140,4 +151,4 @@ def check_across(tables: Mapping[str, CodeTable], problems: list[str]) -> dict[s
                         f"codes/{table.name}: {key[1]} has another display than in codes/{seen[1]}; keep one"
                     )
                 known.setdefault(coding["system"], set()).add(coding["code"])
-    return {system: frozenset(codes) for system, codes in known.items()}
+    return KnownCodes({system: frozenset(codes) for system, codes in known.items()})

@@ -7,8 +7,10 @@ types. The invariants stand in `gate_rules`, the bundle as a whole in `gate_bund
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from coordinator.mapping import digits, r4
-from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED
+from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED, KnownCodes
 from coordinator.mapping.gate_rules import RESOURCE_RULES, TYPE_RULES, broken_by
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.primitives import fault_of
@@ -18,6 +20,10 @@ UCUM = "http://unitsofmeasure.org"
 GUARDED = frozenset({SNOMED, LOINC_SYSTEM, UCUM, "http://www.nlm.nih.gov/research/umls/rxnorm"})
 """Terminologies of which only the codes of mappings/codes may go out."""
 _OUTSIDE_R4 = ("urn:coordinator:", "http://hl7.org/fhir/us/", "http://ihe.net/fhir/", "http://hl7.org/fhir/sid/")
+_REPEATED = frozenset({"CodeableConcept", "Meta"})
+"""Elements that come again and again word for word and hold no reference."""
+_REMEMBERED = 5000
+_LITERAL = {"reference"}
 _CODED = frozenset({"CodeableConcept", "Coding"})
 Place = tuple[object, str | int]
 """A path as a chain of (where the parent is, name or index): put into words only for a finding."""
@@ -117,12 +123,30 @@ class Inspection:
                 self.fault(place, "binding", "the code is not in the value set that R4 requires here")
         elif not isinstance(value, dict):
             self.fault(place, "type", "an object is needed")
+        elif kind == "Reference":
+            if value.keys() != _LITERAL or fault_of("string", value["reference"]):
+                self.element(value, kind, place)
+            self._reference(value, row.get("to", ()), place)
+        elif kind in _REPEATED and isinstance(self.known_codes, KnownCodes):
+            self._once(value, kind, place, self.known_codes)
+            if "b" in row:
+                self._bound(value, row["b"], place)
         else:
             self.element(value, kind, place)
-            if kind == "Reference":
-                self._reference(value, row.get("to", ()), place)
-            elif "b" in row and kind in _CODED:
+            if "b" in row and kind in _CODED:
                 self._bound(value, row["b"], place)
+
+    def _once(self, value: Json, kind: str, place: object, known: KnownCodes) -> None:
+        try:
+            key = orjson.dumps((kind, value))
+        except TypeError:
+            return self.element(value, kind, place)
+        if key not in known.passed:
+            before = len(self.findings)
+            self.element(value, kind, place)
+            if len(self.findings) == before and len(known.passed) < _REMEMBERED:
+                known.passed.add(key)
+        return None
 
     def _reference(self, value: Json, allowed: Sequence[str], place: object) -> None:
         target = value.get("reference")

@@ -31,7 +31,8 @@ def _codes(concept: Value, system: str | None = None) -> set[str]:
 
 
 def _has(resource: Json, stem: str) -> bool:
-    return any(key == stem or (key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()) for key in resource)
+    size = len(stem)
+    return any(key.startswith(stem) and (len(key) == size or key[size].isupper()) for key in resource)
 
 
 def later(start: Value, end: Value) -> bool:

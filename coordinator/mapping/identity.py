@@ -5,6 +5,7 @@ Systems: `urn:coordinator:<clinic NPI>:<thing>` for what the clinic names,
 derived from patient data but the Patient's own id, whose identifier is the MRN.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
 KINDS = frozenset(
     {"event", "session", "course", "mrn", "npi", "staff", "message", "document", "version", "clinic", "provider"}
 )
+
+_PLAIN = re.compile(r"[A-Za-z0-9:/._\-]+")
+"""What a URL may hold as it is; anything else is escaped."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Name:
     @property
     def token(self) -> str:
         """The value of a token search parameter, escaped for a URL."""
+        if _PLAIN.fullmatch(self.system) and _PLAIN.fullmatch(self.value):
+            return f"{self.system}|{self.value}"
         return f"{quote(self.system, safe=':/')}|{quote(self.value, safe=':/')}"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import yaml
 
 from coordinator.mapping import r4
-from coordinator.mapping.codes import CodeTable, check_across, check_reviewed, read_table
+from coordinator.mapping.codes import CodeTable, KnownCodes, check_across, check_reviewed, read_table
 from coordinator.mapping.identity import KINDS
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.partners import Partner, read_partner
@@ -59,7 +59,7 @@ class Mappings:
 
     resources: tuple[ResourceMapping, ...]
     tables: Mapping[str, CodeTable]
-    known_codes: Mapping[str, frozenset[str]]
+    known_codes: KnownCodes
     partners: Mapping[str, Partner]
 
 

@@ -12,7 +12,7 @@ _DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _FULL_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-_TEXT = re.compile(r"\s*\S[\s\S]*")
+_WORDS = frozenset({"string", "markdown"})
 _PATTERNS: dict[str, re.Pattern[str]] = {
     "code": re.compile(r"[^\s]+( [^\s]+)*"),
     "id": re.compile(r"[A-Za-z0-9\-.]{1,64}"),
@@ -25,9 +25,7 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
     "dateTime": re.compile(rf"{_DATE}|{_FULL_DATE}T{_TIME}{_ZONE}"),
     "instant": re.compile(rf"{_FULL_DATE}T{_TIME}{_ZONE}"),
     "time": re.compile(_TIME),
-    "string": _TEXT,
-    "markdown": _TEXT,
-    "xhtml": _TEXT,
+    "xhtml": re.compile(r"\s*\S[\s\S]*"),
 }
 """R4 datatypes page, one expression a primitive type."""
 _LEAST = {"integer": None, "unsignedInt": 0, "positiveInt": 1}
@@ -36,6 +34,8 @@ _LEAST = {"integer": None, "unsignedInt": 0, "positiveInt": 1}
 def fault_of(kind: str, value: Value) -> str | None:
     """Return what is wrong with a primitive value, or None. The value itself is never said."""
     if isinstance(value, str):
+        if kind in _WORDS:
+            return "the text is empty" if not value or value.isspace() else None
         pattern = _PATTERNS.get(kind)
         if pattern is not None:
             if kind == "xhtml" and ACTIVE_CONTENT.search(value):

@@ -9,13 +9,24 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any
 
+from coordinator.mapping import r4
 from coordinator.mapping.json_values import Json, Value
 
 
 def _load() -> dict[str, dict[str, Any]]:
     text = resources.files("coordinator.mapping").joinpath("us_core_tables.json").read_text("utf-8")
     profiles: dict[str, dict[str, Any]] = json.loads(text)["profiles"]
+    for profile in profiles.values():
+        profile["rows"] = [row for row in profile["rows"] if "f" in row or not _asked_anyway(profile["type"], row)]
     return profiles
+
+
+def _asked_anyway(kind: str, row: Json) -> bool:
+    """Return whether R4 itself already asks for the element, so that the tables of the base have looked."""
+    path: list[str] = row["p"]
+    for name in path[:-1]:
+        kind = r4.TYPES.get(kind, {}).get(name, {}).get("t", "")
+    return row.get("m", 0) <= 1 and bool(r4.TYPES.get(kind, {}).get(path[-1], {}).get("r"))
 
 
 PROFILES = _load()
@@ -44,6 +55,9 @@ def _holds(value: Value, path: Sequence[str], row: Json) -> bool:
     """Return whether, wherever the parents are present, the child is there often enough and has its pattern."""
     if not path:
         return "f" not in row or fits(value, row["f"])
+    if len(path) == 1 and "f" not in row and isinstance(value, dict) and path[0] in value:
+        child = value[path[0]]
+        return bool((len(child) if isinstance(child, list) else 1) >= row.get("m", 0))
     for parent in _at(value, path[:-1]):
         children = _children(parent, path[-1])
         if len(children) < row.get("m", 0):
