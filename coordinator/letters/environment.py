@@ -10,9 +10,12 @@ from jinja2 import (
     FileSystemLoader,
     StrictUndefined,
     UndefinedError,
+    pass_context,
     select_autoescape,
 )
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from coordinator.letters import formats
 
@@ -50,9 +53,22 @@ def _prepared(kind: type[Environment], templates: Path, uploaded: Mapping[str, s
         finalize=_present,
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    made.globals["gettext"] = _gettext
     made.policies["ext.i18n.trimmed"] = True
     made.filters.update(FILTERS)
     return made
+
+
+@pass_context
+def _gettext(context: Context, text: str, **values: object) -> str:
+    """Return a sentence with its values, escaped. A value that is not there stops the letter.
+
+    Until a language has a catalogue, every sentence is its own translation.
+    """
+    if any(value is None for value in values.values()):
+        raise UndefinedError("a part of a sentence that is not there")
+    sentence = Markup(text) if context.eval_ctx.autoescape else text  # noqa: S704 - the templates' own sentence
+    return sentence % values
 
 
 def _present(value: object) -> object:

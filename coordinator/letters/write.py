@@ -172,6 +172,8 @@ class LetterRoom:
     def _page(self, brief: Brief, kind: LetterKind) -> Page:
         told_as: LetterKind = "L8" if kind in ("L1", "L2") and _was_missed(brief) else kind
         sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
+        if kind == "L4" and brief.change.kind != "requested-of-prescriber":
+            raise LetterRefused("letter.template", "L4 is about a request to the prescriber")
         built = frame(brief, course_start=sheet.view == "start")
         parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
         form = None

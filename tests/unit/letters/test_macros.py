@@ -132,6 +132,14 @@ def test_a_missing_part_stops_a_macro_instead_of_printing_nothing(macro):
         macro("safety.risk_line", Part(risk=None, risk_tool=None, item_9=None))
 
 
+def test_a_sentence_with_a_missing_value_stops_the_letter(templates):
+    env = environment(templates)
+    with pytest.raises(UndefinedError):
+        env.from_string("{% trans a=a %}x {{ a }}{% endtrans %}").render(a=None)
+    with pytest.raises(UndefinedError):
+        env.from_string("{{ _('x %(a)s', a=a) }}").render(a=None)
+
+
 def test_everything_is_escaped(templates):
     env = environment(templates)
     assert env.from_string("{{ a }}").render(a="<b>") == "&lt;b&gt;"
