@@ -140,11 +140,29 @@ def session_row(brief: Brief) -> MedicineRow | None:
         before=was,
         now=brief.amount(one.dose, "event:/administration/dose"),
         since=brief.day_of(one.started_at, "event:/administration/started_at"),
-        why=fact(one.reason, None, "event:/administration/reason")
-        if one.reason
-        else brief.words("reason", "as_before" if same else "session", "event:/course"),
+        why=_why(brief, one, same=same),
         decided_by=brief.person(by) or brief.missing(None, "event:/attested_by"),
     )
+
+
+def _why(brief: Brief, one: Administration, *, same: bool) -> Traced:
+    """Return why this dose: the session's own reason, else that of the newest order since the session before."""
+    if one.reason:
+        return fact(one.reason, None, "event:/administration/reason")
+    if same:
+        return brief.words("reason", "as_before", "event:/course")
+    before = earlier_session(brief)
+    for place, past in reversed(list(enumerate(brief.case.history))):
+        if before is not None and before[1] == f"history/{place}:":
+            break
+        ours = isinstance(past, DoseChange) and past.subject == "clinic-drug" and past.status == "active"
+        if (
+            ours
+            and isinstance(past, DoseChange)
+            and past.effective_from <= formats.local_day(one.started_at, brief.zone)
+        ):
+            return reason_of(brief, past, f"history/{place}:")
+    return brief.words("reason", "session", "event:/course")
 
 
 def _before(brief: Brief, before: tuple[SessionOutcome, str] | None, now: Administration) -> tuple[Traced, bool]:
@@ -173,7 +191,7 @@ def change_row(brief: Brief, asked_of: Traced | None) -> MedicineRow:
         before=_stopped(brief, before) if is_switch(change) else regimen(brief, before, "event:/from"),
         now=_now(brief, change, asked=asked_of is not None),
         since=_since(brief, change),
-        why=reason(brief, change),
+        why=reason_of(brief, change, "event:"),
         decided_by=by or brief.missing(None, "event:/decided_by"),
     )
 
@@ -193,13 +211,13 @@ def _stopped(brief: Brief, before: Regimen | Unknown | None) -> Traced:
     return fact(f"{name}, {dose}", dose.value, *dose.sources, *name.sources)
 
 
-def reason(brief: Brief, change: DoseChange) -> Traced:
+def reason_of(brief: Brief, change: DoseChange, at: str) -> Traced:
     """Return why: the clinician's sentence, else the words for the code, else the source's own code, spaced."""
     if change.reason.text:
-        return fact(change.reason.text, change.reason.code, "event:/reason/text")
+        return fact(change.reason.text, change.reason.code, f"{at}/reason/text")
     code = change.reason.code
     words = brief.lexicon.words["why"].get(code, code.replace("-", " "))
-    return fact(words, code, "event:/reason/code", kind="words")
+    return fact(words, code, f"{at}/reason/code", kind="words")
 
 
 def _since(brief: Brief, change: DoseChange) -> Traced:

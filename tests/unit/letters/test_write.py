@@ -364,3 +364,12 @@ def test_a_person_whose_name_is_a_forbidden_word_still_gets_letters(room, one):
     registry = sample.case.registry.model_copy(update={"patients": (patient.model_copy(update={"name": name}),)})
     changed = dataclasses.replace(sample, case=dataclasses.replace(sample.case, registry=registry))
     assert "Spa Safe" in written_for(room, changed)[0].text
+
+
+def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
+    order = one("dose-increase.psychiatrist").sample.case.event
+    sample = one("first-session.psychiatrist").sample
+    early = order.model_copy(update={"effective_from": sample.case.event.administration.started_at.date()})
+    changed = dataclasses.replace(sample, case=dataclasses.replace(sample.case, history=(early,)))
+    assert "Why: Mood better, focus unchanged after three sessions." in written_for(room, changed)[0].text
+    assert "Why: planned session" in one("first-session.psychiatrist").letter.text
