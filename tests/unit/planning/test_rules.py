@@ -249,6 +249,9 @@ def test_the_same_daily_total_in_another_form_is_a_discrepancy(desk):
     twice = {**TWENTY, "form": "immediate-release", "dose": {"value": "10", "unit": "mg"}, "frequency": "twice daily"}
     once = {**THIRTY, "dose": {"value": "20", "unit": "mg"}, "frequency": "once daily"}
     assert discrepancy(desk, twice, once).fired
+    same = {**THIRTY, "dose": TWENTY["dose"]}
+    assert discrepancy(desk, {**TWENTY, "form": "immediate-release"}, same).fired
+    assert discrepancy(desk, {**TWENTY, "frequency": "twice daily"}, {**same, "frequency": "once daily"}).fired
 
 
 @pytest.mark.parametrize(
