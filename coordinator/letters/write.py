@@ -223,7 +223,7 @@ class LetterRoom:
             html=html,
             text=text,
             pdf=made,
-            template_version=page.sheet.stamp,
+            template_version=f"{page.sheet.stamp} ({self._lexicon.version})",
             type_code=page.sheet.type_code,
             cover_pdf=self._faxed(brief, page, facts, apart=apart) if fax else None,
         )

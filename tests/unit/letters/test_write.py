@@ -373,3 +373,8 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
     changed = dataclasses.replace(sample, case=dataclasses.replace(sample.case, history=(early,)))
     assert "Why: Mood better, focus unchanged after three sessions." in written_for(room, changed)[0].text
     assert "Why: planned session" in one("first-session.psychiatrist").letter.text
+
+
+def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
+    made = one("bp-spike.psychiatrist").letter.template_version
+    assert made == "safety_alert/psychiatrist 1 (words 1, instruments 1, statements 1)"
