@@ -350,7 +350,7 @@ def test_all_faults_come_at_once(desk):
 
 def test_the_place_of_a_fault_is_not_asked_about_as_well(desk):
     faults, questions = later({"/weight/value": "19", "/administration/ordered": None})(desk)
-    assert [one.pointer for one in faults] == ["/weight/value"]
+    assert "/weight/value" in {one.pointer for one in faults}
     assert "/weight/value" not in {one.pointer for one in questions}
 
 
