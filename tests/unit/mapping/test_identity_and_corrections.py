@@ -5,7 +5,7 @@ from typing import Any
 
 from coordinator.mapping.identity import document_identifier, message_identifier
 from coordinator.mapping.load import Mappings
-from tests.unit.mapping.conftest import Make, a_case, a_letter, example, sent
+from tests.unit.mapping.conftest import A_REQUEST, Make, a_case, a_letter, a_recipient, example, sent
 
 SPIKE = "session-outcome.bp-spike"
 
@@ -156,3 +156,10 @@ def test_two_adverse_events_of_one_term_stay_two(make: Make, mappings: Mappings)
     content = make(event)
     assert len({entry["fullUrl"] for entry in content.body("chart")["entry"]}) == len(content.body("chart")["entry"])
     assert len(content.all("Condition")) == len(content.all("AdverseEvent")) == 2
+
+
+def test_a_task_that_the_far_side_may_have_answered_is_never_overwritten(make: Make) -> None:
+    content = make(example(SPIKE), recipient=a_recipient(requests=(A_REQUEST,)))
+    entry = next(one for one in content.body("chart")["entry"] if one["resource"]["resourceType"] == "Task")
+    assert entry["request"]["method"] == "POST"
+    assert "ifNoneExist" in entry["request"]
