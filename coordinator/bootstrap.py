@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
-
 from coordinator.channels.by_hand import ByHand
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.fax import Fax
 from coordinator.channels.fax_gateway import FaxGateway, PhaxioConfig, PhaxioGateway
+from coordinator.channels.fhir import capability
 from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
@@ -43,6 +42,7 @@ from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore
 from coordinator.store.engine import connect
+from coordinator.store.key_check import check_keys
 from coordinator.store.ledger import Store
 from coordinator.store.verification import Finding, verify
 
@@ -87,13 +87,14 @@ class Outside:
     """The channels and receipt sources as configured, and what they share."""
 
     channels: Mapping[str, Channel]
-    http: httpx.Client
     gateway: FaxGateway | None
     notices: DirectNotices | None
     signing_keys: tuple[SigningKey, ...]
 
 
-def outside(settings: Settings, clock: SystemClock, dice: SystemDice) -> Outside:
+def outside(
+    settings: Settings, clock: SystemClock, dice: SystemDice, partners: Mapping[str, capability.Partner]
+) -> Outside:
     """Return the channels that are configured. By hand and FHIR always are; the others need their gateway."""
     if settings.environment == "production" and settings.allow_loopback:
         raise ConfigurationError("COORDINATOR_ALLOW_LOOPBACK is for trials; turn it off in production")
@@ -101,9 +102,10 @@ def outside(settings: Settings, clock: SystemClock, dice: SystemDice) -> Outside
     http = guarded_client(OutboundConfig(allow_loopback=settings.allow_loopback, ca_file=ca_file))
     keys = () if settings.smart_key_file is None else (load_smart_key(settings.smart_key_id, settings.smart_key_file),)
     sign_in = SignIn(http, SmartConfig(keys=keys, secrets_dir=settings.secrets_dir), clock, dice)
+    settle_s = max(1, round(settings.doubt_pause_s * settings.retry_scale))
     channels: dict[str, Channel] = {
         "by-hand": ByHand(),
-        "fhir-rest": FhirRest(http, sign_in, clock),
+        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners),
         "fhir-message": FhirMessage(http, sign_in, clock),
     }
     mail_ca = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
@@ -131,8 +133,8 @@ def outside(settings: Settings, clock: SystemClock, dice: SystemDice) -> Outside
             settings.fax_url, _secret(settings.fax_key_file), _secret(settings.fax_secret_file), callback
         )
         gateway = PhaxioGateway(http, config, clock)
-        channels["fax"] = Fax(gateway, clock)
-    return Outside(channels, http, gateway, notices, keys)
+        channels["fax"] = Fax(gateway, clock, settle_s=settle_s)
+    return Outside(channels, gateway, notices, keys)
 
 
 def _secret(path: Path | None) -> str:
@@ -164,7 +166,7 @@ class FaxReceipts:
 
     def fax(self, body: bytes, headers: Mapping[str, str], url: str) -> bool:
         """Take in a callback; return whether it is the gateway's. What it says is read back there first."""
-        if self._callback is None or not secrets.compare_digest(url.rsplit("/", 1)[-1], self._place):
+        if self._callback is None or not secrets.compare_digest(url.partition("?")[0].rsplit("/", 1)[-1], self._place):
             return False
         try:
             news = self._callback.take(url, headers, body)
@@ -185,11 +187,21 @@ class Service:
     settings: Settings
     parts: Parts
     store: Store
+    cipher: FieldCipher
     desk: StaffDesk
     registry: RegistryDesk
     accounts: Accounts
     receipts: FaxReceipts
     outside: Outside
+
+    def open(self) -> None:
+        """Migrate the database and make sure that our keys are its keys; raises ConfigurationError when not."""
+        migrate.upgrade(self.store.engine)
+        self.check_keys()
+
+    def check_keys(self) -> None:
+        """Raise ConfigurationError unless our field keys are the ones the database was written with."""
+        check_keys(self.store.engine, self.cipher.key_checks())
 
     def sources(self) -> tuple[ReceiptSource, ...]:
         """Return where receipts are fetched from."""
@@ -215,6 +227,7 @@ class Service:
             idle_s=0.2,
             sweep_every_s=0.5 if quick else 2.0,
             receipts_every_s=0.5 if quick else 5.0,
+            chores=(self.accounts.tidy,),
         )
 
     def health(self) -> Mapping[str, object]:
@@ -241,12 +254,17 @@ def build(settings: Settings) -> Service:
     engine = connect(settings.url(), pool_size=max(10, settings.senders * 2 + 6))
     store = Store(engine, cipher)
     rules = settings.mappings_dir / "rules"
-    far = outside(settings, clock, dice)
+    tools = workshop(settings)
+    partners = {
+        name: capability.Partner(searches_reliably=one.searches_identifier)
+        for name, one in tools.mappings.partners.items()
+    }
+    far = outside(settings, clock, dice, partners)
     parts = Parts(
         ledger=store,
         clock=clock,
         dice=dice,
-        workshop=workshop(settings),
+        workshop=tools,
         checks=load_checks(rules, settings.mappings_dir / "instruments"),
         channels=far.channels,
         causes=load_causes(rules / "causes.yaml"),
@@ -268,6 +286,7 @@ def build(settings: Settings) -> Service:
         settings=settings,
         parts=parts,
         store=store,
+        cipher=cipher,
         desk=StaffDesk(parts),
         registry=RegistryDesk(parts),
         accounts=accounts,

@@ -4,7 +4,6 @@ import click
 
 from coordinator.bootstrap import service
 from coordinator.domain.access import SCOPES, Scope, StaffRole
-from coordinator.store import migrate as schema
 
 
 @click.group()
@@ -20,7 +19,7 @@ def accounts() -> None:
 def add_account(name: str, full_name: str, roles: tuple[StaffRole, ...]) -> None:
     """Add a member of staff and print a one-time sign-in link."""
     made = service()
-    schema.upgrade(made.store.engine)
+    made.open()
     made.accounts.add(name, full_name or name, roles)
     click.echo(f"{made.settings.console_url}/sign-in/link/{made.accounts.make_link(name)}")
 
@@ -45,6 +44,6 @@ def sources() -> None:
 def add_source(name: str, scopes: tuple[Scope, ...]) -> None:
     """Add a source system and print its bearer token, once."""
     made = service()
-    schema.upgrade(made.store.engine)
+    made.open()
     _, token = made.accounts.sources.issue(name, scopes)
     click.echo(token)

@@ -24,7 +24,7 @@ def serve(port: int | None, console_port: int | None) -> None:
     settings = Settings()
     made = service()
     if not settings.broker_url:
-        schema.upgrade(made.store.engine)
+        made.open()
         with only_one(settings.data_dir):
             runner = made.runner()
             runner.start()
@@ -43,7 +43,9 @@ def run_servers(host: str, port: int, console_port: int) -> None:
     async def both() -> None:
         servers = [
             uvicorn.Server(
-                uvicorn.Config(name, factory=True, host=host, port=number, log_config=None, access_log=False)
+                uvicorn.Config(
+                    name, factory=True, host=host, port=number, log_config=None, access_log=False, server_header=False
+                )
             )
             for name, number in (("coordinator.api.app:create", port), ("coordinator.console.app:create", console_port))
         ]
@@ -56,6 +58,7 @@ def need_schema(made: Service) -> None:
     """Raise ClickException unless the database has this version's schema."""
     if not schema.is_current(made.store.engine):
         raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
+    made.check_keys()
 
 
 @click.command()
@@ -88,5 +91,5 @@ def _celery(*arguments: str) -> None:
 def migrate() -> None:
     """Bring the database to this version's schema. Safe to run twice."""
     made = build(Settings())
-    schema.upgrade(made.store.engine)
+    made.open()
     click.echo("The database has this version's schema.")

@@ -16,7 +16,6 @@ from coordinator.domain.plan import Fault
 from coordinator.flow.read_models import Actor, Recorded
 from coordinator.planning.csv_rows import read_rows
 from coordinator.planning.json_stream import read_lines
-from coordinator.store import migrate as schema
 
 GOOD = frozenset({"accepted", "held", "replay"})
 
@@ -34,7 +33,7 @@ def submit(files: tuple[str, ...], source: str, form: str, as_json: bool, quiet:
     rest goes on. Exit code 1 when any was refused.
     """
     made = service()
-    schema.upgrade(made.store.engine)
+    made.open()
     counts: dict[str, int] = {}
     progress = Progress(
         SpinnerColumn(),
@@ -110,7 +109,7 @@ def registry() -> None:
 def import_(file: str) -> None:
     """Take in a registry FILE, whole or not at all. What it does not name stays as it is."""
     made = service()
-    schema.upgrade(made.store.engine)
+    made.open()
     with click.open_file(file, "rb") as stream:
         written = made.registry.write_whole(stream.read(), Actor("staff", "command-line"))
     for pointer, message, fix in written.faults:

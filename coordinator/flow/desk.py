@@ -5,6 +5,7 @@ from typing import Protocol
 
 from coordinator.flow.read_models import (
     Actor,
+    EventView,
     HeldEvent,
     MessageDetail,
     MessageFilter,
@@ -40,6 +41,10 @@ class Desk(Protocol):
 
     def refusals(self, limit: int = 50) -> Sequence[Refusal]:
         """Return the newest refusals (no PHI)."""
+        ...
+
+    def event(self, event_ref: str, actor: Actor) -> EventView:
+        """Return where one event stands; raise NotFound."""
         ...
 
     def answer(self, event_ref: str, *, confirmed: bool, reason: str, actor: Actor) -> None:

@@ -93,6 +93,10 @@ class InboxPart(Protocol):
         """Lease due `received` rows; return their ids."""
         ...
 
+    def free_inbox(self) -> int:
+        """Give back every lease on `received` rows; only for one who knows that no other worker lives."""
+        ...
+
     def inbox_in(self, states: Sequence[InboxState]) -> Sequence[InboxRow]:
         """Return the rows in these states, oldest first."""
         ...

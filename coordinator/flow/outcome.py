@@ -14,8 +14,12 @@ from coordinator.flow.rows import DeliveryRow, EndpointHealth
 from coordinator.observe.log import Log, write
 
 OUTCOME = Actor("job", "deliver")
-SUSPENDING = ("fax.human", "fax.number-changed", "fax.number-bad", "fax.refused", "fax.no-fax-tone")
+SUSPENDING = frozenset({"fax.bad-number", "fax.wrong-number", "fax.no-fax-tone"})
 """Causes that close a number for every patient until somebody has verified another one."""
+
+
+SERVER_AWAY = ("net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fax.unavailable", "direct.unavailable")
+"""Starts of the causes that say the far side's server is away, whatever the message: they open the breaker."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
             if health.open_since:
                 write(Log.BREAKER_CLOSED, endpoint_id=row.endpoint_id)
         return
-    if outcome.word != "transient" or not code.startswith(("net.", "tls.", "fhir.server")):
+    if outcome.word != "transient" or not code.startswith(SERVER_AWAY):
         return
     failures = health.failures + 1
     if failures >= parts.policy.breaker_after:

@@ -25,6 +25,9 @@ class Runner:
     idle_s: float = 0.5
     sweep_every_s: float = 2.0
     receipts_every_s: float = 5.0
+    chores: tuple[Callable[[], None], ...] = ()
+    """Done every `chores_every_s`: old sessions and used-up links, for one."""
+    chores_every_s: float = 600.0
     name: str = "embedded"
     _stop: threading.Event = field(default_factory=threading.Event)
     _wake: threading.Event = field(default_factory=threading.Event)
@@ -38,6 +41,8 @@ class Runner:
             self._loop(f"send-{number}", self._send_round, self.idle_s)
         self._loop("sweep", self._sweep_round, self.sweep_every_s)
         self._loop("receipts", self._receipt_round, self.receipts_every_s)
+        if self.chores:
+            self._loop("chores", self._chore_round, self.chores_every_s)
 
     def wake(self) -> None:
         """Say that there is something new, so that nobody waits out a pause."""
@@ -85,6 +90,11 @@ class Runner:
 
     def _sweep_round(self, _worker: str) -> int:
         sweep(self.parts)
+        return 0
+
+    def _chore_round(self, _worker: str) -> int:
+        for chore in self.chores:
+            chore()
         return 0
 
     def _receipt_round(self, _worker: str) -> int:

@@ -65,8 +65,6 @@ class StaffDesk:
         with self._parts.ledger.begin() as tx:
             rows = [message_row(self._parts, tx, one) for one in tx.find_messages(narrowed)]
             tx.audit(actor, "messages listed", at=self._parts.clock.now(), code=None)
-        if wanted.needs_attention:
-            rows = [row for row in rows if row.needs_person]
         return rows
 
     def message(self, message_id: str, actor: Actor) -> MessageDetail:

@@ -37,6 +37,8 @@ def take_back_leases(parts: Parts, *, everybody: bool = False) -> int:
     now = parts.clock.now()
     horizon = now + LONG_AGO if everybody else now
     with parts.ledger.begin() as tx:
+        if everybody:
+            tx.free_inbox()
         rows = tx.stale(horizon, owners_gone=None, limit=BATCH)
         for row in rows:
             if row.state == State.CLAIMED:

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from coordinator.bootstrap import Service, build
 from coordinator.sandbox.farm import Farm
 from coordinator.settings import Settings, shipped
-from coordinator.store import migrate
 
 DEMO_SCALE = 0.02
 """Waits of the demo as a share of the real ones: half a minute becomes 0.6 s."""
@@ -86,6 +85,6 @@ def set_up(folder: Path, port: int, console_port: int, *, quick: Callable[[Setti
         secrets_dir=secrets_dir,
     )
     service = build(quick(settings) if quick else settings)
-    migrate.upgrade(service.store.engine)
+    service.open()
     farm.ehr.trust("lakeside-coordinator", service.jwks())
     return Stage(farm, service)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from coordinator.domain.delivery import NEEDS_PERSON
+from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.read_models import MessageFilter
 from coordinator.flow.rows import MessageRecord, MessageState, NewDocument, NewMessage
 from coordinator.store.sealed import Part
@@ -132,8 +132,14 @@ class MessageRows(Part):
         if wanted.state is not None:
             query = query.where(sa.exists().where(of_message, deliveries.c.state == wanted.state))
         if wanted.needs_attention:
-            people = sa.exists().where(of_message, deliveries.c.state.in_(sorted(NEEDS_PERSON)))
-            query = query.where(sa.or_(people, messages.c.state == "withheld", messages.c.told_at.is_not(None)))
+            newer = deliveries.alias()
+            last = ~sa.exists().where(newer.c.message_id == messages.c.id, newer.c.ordinal > deliveries.c.ordinal,
+                                      newer.c.state != State.CANCELLED)  # fmt: skip
+            people = sa.exists().where(of_message, deliveries.c.state.in_(sorted(NEEDS_PERSON)), last)
+            arrived = sa.exists().where(of_message, deliveries.c.state == State.ACKNOWLEDGED)
+            late = sa.and_(messages.c.state == "open", messages.c.told_at.is_not(None), ~arrived)
+            waiting = messages.c.state.in_(["open", "withheld"])
+            query = query.where(waiting, sa.or_(people, messages.c.state == "withheld", late))
         if wanted.before_id:
             last = sa.select(messages.c.created_at).where(messages.c.id == wanted.before_id).scalar_subquery()
             query = query.where(

@@ -295,6 +295,13 @@ audit = sa.Table(
     sa.Index("ix_audit_patient", "patient_key"),
 )
 
+key_checks = sa.Table(
+    "key_checks",
+    METADATA,
+    sa.Column("key_id", WORD, primary_key=True),
+    sa.Column("value", WORD, nullable=False),
+)
+
 audit_heads = sa.Table(
     "audit_heads",
     METADATA,

@@ -274,8 +274,10 @@ def test_a_number_where_a_person_answered_is_closed_for_every_patient(bench, tol
     bench.channels["fax"].script = ["queue"]
     bench.send_due()
     row = bench.deliveries(told["pr-pcp"].id)[0]
-    take_in(bench.parts, ReceiptNews("report-2", "fax", row.far_side_ref, row.id, "failed", "fax.human", retry=True))
-    assert (bench.state(told["pr-pcp"].id), bench.cause(told["pr-pcp"].id)) == (State.HELD, "fax.human")
+    take_in(
+        bench.parts, ReceiptNews("report-2", "fax", row.far_side_ref, row.id, "failed", "fax.wrong-number", retry=True)
+    )
+    assert (bench.state(told["pr-pcp"].id), bench.cause(told["pr-pcp"].id)) == (State.HELD, "fax.wrong-number")
     other = bench.told(example("dose-change.ketamine"))
     bench.send_due()
     assert bench.channels["fax"].calls == 1

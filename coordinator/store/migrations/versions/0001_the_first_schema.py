@@ -94,6 +94,12 @@ def upgrade() -> None:
     op.create_index("ix_inbox_patient", "inbox", ["patient_key"], unique=False)
     op.create_index("ix_inbox_state_due", "inbox", ["state", "due_at"], unique=False)
     op.create_table(
+        "key_checks",
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_key_checks")),
+    )
+    op.create_table(
         "receipts",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("once_key", sa.String(length=64), nullable=False),
@@ -337,6 +343,7 @@ def downgrade() -> None:
     op.drop_table("refusals")
     op.drop_index("ix_receipts_delivery", table_name="receipts")
     op.drop_table("receipts")
+    op.drop_table("key_checks")
     op.drop_index("ix_inbox_state_due", table_name="inbox")
     op.drop_index("ix_inbox_patient", table_name="inbox")
     op.drop_table("inbox")
