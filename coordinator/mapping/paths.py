@@ -15,8 +15,10 @@ from typing import Annotated, Any
 import fhirpathpy
 from pydantic import BaseModel
 
+from coordinator.domain.letter import MappingProblem
 from coordinator.domain.values import NotDone, Unknown
 from coordinator.mapping.json_values import Json, Value
+from coordinator.mapping.problems import MappingHeld
 
 Scope = Json
 Reader = Callable[[Scope], Any]
@@ -122,6 +124,15 @@ def _checked(text: str, roots: Json) -> tuple[str, ...]:
     return parts
 
 
+def _unanswered(text: str) -> MappingProblem:
+    return MappingProblem(
+        text,
+        "mapping.expression",
+        "The expression could not be evaluated for this event.",
+        "Correct the expression in the mapping file, then release the message.",
+    )
+
+
 def _engine(text: str, roots: Json) -> Reader:
     for name in _CALL.findall(text):
         if name not in ALLOWED_FUNCTIONS:
@@ -141,7 +152,12 @@ def _engine(text: str, roots: Json) -> Reader:
 
     def evaluate(scope: Scope) -> Value:
         # The engine has been seen to write into its input, so it gets a copy of its own.
-        found = compiled(copy.deepcopy({key: value for key, value in scope.items() if value is not None}))
+        own = copy.deepcopy({key: value for key, value in scope.items() if value is not None})
+        try:
+            found = compiled(own)
+        except Exception:
+            # The engine's own words quote the value, so neither they nor their traceback travel on.
+            raise MappingHeld([_unanswered(text)]) from None
         if not found:
             return None
         return found[0] if len(found) == 1 else found

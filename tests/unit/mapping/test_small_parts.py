@@ -11,6 +11,7 @@ from coordinator.mapping.digits import loinc_is_whole, npi_is_whole, snomed_is_w
 from coordinator.mapping.load import Mappings
 from coordinator.mapping.paths import PathError, _engine, compile_condition, compile_value
 from coordinator.mapping.planner import choose_level
+from coordinator.mapping.problems import MappingHeld
 from coordinator.mapping.view import roots
 from coordinator.mapping.walk import said
 
@@ -196,3 +197,12 @@ def test_the_partner_file_wins_over_what_the_server_advertises(
     choice = choose_level(statement("transaction", creates=WHOLE), mappings.partners[partner], None)
     assert (choice.level, choice.attachments, choice.conditional_create) == (level, attachments, False)
     assert partner in choice.reason
+
+
+def test_an_expression_that_fails_on_an_event_holds_it_without_saying_the_value() -> None:
+    reader = compile_value("event.vitals.where(slot > 5).slot", ROOTS)
+    with pytest.raises(MappingHeld) as held:
+        reader(SCOPE)
+    assert held.value.problems[0].code == "mapping.expression"
+    assert "baseline" not in f"{held.value!r} {held.value.problems}"
+    assert held.value.__cause__ is None
