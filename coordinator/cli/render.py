@@ -90,7 +90,7 @@ def _case(
     known = tuple(sorted((one for one in others.values() if occurred_at(one) <= occurred_at(event)), key=occurred_at))
     rules = settings.mappings_dir / "rules"
     book = load_checks(rules, settings.mappings_dir / "instruments")
-    faults, questions = check(book, event, registry, known, event.recorded_at)
+    faults, questions = check(book, event, registry, known, event.recorded_at, versions[-1] if versions else None)
     if faults:
         raise Unreadable(faults)
     case = Case(source, event, registry, known, event.recorded_at, previous=versions[-1] if versions else None)

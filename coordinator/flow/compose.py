@@ -9,7 +9,7 @@ from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.flow.parts import Workshop
 from coordinator.flow.rows import NewDocument
-from coordinator.mapping.content import build_content
+from coordinator.mapping.content import EventResources, build_content, prepare_event
 from coordinator.planning.plan import make_plan
 
 LEVELS: frozenset[ContentLevel] = frozenset({"chart", "document", "message"})
@@ -43,17 +43,28 @@ def compose(
     MappingHeld or LetterRefused; nothing is composed for a recipient without consent.
     """
     plan = make_plan(case, workshop.rules, questions)
+    shared = prepare_event(workshop.mappings, case, plan) if any(_is_told(one) for one in plan.recipients) else None
     made = []
     for recipient in plan.recipients:
-        if recipient.not_sent_because is not None:
+        if not _is_told(recipient):
             made.append(ForRecipient(recipient, (), ()))
             continue
-        made.append(compose_for(workshop, case, plan, recipient, every_level=every_level))
+        made.append(compose_for(workshop, case, plan, recipient, every_level=every_level, shared=shared))
     return Composed(case, plan, tuple(made))
 
 
+def _is_told(recipient: RecipientPlan) -> bool:
+    return recipient.not_sent_because is None
+
+
 def compose_for(
-    workshop: Workshop, case: Case, plan: Plan, recipient: RecipientPlan, *, every_level: bool = False
+    workshop: Workshop,
+    case: Case,
+    plan: Plan,
+    recipient: RecipientPlan,
+    *,
+    every_level: bool = False,
+    shared: EventResources | None = None,
 ) -> ForRecipient:
     """Return what one recipient gets: the letters in three forms, and the FHIR bodies its channels may carry."""
     kinds: set[str] = {one.kind for one in recipient.channels}
@@ -61,7 +72,7 @@ def compose_for(
     if recipient.letters:
         letters = workshop.letters.write(case, plan, recipient, fax="fax" in kinds)
     levels = LEVELS if every_level else levels_for(kinds)
-    contents = build_content(workshop.mappings, case, plan, recipient, letters, levels) if levels else ()
+    contents = build_content(workshop.mappings, case, plan, recipient, letters, levels, shared) if levels else ()
     return ForRecipient(recipient, letters, contents)
 
 
@@ -80,7 +91,7 @@ def documents_of(message_id: str, made: ForRecipient) -> tuple[NewDocument, ...]
     found: list[NewDocument] = []
 
     def add(role: str, title: str, media_type: str, body: bytes, made_with: str) -> None:
-        name = stable_uuid("stored", message_id, role)
+        name = stable_uuid("stored", message_id, role, str(len(found)))
         digest = hashlib.sha256(body).hexdigest()
         found.append(NewDocument(name, message_id, role, title, media_type, body, digest, made_with))
 

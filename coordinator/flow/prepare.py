@@ -52,7 +52,10 @@ def prepare(parts: Parts, event_ref: str) -> None:
     except Exception as bug:
         _failed(parts, row, bug)
     else:
-        _store(parts, row, composed)
+        if composed.recipients:
+            _store(parts, row, composed)
+        else:
+            _stuck(parts, row, "route.nobody")
 
 
 def _store(parts: Parts, row: InboxRow, composed: Composed) -> None:

@@ -44,7 +44,8 @@ def _record(parts: Parts, tx: Transaction, source: str, body: bytes, event: Clin
     there = tx.inbox_by_name(source, event.id, event.version)
     if there is not None:
         return _again(parts, tx, there, content_key, body)
-    newer = [one for one in tx.inbox_versions(source, event.id) if one.version > event.version]
+    versions = tx.inbox_versions(source, event.id)
+    newer = [one for one in versions if one.version > event.version]
     if newer:
         fault = Fault(
             "/version",
@@ -62,7 +63,8 @@ def _record(parts: Parts, tx: Transaction, source: str, body: bytes, event: Clin
             "Import the registry first: coordinator registry import FILE.",
         )
         return _refuse(parts, tx, source, body, event, (fault,))
-    faults, questions = check(parts.checks, event, registry, history, parts.clock.now())
+    previous = versions[-1].event if versions else None
+    faults, questions = check(parts.checks, event, registry, history, parts.clock.now(), previous)
     if faults:
         return _refuse(parts, tx, source, body, event, faults)
     return _keep(parts, tx, source, event, kept, content_key, questions)

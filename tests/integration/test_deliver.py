@@ -30,6 +30,15 @@ def test_a_spike_makes_one_urgent_message_each_by_the_first_channel(bench, told)
     assert bench.broken() == []
 
 
+def test_a_patient_with_nobody_outside_to_tell_is_shown_to_a_person(bench):
+    bench.change_patient(care_team=[])
+    answer = bench.submit(example("session-outcome.bp-spike"))
+    assert bench.prepare(answer) == []
+    held = bench.desk.held_events(STAFF)
+    assert ["care team" in one.cause for one in held] == [True]
+    assert bench.broken() == []
+
+
 def test_preparing_twice_makes_nothing_twice(bench):
     answer = bench.submit(example("session-outcome.bp-spike"))
     first = bench.prepare(answer)
