@@ -42,6 +42,7 @@ def build(service: Service, *, now: Callable[[], datetime] = _utc_now) -> FastAP
     sign_in.add_account_routes(app.router, service, pages, cookies)
     lists.add_routes(app.router, service, pages)
     message.add_routes(app.router, service, pages)
+    message.add_calls(app.router, service, pages)
     message.add_actions(app.router, service, pages)
     _add_static(app.router, pages)
     check_routes(app)

@@ -72,12 +72,14 @@ def attention_page(
     """Return the first page."""
     rows = service.desk.messages(MessageFilter(needs_attention=True, limit=ATTENTION_ROWS), person.actor)
     overview = service.desk.overview()
+    calls = service.desk.calls(person.actor)
     return pages.page(
         request,
         "attention.html",
         person,
         status=status,
         overview=overview,
+        calls=calls,
         moving=sum(count for state, count in overview.by_state if state in presenters.MOVING),
         held=service.desk.held_events(person.actor),
         groups=presenters.groups(rows),

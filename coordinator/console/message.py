@@ -80,6 +80,25 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
         return RedirectResponse("/?done=confirmed" if confirmed == "yes" else "/?done=not-confirmed", 303)
 
 
+def add_calls(router: APIRouter, service: Service, pages: Pages) -> None:
+    """Add the form that records a telephone call."""
+
+    @router.post("/calls/{task_id}/done")
+    def call_done(
+        task_id: Code, request: Request, fields: Form, person: Annotated[Person, Depends(Requires("answer"))]
+    ) -> Response:
+        """Record who was reached and what was agreed."""
+        note = fields.get("note", "").strip()
+        if not note or len(note) > MAX_REASON:
+            wrong = f"Say who was reached and what was agreed, in at most {MAX_REASON} characters."
+            return attention_page(request, service, pages, person, wrong=wrong, status=422)
+        try:
+            service.desk.call_done(task_id, note=note, actor=person.actor)
+        except Refused as refused:
+            return attention_page(request, service, pages, person, wrong=refused.reason, status=409)
+        return RedirectResponse("/?done=call", 303)
+
+
 def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
     """Add the buttons of one message."""
 

@@ -103,6 +103,7 @@ DONE: Mapping[str, str] = {
     "cancel": "Withdrawn. Nothing of it has left.",
     "handover": "The hand-over is on record.",
     "confirmed": "Answered. The event goes on.",
+    "call": "The call is recorded.",
     "not-confirmed": "Answered. The event stays until the source sends a correction.",
     "password": "Your password was changed. Other browsers were signed out.",
 }

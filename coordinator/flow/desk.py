@@ -5,6 +5,7 @@ from typing import Protocol
 
 from coordinator.flow.read_models import (
     Actor,
+    CallToMake,
     EventView,
     HeldEvent,
     MessageDetail,
@@ -37,6 +38,14 @@ class Desk(Protocol):
 
     def held_events(self, actor: Actor) -> Sequence[HeldEvent]:
         """Return the events that wait for an answer, oldest first."""
+        ...
+
+    def calls(self, actor: Actor) -> Sequence[CallToMake]:
+        """Return the telephone calls that are owed, most pressing first."""
+        ...
+
+    def call_done(self, task_id: str, *, note: str, actor: Actor) -> None:
+        """Record a call and what was agreed; raise Refused when it was recorded already."""
         ...
 
     def refusals(self, limit: int = 50) -> Sequence[Refusal]:

@@ -348,6 +348,10 @@ class RecordPart(Protocol):
         """Return the places where the audit chain does not hold."""
         ...
 
+    def close_task(self, task_id: str, *, by: str, note: str, at: datetime) -> str | None:
+        """Close an open task with what was agreed; return its message, or None when it was closed already."""
+        ...
+
     def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:
         """Remember a button's token; return the earlier outcome if it was used before."""
         ...

@@ -136,6 +136,25 @@ class MessageDetail:
 
 
 @dataclass(frozen=True)
+class CallToMake:
+    """A telephone call that somebody owes: to whom, about whom, why, and by when."""
+
+    task_id: str
+    message_id: str
+    patient_name: str
+    birth_date: str
+    recipient: str
+    organization: str | None
+    numbers: tuple[tuple[str, str], ...]
+    """(whose, number) in the order to try."""
+    title: str
+    reference: str
+    why: str
+    next_step: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
 class HeldEvent:
     """An event that waits for a person's answer before anything is composed."""
 

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
+from coordinator.flow import calls as telephone
 from coordinator.flow import resend as acts
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import delivery_view, message_row
 from coordinator.flow.read_models import (
     Actor,
+    CallToMake,
     DocumentView,
     EventView,
     HeldEvent,
@@ -143,6 +145,14 @@ class StaffDesk:
             if found:
                 tx.audit(actor, "held events listed", at=parts.clock.now())
         return found
+
+    def calls(self, actor: Actor) -> Sequence[CallToMake]:
+        """Return the telephone calls that are owed, most pressing first."""
+        return telephone.calls(self._parts, actor)
+
+    def call_done(self, task_id: str, *, note: str, actor: Actor) -> None:
+        """Record a call and what was agreed; raise Refused when it was recorded already."""
+        telephone.call_done(self._parts, task_id, note=note, actor=actor)
 
     def refusals(self, limit: int = 50) -> Sequence[Refusal]:
         """Return the newest refusals (no PHI)."""

@@ -213,6 +213,16 @@ class RecordRows(Part):
             query = query.where(tasks.c.message_id == message_id)
         return [(row.id, row.message_id, row.kind, row.cause, row.due_at) for row in self._all(query)]
 
+    def close_task(self, task_id: str, *, by: str, note: str, at: datetime) -> str | None:
+        """Close an open task with what was agreed; return its message, or None when it was closed already."""
+        query = sa.select(tasks).where(tasks.c.id == task_id, tasks.c.done_at.is_(None))
+        row = self._one(self._locked(query, lock=True))
+        if row is None:
+            return None
+        change = {"done_at": at, "done_by": by, "note_sealed": self._seal("tasks", task_id, "note", note.encode())}
+        self.connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(change))
+        return str(row.message_id)
+
     def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:
         """Remember a button's token; return the earlier outcome if it was used before."""
         key = self.key("action", token)

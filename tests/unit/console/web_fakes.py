@@ -12,6 +12,7 @@ from web_data import LETTER, NOW, a_detail, rich_rows
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.read_models import (
+    CallToMake,
     HeldEvent,
     MessageRow,
     Overview,
@@ -42,6 +43,7 @@ class FakeDesk:
     rows: list[MessageRow] = field(default_factory=rich_rows)
     held: list[HeldEvent] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    owed: list[CallToMake] = field(default_factory=list)
     done: list[tuple] = field(default_factory=list)
     seen: list[tuple] = field(default_factory=list)
     refuse: Refused | None = None
@@ -102,6 +104,12 @@ class FakeDesk:
     def held_events(self, actor):
         self.seen.append(("held_events", actor))
         return self.held
+
+    def calls(self, actor):
+        return self.owed
+
+    def call_done(self, task_id, *, note, actor):
+        self._do("call_done", task_id, note, actor)
 
     def refusals(self, limit=50):
         return self.refused[:limit]
