@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from coordinator.domain.delivery import State
 from coordinator.domain.registry import Patient, Registry
+from coordinator.flow.link_rows import AnswerPart, LinkPart
 from coordinator.flow.read_models import Actor, MessageFilter
 from coordinator.flow.rows import (
     AttemptRow,
@@ -357,7 +358,7 @@ class RecordPart(Protocol):
         ...
 
 
-class Transaction(RegistryPart, InboxPart, MessagePart, DeliveryPart, RecordPart, Protocol):
+class Transaction(RegistryPart, InboxPart, MessagePart, DeliveryPart, RecordPart, LinkPart, AnswerPart, Protocol):
     """One transaction over everything."""
 
     def key(self, kind: str, value: str) -> str:

@@ -9,12 +9,13 @@ from coordinator.flow.ports import Cipher
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.engine import transaction
 from coordinator.store.inbox_part import InboxRows
+from coordinator.store.link_part import AnswerRows, LinkRows
 from coordinator.store.message_part import MessageRows
 from coordinator.store.record_part import RecordRows
 from coordinator.store.registry_part import RegistryRows
 
 
-class StoreTransaction(RegistryRows, InboxRows, MessageRows, DeliveryRows, RecordRows):
+class StoreTransaction(RegistryRows, InboxRows, MessageRows, DeliveryRows, RecordRows, LinkRows, AnswerRows):
     """Implements flow.ledger.Transaction."""
 
 
