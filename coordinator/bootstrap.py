@@ -270,6 +270,7 @@ def build(settings: Settings) -> Service:
         causes=load_causes(rules / "causes.yaml"),
         retries=load_retries(rules / "retries.yaml"),
         policy=Policy(
+            lease=timedelta(seconds=settings.lease_s),
             retry_scale=settings.retry_scale,
             breaker_probe=timedelta(seconds=settings.breaker_probe_s),
             doubt_pause=timedelta(seconds=settings.doubt_pause_s),

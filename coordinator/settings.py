@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Folder of the embedded database, the key file and the lock."""
     database_url: str = ""
     """SQLAlchemy URL; empty means SQLite in data_dir."""
+    database_url_file: Path | None = None
+    """File that holds the database URL, password and all; wins over database_url."""
     key_file: Path | None = None
     """32-byte field key, mode 0600; None means data_dir/field.key, made at the first start outside production."""
     host: str = "127.0.0.1"
@@ -49,10 +51,14 @@ class Settings(BaseSettings):
     """Extra certificate authority for outgoing TLS."""
     broker_url: str = ""
     """Celery broker (amqp:// or redis://); empty means the embedded runner."""
+    broker_url_file: Path | None = None
+    """File that holds the broker URL; wins over broker_url."""
     senders: int = Field(default=4, ge=1, le=64)
     retry_scale: float = Field(default=1.0, gt=0, le=10)
     breaker_probe_s: float = Field(default=300, gt=0)
     doubt_pause_s: float = Field(default=20, gt=0)
+    lease_s: float = Field(default=180, ge=10)
+    """How long a worker may hold a delivery before it is taken for dead. Longer than a send may take (60 s)."""
     session_idle_s: int = Field(default=900, ge=60)
     session_max_s: int = Field(default=43_200, ge=600)
     smtp_host: str = ""
@@ -79,4 +85,12 @@ class Settings(BaseSettings):
 
     def url(self) -> str:
         """Return the database URL."""
+        if self.database_url_file is not None:
+            return self.database_url_file.read_text(encoding="utf-8").strip()
         return self.database_url or f"sqlite:///{self.data_dir / 'coordinator.sqlite'}"
+
+    def broker(self) -> str:
+        """Return the broker's URL; empty means the embedded runner."""
+        if self.broker_url_file is not None:
+            return self.broker_url_file.read_text(encoding="utf-8").strip()
+        return self.broker_url

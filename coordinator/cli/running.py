@@ -23,7 +23,7 @@ def serve(port: int | None, console_port: int | None) -> None:
     configure()
     settings = Settings()
     made = service()
-    if not settings.broker_url:
+    if not settings.broker():
         made.open()
         with only_one(settings.data_dir):
             runner = made.runner()
@@ -81,7 +81,7 @@ def beat() -> None:
 def _celery(*arguments: str) -> None:
     from celery.bin.celery import main as celery_main  # noqa: PLC0415  (slow to import, needed here only)
 
-    if not Settings().broker_url:
+    if not Settings().broker():
         raise click.ClickException("COORDINATOR_BROKER_URL is not set; without a broker, run: coordinator serve")
     sys.argv = ["celery", "--app", CELERY_APP, *arguments]
     celery_main()

@@ -12,7 +12,7 @@ def make() -> Celery:
     """Return the application: late acknowledgement, no results, no Celery retries, no long eta."""
     made = Celery("coordinator", include=["coordinator.worker.tasks"])
     made.conf.update(
-        broker_url=Settings().broker_url or "memory://",
+        broker_url=Settings().broker() or "memory://",
         broker_connection_retry_on_startup=True,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
