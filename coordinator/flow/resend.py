@@ -27,6 +27,8 @@ def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | Non
         return "Nothing was composed for this recipient, because consent is missing."
     if not tx.documents(message.id):
         return "There is nothing stored to send."
+    if row.channel == "by-hand" and row.state == State.HELD:
+        return "It waits to be printed and handed over. Record the hand-over when somebody took it."
     if any(one.state in MOVING for one in tx.deliveries(message.id)):
         return "It is on its way already; wait for the outcome."
     if any(one.state == State.IN_DOUBT for one in tx.deliveries(message.id)):
