@@ -18,10 +18,16 @@ from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 from coordinator.channels.receipts.fax_callback import FaxCallback, FaxPoller
+from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import ConfigurationError, DeliveryError
+from coordinator.flow.answers import StaffAnswers
+from coordinator.flow.ledger import Ledger
+from coordinator.flow.letter_reader import LetterReader
+from coordinator.flow.link import LinkBook, LinkDoor, set_access_code
 from coordinator.flow.parts import Parts, Policy, Workshop
 from coordinator.flow.ports import Channel, ReceiptSource
+from coordinator.flow.read_models import Actor
 from coordinator.flow.registry_desk import RegistryDesk
 from coordinator.flow.runner import Runner
 from coordinator.flow.staff_desk import StaffDesk
@@ -36,6 +42,7 @@ from coordinator.planning.rules import load_rules
 from coordinator.security.accounts import Accounts
 from coordinator.security.cipher import FieldCipher, load_key
 from coordinator.security.outbound import OutboundConfig, guarded_client
+from coordinator.security.passwords import Passwords
 from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
 from coordinator.security.smart import load_key as load_smart_key
 from coordinator.settings import Settings
@@ -137,6 +144,21 @@ def outside(
     return Outside(channels, gateway, notices, keys)
 
 
+def notice_channel(settings: Settings, ledger: Ledger, clock: SystemClock) -> dict[str, Channel]:
+    """Return the secure link under its name, or nothing while no mail service for its notices is set."""
+    if not settings.notice_smtp_host:
+        return {}
+    smtp = SmtpConfig(
+        settings.notice_smtp_host,
+        settings.notice_smtp_port,
+        settings.notice_smtp_username,
+        _secret(settings.notice_smtp_password_file),
+        settings.notice_from,
+        None if settings.notice_ca_file is None else str(settings.notice_ca_file),
+    )
+    return {"secure-link": SecureLink(smtp, LinkBook(ledger, clock), settings.public_url, clock)}
+
+
 def _secret(path: Path | None) -> str:
     if path is None:
         raise ConfigurationError("a secret's file is not named; see the settings of the channel you turned on")
@@ -193,6 +215,10 @@ class Service:
     accounts: Accounts
     receipts: FaxReceipts
     outside: Outside
+    door: LinkDoor
+    reader: LetterReader
+    answers: StaffAnswers
+    codes: Passwords
 
     def open(self) -> None:
         """Migrate the database and make sure that our keys are its keys; raises ConfigurationError when not."""
@@ -202,6 +228,10 @@ class Service:
     def check_keys(self) -> None:
         """Raise ConfigurationError unless our field keys are the ones the database was written with."""
         check_keys(self.store.engine, self.cipher.key_checks())
+
+    def new_access_code(self, endpoint_id: str, actor: Actor) -> str:
+        """Return a new access code for a secure-link endpoint, shown this once; raise NotFound."""
+        return set_access_code(self.parts, self.codes, endpoint_id, actor=actor)
 
     def sources(self) -> tuple[ReceiptSource, ...]:
         """Return where receipts are fetched from."""
@@ -227,7 +257,7 @@ class Service:
             idle_s=0.2,
             sweep_every_s=0.5 if quick else 2.0,
             receipts_every_s=0.5 if quick else 5.0,
-            chores=(self.accounts.tidy,),
+            chores=(self.accounts.tidy, self.door.tidy),
         )
 
     def health(self) -> Mapping[str, object]:
@@ -266,7 +296,7 @@ def build(settings: Settings) -> Service:
         dice=dice,
         workshop=tools,
         checks=load_checks(rules, settings.mappings_dir / "instruments"),
-        channels=far.channels,
+        channels={**far.channels, **notice_channel(settings, store, clock)},
         causes=load_causes(rules / "causes.yaml"),
         retries=load_retries(rules / "retries.yaml"),
         policy=Policy(
@@ -283,6 +313,7 @@ def build(settings: Settings) -> Service:
         idle=timedelta(seconds=settings.session_idle_s),
         longest=timedelta(seconds=settings.session_max_s),
     )
+    codes = Passwords()
     return Service(
         settings=settings,
         parts=parts,
@@ -293,6 +324,10 @@ def build(settings: Settings) -> Service:
         accounts=accounts,
         receipts=FaxReceipts(parts, settings, far.gateway),
         outside=far,
+        door=LinkDoor(parts, codes),
+        reader=LetterReader(parts),
+        answers=StaffAnswers(parts),
+        codes=codes,
     )
 
 

@@ -72,6 +72,14 @@ class Settings(BaseSettings):
     imap_username: str = ""
     imap_password_file: Path | None = None
     mail_ca_file: Path | None = None
+    notice_smtp_host: str = ""
+    """Mail service for the notices of the secure link; empty turns the channel off."""
+    notice_smtp_port: int = 587
+    notice_smtp_username: str = ""
+    notice_smtp_password_file: Path | None = None
+    notice_from: str = ""
+    """Sender of the notices. They carry no PHI, so this is an ordinary mailbox."""
+    notice_ca_file: Path | None = None
     fax_url: str = ""
     """Base URL of the fax gateway; empty turns the channel off."""
     fax_key_file: Path | None = None
