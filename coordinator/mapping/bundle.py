@@ -5,6 +5,7 @@ from datetime import datetime
 
 from coordinator.domain.case import Case
 from coordinator.domain.registry import Provider
+from coordinator.mapping.body import to_bytes
 from coordinator.mapping.json_values import Value
 from coordinator.mapping.resources import Built
 
@@ -42,22 +43,48 @@ def _entry(one: Built) -> Body:
 def collection(resources: Sequence[Built]) -> Body:
     """Return the resources as one plain bundle, for the question to the R4B model.
 
-    Security labels that an earlier entry has word for word are left out: the model's
-    answer would be the same, and they are a quarter of what it has to look at.
+    Every resource is there. Left out is what would get the same answer again: labels and
+    codings that stand earlier word for word, and list items of the same shape as one before
+    them (the forty references of a Provenance). Their values are our own tables' business,
+    which look at every one.
     """
-    seen: set[str] = set()
-    entries = []
-    for one in resources:
-        resource, meta = one.resource, one.resource["meta"]
-        labels = repr(meta["security"])
-        if labels in seen:
-            rest = {key: value for key, value in meta.items() if key != "security"}
-            resource = {key: value for key, value in resource.items() if key != "meta"}
-            if rest:
-                resource["meta"] = rest
-        seen.add(labels)
-        entries.append({"fullUrl": one.name.full_url, "resource": resource})
+    seen: set[bytes] = set()
+    entries = [{"fullUrl": one.name.full_url, "resource": _asked_of(one.resource, seen)} for one in resources]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def _asked_of(resource: Body, seen: set[bytes]) -> Body:
+    asked: Body = {}
+    for name, value in resource.items():
+        if name == "meta":
+            value = _without_known(value, "security", seen)
+            if not value:
+                continue
+        elif isinstance(value, dict) and "coding" in value and "text" in value:
+            value = _without_known(value, "coding", seen)
+        elif isinstance(value, list) and len(value) > 1:
+            # The first of each shape stands for the others.
+            value = list({_shape(one): one for one in reversed(value)}.values())
+        asked[name] = value
+    return asked
+
+
+def _without_known(value: Body, name: str, seen: set[bytes]) -> Body:
+    if name not in value:
+        return value
+    key = to_bytes({name: value[name]})
+    if key not in seen:
+        seen.add(key)
+        return value
+    return {other: child for other, child in value.items() if other != name}
+
+
+def _shape(value: Value) -> Value:
+    if isinstance(value, dict):
+        return tuple((key, _shape(child)) for key, child in value.items())
+    if isinstance(value, list):
+        return tuple(_shape(child) for child in value)
+    return type(value)
 
 
 def message(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Body:

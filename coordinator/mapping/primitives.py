@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from datetime import date
 from decimal import Decimal
 
 from coordinator.mapping.gate_rules import ACTIVE_CONTENT
@@ -12,6 +13,7 @@ _DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _FULL_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_DATED = frozenset({"date", "dateTime", "instant"})
 _WORDS = frozenset({"string", "markdown"})
 _PATTERNS: dict[str, re.Pattern[str]] = {
     "code": re.compile(r"[^\s]+( [^\s]+)*"),
@@ -40,7 +42,7 @@ def fault_of(kind: str, value: Value) -> str | None:
         if pattern is not None:
             if kind == "xhtml" and ACTIVE_CONTENT.search(value):
                 return "the narrative holds active content"
-            return None if pattern.fullmatch(value) else f"this is not a {kind}"
+            return None if pattern.fullmatch(value) and _in_calendar(kind, value) else f"this is not a {kind}"
         return _base64_fault(value) if kind == "base64Binary" else f"this is not a {kind}"
     if kind == "boolean":
         return None if isinstance(value, bool) else "true or false is needed"
@@ -52,6 +54,17 @@ def fault_of(kind: str, value: Value) -> str | None:
         return "a value of another type is needed"
     least = _LEAST[kind]
     return "the number is too small" if least is not None and value < least else None
+
+
+def _in_calendar(kind: str, value: str) -> bool:
+    """Return whether a full date exists; a form like 2026-02-30 is right and the day is not."""
+    if kind not in _DATED or len(value) < len("2026-01-01"):
+        return True
+    try:
+        date.fromisoformat(value[:10])
+    except ValueError:
+        return False
+    return True
 
 
 def _base64_fault(value: str) -> str | None:
