@@ -1,5 +1,6 @@
 """The command line: the same verbs as the API. Commands of outside packages come in as `coordinator.commands`."""
 
+import logging
 from importlib.metadata import entry_points
 
 import click
@@ -11,6 +12,7 @@ from coordinator.cli.running import beat, migrate, serve, worker
 from coordinator.cli.submit import registry, submit
 from coordinator.cli.verifying import check_mappings, verify
 from coordinator.domain.errors import ConfigurationError, NotFound, Refused
+from coordinator.observe.log import configure
 
 
 class _Told(click.Group):
@@ -32,6 +34,7 @@ class _Told(click.Group):
 @click.version_option(package_name="coordinator")
 def main() -> None:
     """Tell a patient's other clinicians what the clinic did, and find out whether it arrived."""
+    configure(logging.CRITICAL)  # a verb at a terminal speaks for itself; serve and the demo turn the log on
 
 
 for one in (

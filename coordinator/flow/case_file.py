@@ -1,6 +1,6 @@
 """Everything known around an event, gathered into one frozen case."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coordinator.domain.case import Case, ClinicEvent, SentLetter
 from coordinator.domain.delivery import ARRIVED_MAYBE, State
@@ -9,6 +9,10 @@ from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import InboxRow, MessageRecord
 
+HISTORY = 200
+"""Event versions that are looked back on: more than any course of treatment has."""
+AROUND = timedelta(days=30)
+"""A record that comes late is also compared with what happened in the weeks after it."""
 KNOWN = frozenset({"received", "prepared"})
 """Inbox states whose content is believed: not questioned, not declined."""
 
@@ -49,7 +53,8 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
     registry = tx.registry_for(row.event.patient, [*providers, *([asked] if asked else [])])
     if registry is None or registry.patient(row.event.patient) is None:
         return None
-    history = newest_versions(list(tx.inbox_of_patient(row.patient_key)), without=row)
+    known = tx.inbox_of_patient(row.patient_key, until=row.occurred_at, limit=HISTORY)
+    history = newest_versions(list(known), without=row)
     return Case(
         source=row.source,
         event=row.event,
@@ -95,5 +100,7 @@ def registry_for_check(tx: Transaction, event: ClinicEvent) -> tuple[Registry | 
     """Return (registry, history) for checking a new event; the history leaves the event's own versions out."""
     asked = getattr(event, "requested_of", None)
     registry = tx.registry_for(event.patient, [asked] if asked else [])
-    rows = [one for one in tx.inbox_of_patient(tx.key("patient", event.patient)) if one.event.id != event.id]
+    until = occurred_at(event) + AROUND
+    known = tx.inbox_of_patient(tx.key("patient", event.patient), until=until, limit=HISTORY)
+    rows = [one for one in known if one.event.id != event.id]
     return registry, newest_versions(rows)

@@ -67,8 +67,8 @@ class InboxPart(Protocol):
         """Return every version on record, oldest version first."""
         ...
 
-    def inbox_of_patient(self, patient_key: str) -> Sequence[InboxRow]:
-        """Return all rows of a patient, by occurrence then version."""
+    def inbox_of_patient(self, patient_key: str, *, until: datetime, limit: int) -> Sequence[InboxRow]:
+        """Return a patient's newest rows that occurred by `until`, at most `limit`, oldest occurrence first."""
         ...
 
     def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:

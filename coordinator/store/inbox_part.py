@@ -9,12 +9,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
+from coordinator.domain.case import ClinicEvent
 from coordinator.domain.errors import NotFound, StateConflict
 from coordinator.domain.events import EVENT
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.rows import InboxRow, InboxState
 from coordinator.store.sealed import Part
 from coordinator.store.tables import inbox, refusals
+
+MOST_READ = 4_000
+_READ: dict[str, tuple[bytes, ClinicEvent]] = {}
+"""Events read lately, by inbox id, with the sealed body they were read from."""
 
 
 class InboxRows(Part):
@@ -42,14 +47,15 @@ class InboxRows(Part):
         )
         return [self._inbox(row) for row in self._all(query)]
 
-    def inbox_of_patient(self, patient_key: str) -> Sequence[InboxRow]:
-        """Return all rows of a patient, by occurrence then version."""
+    def inbox_of_patient(self, patient_key: str, *, until: datetime, limit: int) -> Sequence[InboxRow]:
+        """Return a patient's newest rows that occurred by `until`, at most `limit`, oldest occurrence first."""
         query = (
             sa.select(inbox)
-            .where(inbox.c.patient_key == patient_key)
-            .order_by(inbox.c.occurred_at, inbox.c.version, inbox.c.id)
+            .where(inbox.c.patient_key == patient_key, inbox.c.occurred_at <= until)
+            .order_by(inbox.c.occurred_at.desc(), inbox.c.version.desc(), inbox.c.id.desc())
+            .limit(limit)
         )
-        return [self._inbox(row) for row in self._all(query)]
+        return [self._inbox(row) for row in reversed(self._all(query))]
 
     def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:
         """Insert; return False when (source, id, version) is there already."""
@@ -166,13 +172,25 @@ class InboxRows(Part):
             found.append((row.id, row.source, row.received_at, tuple(tuple(one) for one in faults)))
         return found
 
-    def _inbox(self, row: Row[Any]) -> InboxRow:
+    def _event(self, row: Row[Any]) -> ClinicEvent:
+        """Return the event of a row. A stored event never changes, so reading it again costs nothing."""
+        known = _READ.get(row.id)
+        if known is not None and known[0] == row.body_sealed:
+            return known[1]
         body = self._open("inbox", row.id, "body", row.body_sealed)
-        questions = self._open_json("inbox", row.id, "questions", row.questions_sealed) or []
+        event: ClinicEvent = EVENT.validate_python(json.loads(body, parse_float=Decimal))
+        if len(_READ) >= MOST_READ:
+            _READ.clear()
+        _READ[row.id] = (row.body_sealed, event)
+        return event
+
+    def _inbox(self, row: Row[Any]) -> InboxRow:
+        asked = row.questions_sealed if row.state == "question" or row.cause == "event.question" else None
+        questions = self._open_json("inbox", row.id, "questions", asked) or []
         return InboxRow(
             id=row.id,
             source=row.source,
-            event=EVENT.validate_python(json.loads(body, parse_float=Decimal)),
+            event=self._event(row),
             version=row.version,
             event_type=row.event_type,
             patient_key=row.patient_key,
