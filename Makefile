@@ -17,7 +17,7 @@ demo: .venv/ready ## The whole service with pretend recipients; ARGS="--once --j
 	@$(PY) -m coordinator.cli demo $(ARGS)
 
 test: .venv/ready lint ## Every test that needs no servers
-	@$(PY) -m pytest -q -m "not servers" $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not servers" $(ARGS)
 
 lint: .venv/ready ## Style, types, layers
 	@.venv/bin/ruff check .
