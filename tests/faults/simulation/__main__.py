@@ -1,0 +1,35 @@
+"""Replay seeds: `python -m tests.faults.simulation 17` tells the story of one, `... 0-499` judges many."""
+
+import sys
+import time
+
+from tests.faults.simulation.many import look_at_all, said
+from tests.faults.simulation.many import run as run_one
+
+
+def main() -> int:
+    """Run the seeds named on the command line; return 1 when one breaks a promise."""
+    first, _, last = (sys.argv[1] if len(sys.argv) > 1 else "0-19").partition("-")
+    if not last:
+        return _tell(int(first))
+    began = time.monotonic()
+    seen = look_at_all(range(int(first), int(last) + 1))
+    bad = [one for one in seen if one.findings]
+    if bad:
+        print(said(bad))
+    print(
+        f"{len(seen)} seeds, {sum(one.days for one in seen) / 365:.1f} years, {sum(one.crashes for one in seen)} crashes, "
+        f"{sum(one.held for one in seen)} messages held, {time.monotonic() - began:.0f} s; "
+        f"failing: {[one.seed for one in bad] or 'none'}"
+    )
+    return 1 if bad else 0
+
+
+def _tell(seed: int) -> int:
+    world, findings = run_one(seed)
+    print(*world.story, f"seed {seed}: {findings or 'all six promises hold'}", sep="\n")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Everything that is random or tells the time in a run, drawn from one seed."""
+
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2026, 10, 16, 15, 0, tzinfo=UTC)
+
+
+class Crash(BaseException):
+    """The process or one of its workers dies here. No handler of the product catches it, as none catches a kill -9."""
+
+    def __init__(self, place: str, *, whole: bool) -> None:
+        super().__init__(place)
+        self.place = place
+        self.whole = whole
+
+
+class VirtualClock:
+    """A clock that stands still between steps and jumps when the run says so, also backwards."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> datetime:
+        return self.time
+
+    def turn(self, by: timedelta) -> None:
+        self.time += by
+
+
+class SeededDice:
+    """The service's own randomness, from the run's seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(f"dice-{seed}")
+
+    def jitter(self) -> float:
+        return self._random.uniform(0.8, 1.2)
+
+    def token(self) -> str:
+        return f"{self._random.getrandbits(256):064x}"
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

@@ -1,0 +1,34 @@
+"""The real store, with a crash point right before and right after the commit of every writing transaction."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from coordinator.store.ledger import Store, StoreTransaction
+
+DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner"}
+
+
+class CrashingLedger:
+    """Implements flow.ledger.Ledger. `at_point(place)` may raise Crash; places read `mark:before-commit`."""
+
+    def __init__(self, store: Store, at_point: Callable[[str], None]) -> None:
+        self.store = store
+        self._at_point = at_point
+
+    @contextmanager
+    def begin(self, *, write: bool = True) -> Iterator[StoreTransaction]:
+        place = _caller()
+        with self.store.begin(write=write) as tx:
+            yield tx
+            if write:
+                self._at_point(f"{place}:before-commit")
+        if write:
+            self._at_point(f"{place}:after-commit")
+
+
+def _caller() -> str:
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_name in DRIVING:
+        frame = frame.f_back
+    return "?" if frame is None else frame.f_code.co_name

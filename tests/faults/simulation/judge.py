@@ -1,0 +1,154 @@
+"""The judge of a run: the six promises against the database, and against what the recipients themselves hold."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from coordinator.domain.delivery import State
+from coordinator.flow import deliver
+from coordinator.flow.prepare import prepare
+from coordinator.flow.sweep import sweep, take_back_leases
+from coordinator.flow.track import take_in
+from coordinator.store.tables import deliveries, inbox, messages
+from coordinator.store.verification import verify
+from tests.faults.simulation.workshop import cheap_composing
+from tests.faults.simulation.world import World
+
+STEPS = 90
+ROUNDS = 60
+MOVING = ("pending", "claimed", "on-wire", "sent")
+
+
+def run(seed: int, steps: int = STEPS) -> tuple[World, list[str]]:
+    """Run one seed to its end; return the world and every broken promise in words."""
+    world = World(seed)
+    try:
+        with cheap_composing():
+            world.crashing = True
+            for _ in range(steps):
+                world.step()
+            drive_to_quiet(world)
+            return world, list(broken(world))
+    finally:
+        world.close()
+
+
+def drive_to_quiet(world: World) -> None:
+    """End the chaos: no more crashes, recipients that answer, and time until nothing moves any more."""
+    world.crashing = False
+    world.say("--- calm ---")
+    for channel in world.channels.values():
+        channel.calm = True
+    world.clock.turn(timedelta(days=2))
+    world.hand.clear()
+    for _ in range(ROUNDS):
+        _one_round(world)
+        with world.store.begin(write=False) as tx:
+            left = sum(tx.counts().get(state, 0) for state in MOVING)
+            left += len(tx.inbox_in(("received",)))
+        if not left and not any(one.mail for one in world.channels.values()):
+            return
+        world.clock.turn(timedelta(hours=2))
+
+
+def _one_round(world: World) -> None:
+    take_back_leases(world.parts)
+    now = world.clock.now()
+    with world.parts.ledger.begin() as tx:
+        ids = tx.claim_inbox("p", now, now + world.parts.policy.lease, 100)
+    for event_ref in ids:
+        prepare(world.parts, event_ref)
+    while claimed := deliver.claim(world.parts, "z", 20):
+        for one in claimed:
+            deliver.attempt(world.parts, one)
+    for channel in world.channels.values():
+        while news := channel.take_mail():
+            take_in(world.parts, news)
+    sweep(world.parts)
+
+
+def broken(world: World) -> Iterator[str]:
+    """Yield every broken promise."""
+    for finding in verify(world.store, world.clock.now()):
+        # A clock that was set back makes the stored instants say what did not happen; the books below know the order.
+        if world.jumped_back and finding.promise == "never out of order":
+            continue
+        yield f"{finding.promise}: {finding.table} {finding.row}: {finding.what}"
+    yield from _lost(world)
+    yield from _pretended(world)
+    yield from _twice(world)
+    for name in world.books.after_consent:
+        yield f"never without consent: {name} was let go after the consent had ended"
+    yield from _order(world)
+
+
+def _lost(world: World) -> Iterator[str]:
+    with world.store.begin(write=False) as tx:
+        states = {row.id: row for row in tx.connection.execute(sa.select(inbox.c.id, inbox.c.state, inbox.c.cause))}
+        told = Counter(row.event_ref for row in tx.connection.execute(sa.select(messages.c.event_ref)))
+        counts = tx.counts()
+    for name, version, event_ref in world.answered:
+        row = states.get(event_ref)
+        if row is None:
+            yield f"never lost: {name} v{version} was accepted and is gone"
+        elif row.state == "received":
+            yield f"never lost: {name} v{version} was never prepared"
+        elif row.state == "stuck":
+            yield f"a fault of the run: {name} v{version} is stuck, {row.cause}"
+        elif row.state == "prepared" and not told[event_ref]:
+            yield f"never lost: {name} v{version} told nobody"
+    for state in MOVING:
+        if counts.get(state):
+            yield f"never silent: {counts[state]} deliveries still {state} long after everything was calm"
+
+
+def _pretended(world: World) -> Iterator[str]:
+    """Yield messages that we call acknowledged and that nobody holds."""
+    held = {one.identifier for one in world.books.held}
+    with world.store.begin(write=False) as tx:
+        query = sa.select(deliveries.c.message_id, deliveries.c.channel).where(
+            deliveries.c.state == State.ACKNOWLEDGED, deliveries.c.channel != "by-hand"
+        )
+        for row in tx.connection.execute(query):
+            if f"urn:uuid:{row.message_id}" not in held:
+                yield f"never lost: {row.message_id} is called acknowledged and the recipient has not got it"
+
+
+def _twice(world: World) -> Iterator[str]:
+    for identifier, count in Counter(one.identifier for one in world.books.held).items():
+        if count > 1 + world.by_person.get(identifier, 0):
+            yield f"never twice: a recipient holds {identifier} {count} times"
+
+
+def _order(world: World) -> Iterator[str]:
+    """Yield messages that arrived after a newer one of their lane, unless a person sent them again."""
+    with world.store.begin(write=False) as tx:
+        rows = list(
+            tx.connection.execute(
+                sa.select(
+                    messages.c.id,
+                    messages.c.patient_key,
+                    messages.c.provider_id,
+                    messages.c.lane_subject,
+                    messages.c.occurred_at,
+                    messages.c.event_version,
+                )
+            )
+        )
+    arrivals: dict[str, int] = {}
+    for one in world.books.held:
+        arrivals.setdefault(one.identifier, one.turn)
+    came = [row for row in rows if f"urn:uuid:{row.id}" in arrivals and f"urn:uuid:{row.id}" not in world.by_person]
+    lane = ("patient_key", "provider_id", "lane_subject")
+
+    def key(row: sa.Row) -> tuple:  # type: ignore[type-arg]
+        return tuple(getattr(row, name) for name in lane)
+
+    for _, mine in groupby(sorted(came, key=key), key=key):
+        in_time = sorted(mine, key=lambda row: (row.occurred_at, row.event_version))
+        for older, newer in zip(in_time, in_time[1:], strict=False):
+            if arrivals[f"urn:uuid:{older.id}"] > arrivals[f"urn:uuid:{newer.id}"]:
+                yield f"never out of order: {older.id} arrived after the newer {newer.id}"

@@ -1,0 +1,398 @@
+"""One run: a clinic, three patients, two recipients, workers that die, staff who click, and a clock that jumps."""
+
+import contextlib
+import copy
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from coordinator.domain.errors import NotFound, Refused
+from coordinator.flow import deliver
+from coordinator.flow.parts import Parts, Policy, Workshop
+from coordinator.flow.prepare import prepare
+from coordinator.flow.read_models import Actor
+from coordinator.flow.record import record
+from coordinator.flow.registry_desk import RegistryDesk
+from coordinator.flow.staff_desk import StaffDesk
+from coordinator.flow.sweep import sweep, take_back_leases
+from coordinator.flow.track import take_in
+from coordinator.planning.causes import load_causes
+from coordinator.planning.checks import load_checks
+from coordinator.planning.clocks import load_retries
+from coordinator.planning.rules import load_rules
+from coordinator.security.cipher import FieldCipher
+from coordinator.settings import shipped
+from coordinator.store import migrate
+from coordinator.store.engine import connect
+from coordinator.store.ledger import Store
+from tests.faults.simulation.chance import Crash, SeededDice, VirtualClock
+from tests.faults.simulation.crashing import CrashingLedger
+from tests.faults.simulation.far_side import Books, FarSide
+
+STAFF = Actor("staff", "dana")
+EXAMPLES = shipped("docs/examples")
+PATIENTS = ("MRN-1001", "MRN-1002", "MRN-1003")
+PROVIDERS = ("pr-psych", "pr-pcp")
+SEARCHES = {"fhir-rest": True, "direct": False, "fax": True}
+MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+CRASH_CHANCE = 0.02
+
+
+@cache
+def tools() -> dict[str, Any]:
+    """Return what every run shares: rules, checks, causes, schedules."""
+    rules = shipped("mappings") / "rules"
+    book = load_rules(rules / "coordination.yaml", rules / "signatures.demonstration.yaml", accept_demonstration=True)
+    return {
+        "workshop": Workshop(rules=book, mappings=None, letters=None),  # type: ignore[arg-type]
+        "checks": load_checks(rules, shipped("mappings") / "instruments"),
+        "causes": load_causes(rules / "causes.yaml"),
+        "retries": load_retries(rules / "retries.yaml"),
+    }
+
+
+def example(name: str) -> dict[str, Any]:
+    """Return a fresh copy of one of the shipped examples."""
+    return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def registry() -> dict[str, Any]:
+    """Return the example clinic with three patients; the second clinic rule takes the next channel by itself."""
+    made = example("clinic")
+    first = made["patients"][0]
+    made["patients"] = [copy.deepcopy(first) | {"id": name} for name in PATIENTS]
+    for number, patient in enumerate(made["patients"]):
+        for identifier in patient["identifiers"]:
+            identifier["value"] = f"{identifier['value']}{number}"
+        patient["course"] = patient["course"] | {"id": f"course-{number}"}
+    return made
+
+
+def _parts(store: Any, clock: VirtualClock, dice: SeededDice, channels: dict[str, FarSide]) -> Parts:
+    return Parts(ledger=store, clock=clock, dice=dice, channels=channels, policy=Policy(), **tools())
+
+
+def _engine(file: Path) -> sa.Engine:
+    engine = connect(f"sqlite:///{file}")
+
+    @sa.event.listens_for(engine, "connect")
+    def quick(connection: Any, _record: Any) -> None:
+        # Power cuts are not simulated, so the disk need not be waited for.
+        connection.execute("PRAGMA synchronous=OFF")
+
+    return engine
+
+
+@cache
+def _template() -> bytes:
+    """Return the bytes of a migrated database with the clinic in it."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        file = Path(folder) / "template.sqlite"
+        engine = _engine(file)
+        migrate.upgrade(engine)
+        parts = _parts(Store(engine, cipher()), VirtualClock(), SeededDice(0), {})
+        written = RegistryDesk(parts).write_whole(json.dumps(registry()).encode(), STAFF)
+        assert written.outcome == "created", written.faults
+        engine.dispose()  # the last connection to go moves the write-ahead log into the file
+        return file.read_bytes()
+
+
+def cipher() -> FieldCipher:
+    """Return the run's field cipher."""
+    return FieldCipher({"k1": b"k" * 32}, "k1")
+
+
+class World:
+    """Everything of one seed. `step` does one random thing; `drive_to_quiet` lets all of it end."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.clock, self.dice = VirtualClock(), SeededDice(seed)
+        self.began = self.clock.now()
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
+        (self.folder / "c.sqlite").write_bytes(_template())
+        self.store = Store(_engine(self.folder / "c.sqlite"), cipher())
+        self.books = Books()
+        self.story: list[str] = []
+        self.crashing = False
+        self.depth = 0
+        self.until: datetime | None = None
+        self.channels = {kind: self._far_side(kind) for kind in SEARCHES}
+        self.parts = _parts(CrashingLedger(self.store, self.at_point), self.clock, self.dice, self.channels)
+        self.desk, self.registry = StaffDesk(self.parts), RegistryDesk(self.parts)
+        self.patients = {one["id"]: one for one in registry()["patients"]}
+        self.permitted = {(patient, provider): True for patient in PATIENTS for provider in PROVIDERS}
+        self.events: list[dict[str, Any]] = []
+        self.answered: list[tuple[str, int, str]] = []
+        """(event id, version, inbox id) of everything answered 2xx."""
+        self.hand: list[deliver.Claimed] = []
+        self.by_person: dict[str, int] = {}
+        """How often a person let a message go once more."""
+        self.jumped_back = False
+        self.crashes = 0
+
+    def close(self) -> None:
+        self.store.engine.dispose()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _far_side(self, kind: str) -> FarSide:
+        return FarSide(
+            kind,
+            proves=kind == "fhir-rest",
+            chance=random.Random(f"{kind}-{self.seed}"),
+            books=self.books,
+            meanwhile=self.meanwhile,
+            at_point=self.at_point,
+            permits=lambda patient, provider: self.permitted[patient, provider],
+            searches=SEARCHES[kind],
+        )
+
+    def say(self, line: str) -> None:
+        self.story.append(f"{self.clock.now():%m-%d %H:%M:%S} {'  ' * self.depth}{line}")
+
+    def at_point(self, place: str) -> None:
+        """Die here, by the dice."""
+        if self.crashing and self.chance.random() < CRASH_CHANCE:
+            whole = self.chance.random() < 0.3
+            self.say(f"CRASH {'process' if whole else 'worker'} at {place}")
+            self.crashes += 1
+            raise Crash(place, whole=whole)
+
+    @contextlib.contextmanager
+    def mortal(self) -> Iterator[None]:
+        """Run something that may die. A dead process is started again: it takes back what it held."""
+        try:
+            yield
+        except Crash as crash:
+            if not crash.whole:
+                return
+            if self.depth:
+                raise
+            self.hand.clear()
+            with contextlib.suppress(Crash):
+                take_back_leases(self.parts, everybody=True)
+
+    def meanwhile(self, *, within: timedelta | None = None) -> None:
+        """Let others work while a worker stands in the middle of a send.
+
+        `within` bounds the time that may pass: the product cuts a send at its limit, so
+        bytes never arrive later than that. Before the first byte and after the answer
+        was read a worker may stand still for as long as the dice say.
+        """
+        if not self.crashing or self.depth >= 2:
+            return
+        outer = self.until
+        if within is not None:
+            self.until = min(self.clock.now() + within, outer or self.clock.now() + within)
+        self.depth += 1
+        try:
+            for _ in range(self.chance.randint(0, 3)):
+                self.step()
+        finally:
+            self.depth -= 1
+            self.until = outer
+
+    def step(self) -> None:
+        """Do one random thing."""
+        acts: dict[Callable[[], None], int] = {
+            self.submit_new: 8,
+            self.submit_amended: 5,
+            self.submit_again: 2,
+            self.prepare_some: 14,
+            self.claim_some: 14,
+            self.send_from_hand: 20,
+            self.doubled_tasks: 8,
+            self.sweep: 12,
+            self.read_mail: 12,
+            self.change_consent: 4,
+            self.staff_act: 6,
+            self.pass_time: 14,
+            self.jump: 1,
+        }
+        act = self.chance.choices(list(acts), list(acts.values()))[0]
+        with self.mortal():
+            act()
+
+    # What the clinic does -------------------------------------------------------------------------------------
+
+    def submit_new(self) -> None:
+        number = len(self.events)
+        patient = self.chance.choices(PATIENTS, (6, 1, 1))[0]  # most about one patient, so that lanes fill
+        event = example(self.chance.choice(["dose-change.ketamine", "dose-change.ketamine", "session-outcome.bp-spike"]))
+        event |= {"id": f"ev-{number}", "version": 1, "patient": patient}
+        event["course"] = event["course"] | {"id": self.patients[patient]["course"]["id"]}
+        if "session_number" in event["course"]:
+            event["course"]["session_number"] = number % 60 + 1
+        event.pop("session", None)
+        event["recorded_at"] = (self.clock.now() - timedelta(minutes=1)).isoformat()
+        self.events.append(event)
+        self._submit(event)
+
+    def submit_amended(self) -> None:
+        if not self.events:
+            return
+        event = self.chance.choice(self.events)
+        event["version"] += 1
+        if "reason" in event:
+            event["reason"] = event["reason"] | {"text": f"Said better, version {event['version']}."}
+        if self.chance.random() < 0.15:
+            event["status"] = "entered-in-error"
+        self._submit(event)
+
+    def submit_again(self) -> None:
+        if self.events:
+            self._submit(self.chance.choice(self.events))
+
+    def _submit(self, event: dict[str, Any]) -> None:
+        answer = record(self.parts, "ehr", json.dumps(event).encode())
+        self.say(f"submit {event['id']} v{event['version']}: {answer.outcome} {[one[:2] for one in answer.faults]}")
+        if answer.outcome in {"accepted", "held", "replay"} and answer.event_ref is not None:
+            self.answered.append((event["id"], event["version"], answer.event_ref))
+
+    # What the workers do --------------------------------------------------------------------------------------
+
+    def prepare_some(self) -> None:
+        now = self.clock.now()
+        with self.parts.ledger.begin() as tx:
+            ids = tx.claim_inbox("p", now, now + self.parts.policy.lease, 3)
+        for event_ref in ids:
+            self.say(f"prepare {event_ref[:8]}")
+            prepare(self.parts, event_ref)
+
+    def claim_some(self) -> None:
+        claimed = deliver.claim(self.parts, self.chance.choice("abc"), self.chance.randint(1, 3))
+        self.hand += claimed
+        self.say(f"claim {[one.delivery.id[:8] for one in claimed]}")
+
+    def send_from_hand(self) -> None:
+        if self.hand:
+            self._attempt(self.hand.pop(self.chance.randrange(len(self.hand))))
+
+    def _attempt(self, claimed: deliver.Claimed) -> None:
+        name = claimed.delivery.id[:8]
+        self.say(f"send {name} fence {claimed.delivery.fence} of {claimed.message.id[:8]}")
+        deliver.attempt(self.parts, claimed)
+        self.say(f"done {name}: {self._state(claimed.delivery.id)}")
+
+    def _state(self, delivery_id: str) -> str:
+        with self.store.begin(write=False) as tx:
+            row = tx.delivery(delivery_id)
+        return "gone" if row is None else f"{row.state} {row.cause or ''} tries {row.tries}"
+
+    def doubled_tasks(self) -> None:
+        """Run tasks as a broker may hand them out: any delivery, in any order, twice."""
+        names = self.delivery_ids()
+        if not names:
+            return
+        for name in self.chance.choices(names, k=3) * 2:
+            claimed = deliver.claim_one(self.parts, "t", name)
+            if claimed is not None:
+                self._attempt(claimed)
+
+    def delivery_ids(self) -> list[str]:
+        with self.store.begin(write=False) as tx:
+            query = sa.text("SELECT id FROM deliveries ORDER BY message_id, ordinal")
+            return [row.id for row in tx.connection.execute(query)]
+
+    def sweep(self) -> None:
+        self.say(f"sweep: {sweep(self.parts)}")
+
+    def read_mail(self) -> None:
+        for channel in self.channels.values():
+            news = channel.take_mail()
+            if news is not None:
+                self.say(f"receipt {news.key}")
+                try:
+                    take_in(self.parts, news)
+                except Crash:
+                    channel.mail.append(news)
+                    raise
+
+    # What people do -------------------------------------------------------------------------------------------
+
+    def change_consent(self) -> None:
+        patient, provider = self.chance.choice(PATIENTS), self.chance.choice(PROVIDERS)
+        permitted = not self.permitted[patient, provider]
+        changed = copy.deepcopy(self.patients[patient])
+        for one in changed["consents"]:
+            if one["recipient"] == provider:
+                one.pop("revoked_on", None)
+                one["version"] += 1
+                if not permitted:
+                    one["revoked_on"] = "2026-10-01"
+        body = json.dumps(changed).encode()
+        try:
+            written = self.registry.write("patients", patient, body, STAFF)
+        finally:
+            with self.store.begin(write=False) as tx:
+                kept = tx.patient(tx.key("patient", patient))
+            found = next(one for one in kept.consents if one.recipient == provider)
+            self.permitted[patient, provider] = found.revoked_on is None
+            if (found.revoked_on is None) == permitted:
+                self.patients[patient] = changed
+            self.say(f"consent {patient} {provider}: {self.permitted[patient, provider]}")
+        assert written.outcome in {"updated", "unchanged"}, written.faults
+
+    def staff_act(self) -> None:
+        names = self.delivery_ids()
+        if not names:
+            return
+        name, token = self.chance.choice(names), self.dice.token()
+        act = self.chance.choice(["resend", "release", "hand-over", "cancel"])
+        with self.store.begin(write=False) as tx:
+            message = tx.delivery(name).message_id
+        with contextlib.suppress(Refused, NotFound):
+            if act == "resend":
+                made = self._once_more(message, lambda: self._resend_twice(name, token))
+                self.say(f"staff resend {name[:8]} as {made[:8]}")
+            elif act == "release":
+                self._once_more(message, lambda: self.desk.release(name, reason="looked at it", token=token, actor=STAFF))
+                self.say(f"staff release {name[:8]}")
+            elif act == "cancel":
+                self.desk.cancel(message, reason="not wanted", actor=STAFF)
+                self.say(f"staff cancel {message[:8]}")
+            else:
+                self.desk.record_handover(name, to="the nurse", actor=STAFF)
+
+    def _resend_twice(self, name: str, token: str) -> str:
+        made = self.desk.resend(name, reason="asked for it", token=token, actor=STAFF)
+        again = self.desk.resend(name, reason="asked for it", token=token, actor=STAFF)
+        assert made == again, "a double click made two resends"
+        return made
+
+    def _once_more(self, message: str, act: Callable[[], Any]) -> Any:
+        """Count what a person let go again, also when the process died just after it was on record."""
+        try:
+            done = act()
+        except Crash:
+            self._allow(message)
+            raise
+        self._allow(message)
+        return done
+
+    def _allow(self, message: str) -> None:
+        self.by_person[f"urn:uuid:{message}"] = self.by_person.get(f"urn:uuid:{message}", 0) + 1
+
+    # What time does -------------------------------------------------------------------------------------------
+
+    def pass_time(self) -> None:
+        seconds = self.chance.choice([1, 5, 30, 200, 200, 900, 7200, 40_000])
+        after = self.clock.now() + timedelta(seconds=seconds)
+        self.clock.turn(min(after, self.until or after) - self.clock.now())
+
+    def jump(self) -> None:
+        if self.until is not None:
+            return
+        hours = self.chance.choice([1, -1, 24, -24])
+        self.jumped_back |= hours < 0
+        self.say(f"clock jumps {hours} h")
+        self.clock.turn(timedelta(hours=hours))
