@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from coordinator.api import events, messages, open_routes, registry
+from coordinator.api import events, letters, messages, open_routes, registry
 from coordinator.api.access import check_routes
 from coordinator.api.contracts import Service
 from coordinator.api.problems import Problem, internal_problem, unavailable_problem
@@ -17,11 +17,15 @@ def create() -> FastAPI:
     """Return the application around the configured service."""
     from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
 
-    return build(service())
+    made = service()
+    return build(made, made)
 
 
-def build(service: Service) -> FastAPI:
-    """Return the application around a service. Raises ConfigurationError when a route says nothing about access."""
+def build(service: Service, letter_service: letters.LetterService | None = None) -> FastAPI:
+    """Return the application around a service, with the letter pages where there is a service for them.
+
+    Raises ConfigurationError when a route says nothing about access.
+    """
     development = service.settings.environment == "development"
     app = FastAPI(
         title="coordinator intake",
@@ -32,6 +36,8 @@ def build(service: Service) -> FastAPI:
     app.state.service = service
     for part in (events, registry, messages, open_routes):
         part.add_routes(app.router, service)
+    if letter_service is not None:
+        letters.add_routes(app.router, letter_service)
     check_routes(app)
     _add_handlers(app)
     app.add_middleware(LastCatch, answer=internal_problem)

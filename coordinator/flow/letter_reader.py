@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import Refused
@@ -31,6 +31,8 @@ class ReaderView:
     answer_by_at: datetime | None
     zone: str
     """The recipient's own time zone."""
+    today: date
+    """In that zone."""
     text: str
     """The stored plain-text rendering."""
     products: tuple[str, ...]
@@ -134,6 +136,7 @@ class LetterReader:
             requests=tuple(one["text"] for one in message.plan.get("requests", [])),
             answer_by_at=message.acknowledge_by_at,
             zone=provider.time_zone,
+            today=now.astimezone(ZoneInfo(provider.time_zone)).date(),
             text=text[1].decode("utf-8"),
             products=tuple(products) if prescribes else (),
             may_report_dose=prescribes,

@@ -253,6 +253,10 @@ class LinkDoor:
         elif not wrong:
             tx.put_link(replace(current, failures=max(0, current.failures - 1)))
 
+    def fresh_nonce(self) -> str:
+        """Return what marks one answer form that was read back."""
+        return self._parts.dice.token()
+
     def tidy(self) -> None:
         """Delete sessions that are over and tries that no longer count; the runner calls it now and then."""
         now = self._parts.clock.now()
