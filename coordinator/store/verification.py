@@ -161,11 +161,13 @@ def _order(tx: StoreTransaction, _now: datetime) -> Iterator[Finding]:
     )
     rows = _rows(tx, query)
     for _, lane in groupby(rows, key=lambda row: (row.patient_key, row.provider_id, row.lane_subject)):
-        before = None
-        for row in lane:
-            if before is not None and row.left_at < before.left_at:
-                yield Finding("never out of order", "messages", before.id, "left after a newer message of its lane")
-            before = row
+        last = None
+        # What happened at the same instant is neither older nor newer, so it is looked at together.
+        for _, same in groupby(lane, key=lambda row: (row.occurred_at, row.event_version)):
+            together = list(same)
+            if last is not None and min(row.left_at for row in together) < last.left_at:
+                yield Finding("never out of order", "messages", last.id, "left after a newer message of its lane")
+            last = max([*together, *([last] if last is not None else [])], key=lambda row: row.left_at)
 
 
 def _evidence(tx: StoreTransaction, _now: datetime) -> Iterator[Finding]:
