@@ -1,27 +1,18 @@
 """Builds the parts and hands them out: the only place that names concrete classes."""
 
-import hashlib
 import secrets
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from coordinator.channels.by_hand import ByHand
-from coordinator.channels.direct import Direct, SmtpConfig
-from coordinator.channels.fax import Fax
-from coordinator.channels.fax_gateway import FaxGateway, PhaxioConfig, PhaxioGateway
-from coordinator.channels.fhir import capability
-from coordinator.channels.fhir_message import FhirMessage
-from coordinator.channels.fhir_rest import FhirRest
-from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
-from coordinator.channels.receipts.fax_callback import FaxCallback, FaxPoller
+from coordinator.channels.direct import SmtpConfig
+from coordinator.channels.receipts.fax_callback import FaxPoller
 from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import ConfigurationError, DeliveryError
 from coordinator.flow.answers import StaffAnswers
+from coordinator.flow.endpoint_checks import EndpointRow, Step, check_endpoint, list_endpoints
 from coordinator.flow.ledger import Ledger
 from coordinator.flow.letter_reader import LetterReader
 from coordinator.flow.link import LinkBook, LinkDoor, set_access_code
@@ -31,20 +22,17 @@ from coordinator.flow.read_models import Actor
 from coordinator.flow.registry_desk import RegistryDesk
 from coordinator.flow.runner import Runner
 from coordinator.flow.staff_desk import StaffDesk
-from coordinator.flow.track import take_in
 from coordinator.letters.write import load_letters
 from coordinator.mapping.load import load
-from coordinator.observe.log import Log, write
+from coordinator.outside import FaxReceipts, Outside, outside, secret
 from coordinator.planning.causes import load_causes
 from coordinator.planning.checks import load_checks
 from coordinator.planning.clocks import load_retries
 from coordinator.planning.rules import load_rules
 from coordinator.security.accounts import Accounts
 from coordinator.security.cipher import FieldCipher, load_key
-from coordinator.security.outbound import OutboundConfig, guarded_client
 from coordinator.security.passwords import Passwords
-from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
-from coordinator.security.smart import load_key as load_smart_key
+from coordinator.security.smart import jwks_document
 from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore
@@ -89,61 +77,6 @@ def workshop(settings: Settings) -> Workshop:
     )
 
 
-@dataclass(frozen=True)
-class Outside:
-    """The channels and receipt sources as configured, and what they share."""
-
-    channels: Mapping[str, Channel]
-    gateway: FaxGateway | None
-    notices: DirectNotices | None
-    signing_keys: tuple[SigningKey, ...]
-
-
-def outside(
-    settings: Settings, clock: SystemClock, dice: SystemDice, partners: Mapping[str, capability.Partner]
-) -> Outside:
-    """Return the channels that are configured. By hand and FHIR always are; the others need their gateway."""
-    if settings.environment == "production" and settings.allow_loopback:
-        raise ConfigurationError("COORDINATOR_ALLOW_LOOPBACK is for trials; turn it off in production")
-    ca_file = None if settings.ca_file is None else str(settings.ca_file)
-    http = guarded_client(OutboundConfig(allow_loopback=settings.allow_loopback, ca_file=ca_file))
-    keys = () if settings.smart_key_file is None else (load_smart_key(settings.smart_key_id, settings.smart_key_file),)
-    sign_in = SignIn(http, SmartConfig(keys=keys, secrets_dir=settings.secrets_dir), clock, dice)
-    settle_s = max(1, round(settings.doubt_pause_s * settings.retry_scale))
-    channels: dict[str, Channel] = {
-        "by-hand": ByHand(),
-        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners),
-        "fhir-message": FhirMessage(http, sign_in, clock),
-    }
-    mail_ca = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
-    notices = None
-    if settings.smtp_host:
-        smtp = SmtpConfig(
-            settings.smtp_host,
-            settings.smtp_port,
-            settings.smtp_username,
-            _secret(settings.smtp_password_file),
-            settings.direct_from,
-            mail_ca,
-        )
-        channels["direct"] = Direct(smtp, clock)
-    if settings.imap_host:
-        password = _secret(settings.imap_password_file)
-        notices = DirectNotices(
-            ImapConfig(settings.imap_host, settings.imap_port, settings.imap_username, password, ca_file=mail_ca)
-        )
-    gateway = None
-    if settings.fax_url:
-        place = callback_place(_secret(settings.fax_callback_token_file))
-        callback = f"{settings.public_url}/v1/receipts/fax/{place}"
-        config = PhaxioConfig(
-            settings.fax_url, _secret(settings.fax_key_file), _secret(settings.fax_secret_file), callback
-        )
-        gateway = PhaxioGateway(http, config, clock)
-        channels["fax"] = Fax(gateway, clock, settle_s=settle_s)
-    return Outside(channels, gateway, notices, keys)
-
-
 def notice_channel(settings: Settings, ledger: Ledger, clock: SystemClock) -> dict[str, Channel]:
     """Return the secure link under its name, or nothing while no mail service for its notices is set."""
     if not settings.notice_smtp_host:
@@ -152,54 +85,17 @@ def notice_channel(settings: Settings, ledger: Ledger, clock: SystemClock) -> di
         settings.notice_smtp_host,
         settings.notice_smtp_port,
         settings.notice_smtp_username,
-        _secret(settings.notice_smtp_password_file),
+        secret(settings.notice_smtp_password_file),
         settings.notice_from,
         None if settings.notice_ca_file is None else str(settings.notice_ca_file),
     )
     return {"secure-link": SecureLink(smtp, LinkBook(ledger, clock), settings.public_url, clock)}
 
 
-def _secret(path: Path | None) -> str:
-    if path is None:
-        raise ConfigurationError("a secret's file is not named; see the settings of the channel you turned on")
-    return path.read_text(encoding="utf-8").strip()
-
-
 def _cipher(settings: Settings) -> FieldCipher:
     path = settings.key_file or settings.data_dir / "field.key"
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return load_key(path, may_create=settings.environment != "production")
-
-
-def callback_place(token: str) -> str:
-    """Return the secret end of the callback address: made from the signing token, telling nothing about it."""
-    return hashlib.sha256(f"callback-place|{token}".encode()).hexdigest()[:40]
-
-
-class FaxReceipts:
-    """Takes in the fax gateway's callbacks."""
-
-    def __init__(self, parts: Parts, settings: Settings, gateway: FaxGateway | None) -> None:
-        """Without a gateway every callback is refused."""
-        self._parts = parts
-        token = _secret(settings.fax_callback_token_file) if gateway is not None else ""
-        self._place = callback_place(token)
-        self._callback = None if gateway is None else FaxCallback(gateway, parts.clock, token=token)
-
-    def fax(self, body: bytes, headers: Mapping[str, str], url: str) -> bool:
-        """Take in a callback; return whether it is the gateway's. What it says is read back there first."""
-        if self._callback is None or not secrets.compare_digest(url.partition("?")[0].rsplit("/", 1)[-1], self._place):
-            return False
-        try:
-            news = self._callback.take(url, headers, body)
-        except ValueError:
-            return False
-        except DeliveryError as away:
-            write(Log.RECEIPT_SOURCE_DOWN, code=away.code, channel="fax")
-            return True
-        if news is not None:
-            take_in(self._parts, news)
-        return True
 
 
 @dataclass(frozen=True)
@@ -272,6 +168,14 @@ class Service:
         """Return every row that breaks one of the six promises."""
         return verify(self.store, self.parts.clock.now())
 
+    def endpoints(self) -> tuple[EndpointRow, ...]:
+        """Return every provider's endpoints, and whether each may carry PHI today."""
+        return list_endpoints(self.parts)
+
+    def check_endpoint(self, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
+        """Return what one endpoint's far side is like, step by step; sends nothing. Raises NotFound."""
+        return check_endpoint(self.parts, self.outside.checkers, endpoint_id, actor)
+
     def jwks(self) -> dict[str, object]:
         """Return our public keys, as SMART servers fetch them."""
         return jwks_document(self.outside.signing_keys)
@@ -285,11 +189,7 @@ def build(settings: Settings) -> Service:
     store = Store(engine, cipher)
     rules = settings.mappings_dir / "rules"
     tools = workshop(settings)
-    partners = {
-        name: capability.Partner(searches_reliably=one.searches_identifier)
-        for name, one in tools.mappings.partners.items()
-    }
-    far = outside(settings, clock, dice, partners)
+    far = outside(settings, clock, dice, tools.mappings)
     parts = Parts(
         ledger=store,
         clock=clock,

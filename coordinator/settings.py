@@ -22,9 +22,12 @@ def shipped(name: str) -> Path:
 class Settings(BaseSettings):
     """Read from COORDINATOR_* variables (and a .env file when there is one). Secrets come as files."""
 
-    model_config = SettingsConfigDict(env_prefix="COORDINATOR_", env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COORDINATOR_", env_file=".env", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     environment: Literal["development", "production"] = "development"
+    """production refuses what is for trials only: loopback, demonstration signatures, a key file made by itself."""
     data_dir: Path = Path("data")
     """Folder of the embedded database, the key file and the lock."""
     database_url: str = ""
@@ -34,13 +37,19 @@ class Settings(BaseSettings):
     key_file: Path | None = None
     """32-byte field key, mode 0600; None means data_dir/field.key, made at the first start outside production."""
     host: str = "127.0.0.1"
+    """Address that the API and the console listen on."""
     port: int = 8080
     """Intake API. 0 picks a free one."""
     console_port: int = 8081
+    """Staff console. 0 picks a free one."""
     public_url: str = "http://127.0.0.1:8080"
+    """The API's address from outside, without a slash at the end."""
     console_url: str = "http://127.0.0.1:8081"
+    """The console's address from outside, without a slash at the end."""
     templates_dir: Path = Field(default_factory=lambda: shipped("templates"))
+    """Folder of letter templates; the default is the one that comes with the service."""
     mappings_dir: Path = Field(default_factory=lambda: shipped("mappings"))
+    """Folder of mappings, codes and rules; the default is the one that comes with the service."""
     rule_signatures: Path | None = None
     """Signatures of the coordination rules. None: every rule is off and reported as off."""
     accept_demonstration_rules: bool = False
@@ -54,42 +63,92 @@ class Settings(BaseSettings):
     broker_url_file: Path | None = None
     """File that holds the broker URL; wins over broker_url."""
     senders: int = Field(default=4, ge=1, le=64)
+    """Threads of the embedded runner that send at the same time."""
     retry_scale: float = Field(default=1.0, gt=0, le=10)
+    """Multiplies every wait between two tries; trials set it small."""
     breaker_probe_s: float = Field(default=300, gt=0)
+    """Seconds until an endpoint that failed five times in a row is tried again with one message."""
     doubt_pause_s: float = Field(default=20, gt=0)
+    """Seconds before a far side is asked about a send that may have arrived."""
     lease_s: float = Field(default=180, ge=10)
     """How long a worker may hold a delivery before it is taken for dead. Longer than a send may take (60 s)."""
     session_idle_s: int = Field(default=900, ge=60)
+    """Seconds without a click after which staff are signed out."""
     session_max_s: int = Field(default=43_200, ge=600)
+    """Seconds after which staff are signed out in any case."""
     smtp_host: str = ""
     """Edge of the HISP for Direct messages; empty turns the channel off (its messages wait for a person)."""
     smtp_port: int = 587
+    """Port of the edge; STARTTLS is required on it."""
     smtp_username: str = ""
+    """User name at the edge."""
     smtp_password_file: Path | None = None
+    """File that holds the password at the edge."""
     direct_from: str = ""
+    """The clinic's own Direct address: the sender of every Direct message."""
     imap_host: str = ""
+    """Mailbox of the delivery notices (MDN); empty means that no Direct message is ever proven to arrive."""
     imap_port: int = 993
+    """Port of the mailbox; TLS from the first byte."""
     imap_username: str = ""
+    """User name of the mailbox."""
     imap_password_file: Path | None = None
+    """File that holds the mailbox's password."""
     mail_ca_file: Path | None = None
+    """PEM file with the HISP's own certificate authority, in place of the system's; for SMTP and IMAP."""
     notice_smtp_host: str = ""
     """Mail service for the notices of the secure link; empty turns the channel off."""
     notice_smtp_port: int = 587
+    """Port of that mail service; STARTTLS is required on it."""
     notice_smtp_username: str = ""
+    """User name at that mail service."""
     notice_smtp_password_file: Path | None = None
+    """File that holds the password at that mail service."""
     notice_from: str = ""
     """Sender of the notices. They carry no PHI, so this is an ordinary mailbox."""
     notice_ca_file: Path | None = None
+    """PEM file with that mail service's own certificate authority, in place of the system's."""
+    smime_key_file: Path | None = None
+    """PEM private key (RSA) for those who run their own Direct agent: letters are signed and encrypted here.
+    None where the HISP does that, which is the usual case."""
+    smime_certificate_file: Path | None = None
+    """PEM certificate of smime_key_file."""
+    smime_recipients_dir: Path | None = None
+    """Folder of recipients' certificates, one ENDPOINT-ID.pem each; without one nothing is sent to that endpoint."""
+    fax_kind: Literal["phaxio", "documo", "srfax", "sinch"] = "phaxio"
+    """Vendor of the fax gateway."""
     fax_url: str = ""
     """Base URL of the fax gateway; empty turns the channel off."""
     fax_key_file: Path | None = None
+    """The account's key (phaxio, documo), key id (sinch) or access id (srfax)."""
     fax_secret_file: Path | None = None
+    """The account's secret (phaxio), key secret (sinch) or password (srfax); documo has none."""
     fax_callback_token_file: Path | None = None
+    """The vendor's callback token (phaxio), or 32 random bytes as text: the secret part of the callback address."""
+    fax_project: str = ""
+    """Project id of the account; sinch only."""
+    fax_from: str = ""
+    """Our own fax number in E.164; needed by srfax, taken by sinch."""
+    fax_sender_email: str = ""
+    """E-mail address of the account; srfax only."""
     smart_key_file: Path | None = None
     """PEM private key (RSA 3072+ or P-384) for SMART Backend Services."""
     smart_key_id: str = "coordinator-1"
+    """Name (kid) of that key at /.well-known/jwks.json; a new key needs a new name."""
+    smart_more_keys: dict[str, Path] = Field(default_factory=dict)
+    """Further keys as JSON, {"kid": "file"}: the next one or the last one while keys rotate, or one of the other
+    algorithm. All are published; the first that a server's algorithms allow signs."""
+    smart_token_hosts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Token hosts approved beside the FHIR server's own, as JSON: {"endpoint id": ["login.example.org"]}."""
+    private_hosts: tuple[str, ...] = ()
+    """On-premise FHIR servers with private addresses that may be reached, as JSON: ["ehr.hospital.lan"]."""
+    client_certificate_file: Path | None = None
+    """PEM certificate shown to servers that ask for one (mutual TLS)."""
+    client_key_file: Path | None = None
+    """PEM private key of client_certificate_file."""
     secrets_dir: Path | None = None
-    """Folder with one file per named secret of an endpoint (bearer tokens, passwords)."""
+    """Folder with one file per named secret of an endpoint: `auth.secret` in the registry is the file's name. The file
+    holds the bearer token (method bearer) or the password (method basic, with `auth.client_id` as the user)."""
 
     def url(self) -> str:
         """Return the database URL."""

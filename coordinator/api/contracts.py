@@ -111,3 +111,7 @@ class Service(Protocol):
     def health(self) -> Mapping[str, object]:
         """Return `ready` (bool) and, by name, what was checked. No PHI, no addresses."""
         ...
+
+    def jwks(self) -> dict[str, object]:
+        """Return our public signing keys as a JWK set."""
+        ...

@@ -15,6 +15,9 @@ from coordinator.api.problems import Answer, Problem
 from coordinator.domain.errors import NotFound
 from coordinator.planning.schemas import schemas as planned_schemas
 
+KEYS_KEPT_S = 3600
+"""A partner may keep our key set for an hour, so a new key is known everywhere an hour after it is published."""
+
 
 @cache
 def published() -> Mapping[str, dict[str, Any]]:
@@ -51,6 +54,11 @@ def add_routes(router: APIRouter, service: Service) -> None:
         if not await run_in_threadpool(service.receipts.fax, body, dict(request.headers), url):
             raise NotFound("receipt address")
         return Response(status_code=204)
+
+    @router.get("/.well-known/jwks.json", dependencies=[Depends(Public("public keys are for everybody"))])
+    def keys() -> Response:
+        """Return our public signing keys, which partners' token servers fetch without signing in."""
+        return Answer(service.jwks(), 200, {"Cache-Control": f"public, max-age={KEYS_KEPT_S}"})
 
     @router.get("/v1/schemas", dependencies=[Depends(Public("the contract is published"))])
     def schemas() -> Response:

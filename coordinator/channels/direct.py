@@ -12,14 +12,16 @@ from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from coordinator.channels.answers import Verdict
+from coordinator.channels.ccda import Coded, wrap
 from coordinator.channels.cutoff import Cutoff
 from coordinator.channels.mail import compose, message_id_for
+from coordinator.channels.smime import Agent, SmimeConfig
 from coordinator.channels.tls import certificate_cause, client_context
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
 
-Phase = Literal["connect", "starttls", "sign-in", "sender", "recipient", "data", "after"]
+Phase = Literal["connect", "starttls", "sign-in", "signed-in", "sender", "recipient", "data", "after"]
 
 SMTP_REPLIES: Mapping[tuple[Phase, int], Verdict] = MappingProxyType(
     {
@@ -56,10 +58,14 @@ class SmtpConfig:
     password: str
     from_address: str
     ca_file: str | None = None
+    smime: SmimeConfig | None = None
+    """Our own signing key and the recipients' certificates; None where the HISP signs and encrypts."""
+    ccda_type: Coded | None = None
+    """The document type of the C-CDA wrap, for endpoints that want one beside the PDF."""
 
 
 class Direct:
-    """Hands the letter to the HISP, which signs, encrypts and carries it."""
+    """Hands the letter to the HISP, which signs, encrypts and carries it; where we are the agent, we sign first."""
 
     kind: ClassVar[str] = "direct"
     safe_to_repeat: ClassVar[bool] = False
@@ -68,22 +74,56 @@ class Direct:
         self._config = config
         self._clock = clock
         self._tls = client_context(config.ca_file)
+        self._agent = None if config.smime is None else Agent(config.smime)
+
+    @property
+    def encrypts(self) -> bool:
+        """Return whether we sign and encrypt ourselves."""
+        return self._agent is not None
 
     def send(
         self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
     ) -> Taken:
         """Return Taken once the HISP has said 250 after the message; see the port."""
         message_id = message_id_for(package.tag, self._config.from_address)
-        body = compose(package, self._config.from_address, endpoint.address, message_id, self._clock.now())
+        body = self._message(package, endpoint, message_id)
+        with self._session(deadline) as session:
+            session.open()
+            session.envelope(endpoint.address)
+            return session.hand_over(body, message_id, about_to_send)
+
+    def try_sign_in(self, deadline: datetime) -> str:
+        """Return what the edge is like: TLS version and that we may come in. Names no recipient, sends nothing."""
+        with self._session(deadline) as session:
+            session.open()
+            return f"{self._config.host} speaks {session.facts.get('tls', 'TLS')} and takes our sign-in."
+
+    def try_certificate(self, endpoint: Endpoint, deadline: datetime) -> str:
+        """Return until when the recipient's certificate is good; raise NeedsHuman when we cannot encrypt to them."""
+        if self._agent is None:
+            return "The HISP encrypts."
+        good_until = self._agent.good_until(endpoint, self._clock.now())
+        return f"The recipient's certificate is good until {good_until:%Y-%m-%d}."
+
+    def _message(self, package: Package, endpoint: Endpoint, message_id: str) -> bytes:
+        now, sender = self._clock.now(), self._config.from_address
+        ccda = None
+        if endpoint.ccda and self._config.ccda_type is not None:
+            ccda = wrap(package, self._config.ccda_type, now)
+        plain = compose(package, sender, endpoint.address, message_id, now, ccda)
+        if self._agent is None:
+            return plain
+        return self._agent.protect(plain, endpoint, now)
+
+    @contextlib.contextmanager
+    def _session(self, deadline: datetime) -> Iterator["_Session"]:
         remaining_s = (deadline - self._clock.now()).total_seconds()
         if remaining_s <= 0:
             raise Transient("net.timeout", uses_attempt=False)
         with Cutoff(remaining_s) as cutoff:
             session = _Session(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
             try:
-                session.open()
-                session.envelope(endpoint.address)
-                return session.hand_over(body, message_id, about_to_send)
+                yield session
             finally:
                 session.close()
 
@@ -116,7 +156,8 @@ class _Session:
         self._smtp: smtplib.SMTP = smtplib.SMTP()
         self._phase: Phase = "connect"
         self._dot_sent = False
-        self._facts: dict[str, str] = {}
+        self.facts: dict[str, str] = {}
+        """What the timeline may show: the TLS version."""
 
     def open(self) -> None:
         """Connect, insist on TLS, sign in. Raises Transient or NeedsHuman; not a byte of the message has left."""
@@ -131,6 +172,7 @@ class _Session:
             self._phase = "sign-in"
             self._smtp.ehlo()
             self._smtp.login(self._config.username, self._config.password)
+            self._phase = "signed-in"
 
     def envelope(self, recipient: str) -> None:
         """Name sender and recipient. Raises Transient or NeedsHuman."""
@@ -159,13 +201,13 @@ class _Session:
             detail=words,
             status=code,
             expect_receipt_within_s=PROCESSED_WITHIN_S,
-            facts=self._facts,
+            facts=self.facts,
         )
 
     def close(self) -> None:
         """Say goodbye only where the session is in a state that allows it; else just hang up."""
         with contextlib.suppress(OSError, smtplib.SMTPException):
-            if self._phase == "after" and not self._cutoff.reached:
+            if self._phase in ("signed-in", "after") and not self._cutoff.reached:
                 self._smtp.quit()
         self._smtp.close()
 
@@ -173,7 +215,7 @@ class _Session:
         if isinstance(self._smtp.sock, socket.socket):
             self._cutoff.watch(self._smtp.sock)
         if isinstance(self._smtp.sock, ssl.SSLSocket):
-            self._facts["tls"] = self._smtp.sock.version() or ""
+            self.facts["tls"] = self._smtp.sock.version() or ""
 
     def _expect(self, reply: tuple[int, bytes], *good: int) -> None:
         if reply[0] not in good:

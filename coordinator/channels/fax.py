@@ -67,6 +67,14 @@ class Fax:
             raise NeedsHuman("fax.unknown")
         return _verdict((arrived or list(found))[0])
 
+    def try_number(self, endpoint: Endpoint) -> str:
+        """Return that the address is a number that can be dialled; raise NeedsHuman when it is not."""
+        return f"{len(_digits(endpoint.address)) - 1} digits with a country code."
+
+    def try_account(self, deadline: datetime) -> str:
+        """Return what the gateway says of our account. Dials nothing."""
+        return self._gateway.account(deadline=deadline)
+
     def _wait_until_settled(self, tag: str) -> None:
         now = self._clock.now()
         with self._lock:

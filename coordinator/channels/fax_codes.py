@@ -36,6 +36,27 @@ PARTIAL = FaxFailure("fax.partial", True)
 UNKNOWN_FAILURE = FaxFailure("fax.unknown", False)
 """A number that the table does not have is looked at by a person, not dialled again."""
 
+ACCOUNT = FaxFailure("fax.account", False)
+"""The account itself: no other fax gets through either, so the whole channel pauses."""
+
+_WORDS: tuple[tuple[FaxFailure, tuple[str, ...]], ...] = (
+    (FaxFailure("fax.busy", True), ("busy", "user busy")),
+    (FaxFailure("fax.line", True), ("network out of order", "no route destination", "normal temporary failure",
+                                    "normal circuit congestion", "destination out of order")),
+    (FaxFailure("fax.no-answer", True), ("no answer", "no user response", "allotted timeout")),
+    (FaxFailure("fax.training", True), ("fax signaling error", "communication error")),
+    (FaxFailure("fax.bad-number", False), ("unallocated number", "invalid number format", "number changed",
+                                           "disconnected number")),
+    (FaxFailure("fax.no-fax-tone", True), ("no remote fax", "human answered", "voice answer")),
+    (FaxFailure("fax.refused", False), ("call rejected", "blocked", "do not call")),
+    (FaxFailure("fax.document", False), ("conversion error", "unsupported file")),
+    (ACCOUNT, ("insufficient funds", "insufficient balance", "account suspended")),
+)  # fmt: skip
+
+FAX_WORDS: Mapping[str, FaxFailure] = MappingProxyType({word: failure for failure, words in _WORDS for word in words})
+"""Reasons that vendors give as words: those that SRFax and Documo publish, and the names of the telephone network's
+own causes (ITU-T Q.850), which gateways hand through."""
+
 RETRYABLE: frozenset[str] = frozenset(code for code, retry, _ in _CLASSES if retry) | {PARTIAL.code}
 SUSPENDS_NUMBER: frozenset[str] = frozenset({"fax.bad-number", "fax.no-fax-tone"})
 """Causes after which the number may be somebody else's (the second after its one more try): verify it anew."""
@@ -46,3 +67,9 @@ def classify(number: int | None, *, partial: bool = False) -> FaxFailure:
     if partial:
         return PARTIAL
     return FAX_FAILURES.get(number, UNKNOWN_FAILURE) if number is not None else UNKNOWN_FAILURE
+
+
+def classify_words(words: str) -> FaxFailure:
+    """Return the class of a failure told in words; case and punctuation do not count, anything else does."""
+    plain = " ".join("".join(sign if sign.isalnum() else " " for sign in words.casefold()).split())
+    return FAX_WORDS.get(plain, UNKNOWN_FAILURE)

@@ -1,7 +1,6 @@
 """Fax gateways: the small interface each adapter fills, and the adapter for the Phaxio v2 shape."""
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ import httpx
 import orjson
 
 from coordinator.channels.answers import FAX_STATUS, error_for
+from coordinator.channels.fax_calls import multipart, read_object
 from coordinator.channels.fax_codes import FaxFailure, classify
 from coordinator.channels.wire import Answer, Limits, Wire
 from coordinator.domain.errors import InDoubt, Transient
@@ -55,7 +55,11 @@ class FaxGateway(Protocol):
         ...
 
     def find(self, tag: str, *, deadline: datetime) -> tuple[FaxStatus, ...]:
-        """Return every fax that carries our tag."""
+        """Return every fax that carries our tag; an empty answer means that there surely is none."""
+        ...
+
+    def account(self, *, deadline: datetime) -> str:
+        """Return what the account is like, in words for staff. Dials nothing; raises Transient or NeedsHuman."""
         ...
 
 
@@ -84,7 +88,7 @@ class PhaxioGateway:
         fields = {"to": fax.to_number, "tag[delivery]": fax.tag}
         if self._config.callback_url:
             fields["callback_url"] = self._config.callback_url
-        body, media_type = _multipart(fields, fax)
+        body, media_type = multipart(fields, "file", fax.file_name, fax.pdf, fax.tag)
         answer = self._wire.exchange(
             "POST",
             f"{self._config.base_url}/v2/faxes",
@@ -96,7 +100,7 @@ class PhaxioGateway:
         )
         if not 200 <= answer.status < 300:
             raise error_for(answer, FAX_STATUS, self._clock.now(), kind="fax")
-        said = _object(answer)
+        said = read_object(answer)
         data = said.get("data") if said else None
         fax_id = data.get("id") if isinstance(data, dict) else None
         if said is None or said.get("success") is not True or not isinstance(fax_id, int | str):
@@ -125,49 +129,21 @@ class PhaxioGateway:
         found = tuple(_read_fax(one, orjson.dumps(one)) for one in data if isinstance(one, dict))
         return tuple(one for one in found if one.tag == tag)  # a gateway that ignores the filter would prove anything
 
+    def account(self, *, deadline: datetime) -> str:
+        """Return that the account answers: its newest sent fax is listed, and nothing of it is kept."""
+        self._data(self._get("/v2/faxes?direction=sent&per_page=1", deadline))
+        return "The account answers to our key."
+
     def _get(self, path: str, deadline: datetime) -> Answer:
         return self._wire.exchange("GET", f"{self._config.base_url}{path}", deadline=deadline, headers=self._headers)
 
     def _data(self, answer: Answer) -> object:
         if answer.status != 200:
             raise error_for(answer, FAX_STATUS, self._clock.now(), kind="fax", writes=False)
-        said = _object(answer)
+        said = read_object(answer)
         if said is None or said.get("success") is not True:
             raise Transient("fax.in-doubt", detail=answer.body, status=answer.status)
         return said.get("data")
-
-
-def _multipart(fields: Mapping[str, str], fax: OutgoingFax) -> tuple[bytes, str]:
-    """Return the form and its media type. The boundary comes from the content, so equal faxes are equal bytes."""
-    boundary = hashlib.sha256(fax.pdf + fax.tag.encode()).hexdigest()
-    lines: list[bytes] = []
-    for name, value in fields.items():
-        lines += [
-            f"--{boundary}".encode(),
-            f'Content-Disposition: form-data; name="{name}"'.encode(),
-            b"",
-            value.encode(),
-        ]
-    lines += [
-        f"--{boundary}".encode(),
-        f'Content-Disposition: form-data; name="file"; filename="{fax.file_name}"'.encode(),
-        b"Content-Type: application/pdf",
-        b"",
-        fax.pdf,
-        f"--{boundary}--".encode(),
-        b"",
-    ]
-    return b"\r\n".join(lines), f"multipart/form-data; boundary={boundary}"
-
-
-def _object(answer: Answer) -> dict[str, Any] | None:
-    if not answer.whole:
-        return None
-    try:
-        said = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return None
-    return said if isinstance(said, dict) else None
 
 
 def _read_fax(data: Mapping[str, Any], detail: bytes) -> FaxStatus:

@@ -25,8 +25,12 @@ def plain(value: str) -> str:
     return value
 
 
-def compose(package: Package, from_address: str, to_address: str, message_id: str, now: datetime) -> bytes:
+def compose(
+    package: Package, from_address: str, to_address: str, message_id: str, now: datetime, ccda: bytes | None = None
+) -> bytes:
     """Return the whole message with CRLF line ends. Attachment names are ASCII and carry only the reference code.
+
+    `ccda` is the same letter wrapped for systems that take no bare PDF; it goes beside it.
 
     Raises NeedsHuman for an address that is none, and when no letter is stored.
     """
@@ -48,6 +52,10 @@ def compose(package: Package, from_address: str, to_address: str, message_id: st
     message.add_attachment(
         pdf.body, maintype="application", subtype="pdf", filename=f"letter-{_ascii(package.reference)}.pdf"
     )
+    if ccda is not None:
+        message.add_attachment(
+            ccda, maintype="application", subtype="xml", filename=f"letter-{_ascii(package.reference)}.xml"
+        )
     return message.as_bytes()
 
 

@@ -5,12 +5,14 @@ from importlib.metadata import entry_points
 
 import click
 
+from coordinator.cli.endpoints import endpoints
 from coordinator.cli.messages import messages
 from coordinator.cli.people import accounts, sources
 from coordinator.cli.render import render
 from coordinator.cli.running import beat, migrate, serve, worker
 from coordinator.cli.submit import registry, submit
 from coordinator.cli.verifying import check_mappings, verify
+from coordinator.cli.watching import watch
 from coordinator.domain.errors import ConfigurationError, NotFound, Refused
 from coordinator.observe.log import configure
 
@@ -45,6 +47,8 @@ for one in (
     submit,
     registry,
     messages,
+    endpoints,
+    watch,
     render,
     verify,
     check_mappings,

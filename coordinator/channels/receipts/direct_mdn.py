@@ -85,6 +85,20 @@ class DirectNotices:
         with Cutoff(self._config.total_s) as cutoff:
             yield from self._fetch(cutoff)
 
+    def try_sign_in(self) -> str:
+        """Return how much unread mail the mailbox holds; reads and marks nothing. Raises Transient or NeedsHuman."""
+        with Cutoff(self._config.total_s) as cutoff:
+            mailbox = self._open()
+            cutoff.watch(mailbox.socket())
+            try:
+                waiting = len(self._unseen(mailbox))
+            except (imaplib.IMAP4.error, OSError) as fault:
+                raise Transient("direct.later") from fault
+            finally:
+                with contextlib.suppress(imaplib.IMAP4.error, OSError):
+                    mailbox.logout()
+        return f"{self._config.host} takes our sign-in; unread: {waiting}."
+
     def _fetch(self, cutoff: Cutoff) -> Iterator[tuple[ReceiptNews, Callable[[], None]]]:
         mailbox = self._open()
         cutoff.watch(mailbox.socket())

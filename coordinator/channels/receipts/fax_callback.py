@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from email import policy
 from email.parser import BytesParser
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
@@ -53,6 +54,14 @@ def parse_form(media_type: str, body: bytes) -> tuple[list[tuple[str, str]], lis
     return fields, files
 
 
+class TakesCallback(Protocol):
+    """Reads one callback of a gateway."""
+
+    def take(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiptNews | None:
+        """Return what became of the fax, None while it is open; raise ValueError for what is no callback of theirs."""
+        ...
+
+
 class FaxCallback:
     """Takes in one callback of the gateway."""
 
@@ -77,6 +86,57 @@ class FaxCallback:
         fax_id = _fax_id(fields)
         status = self._gateway.status(fax_id, deadline=self._clock.now() + READ_BACK_WITHIN)
         return news_of(status) if status is not None else None
+
+
+class UnsignedFaxCallback:
+    """Takes in a callback of a vendor that signs none: it names a fax, and everything else is read back."""
+
+    def __init__(self, gateway: FaxGateway, clock: Clock) -> None:
+        self._gateway = gateway
+        self._clock = clock
+
+    def take(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiptNews | None:
+        """Return what became of the fax that the callback names, as the gateway itself says it.
+
+        The secret address is what admits it; a forged one can make us ask, and no
+        more. Raises ValueError when it names no fax, Transient or NeedsHuman when the
+        gateway cannot be asked.
+        """
+        fax_id = named_fax(headers.get("content-type", ""), body)
+        status = self._gateway.status(fax_id, deadline=self._clock.now() + READ_BACK_WITHIN)
+        return news_of(status) if status is not None else None
+
+
+ID_FIELDS = ("FaxDetailsID", "messageId", "id")
+"""How SRFax, Documo and Sinch call a fax's id."""
+
+
+def named_fax(media_type: str, body: bytes) -> str:
+    """Return the id of the fax that a callback names: JSON or a form, at the top or under "fax" or "data"."""
+    if media_type.split(";", maxsplit=1)[0].strip().lower() == "application/json":
+        said: object = orjson.loads(body)
+    else:
+        said = dict(parse_form(media_type, body)[0])
+    for inner in (_inside(said, "fax"), _inside(said, "data"), said):
+        for name in ID_FIELDS:
+            found = inner.get(name) if isinstance(inner, dict) else None
+            if isinstance(found, str | int) and not isinstance(found, bool) and PLAIN_ID.fullmatch(str(found)):
+                return str(found)
+    raise ValueError("the callback names no fax")
+
+
+PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def _inside(said: object, name: str) -> object:
+    """Return what stands under the name, unpacked where a form carries it as JSON text."""
+    found = said.get(name) if isinstance(said, dict) else None
+    if isinstance(found, str):
+        try:
+            return orjson.loads(found)
+        except orjson.JSONDecodeError:
+            return None
+    return found
 
 
 def _fax_id(fields: list[tuple[str, str]]) -> str:

@@ -10,6 +10,7 @@ from coordinator.domain.access import SCOPES
 from coordinator.domain.errors import ConfigurationError
 
 OPEN = {
+    ("GET", "/.well-known/jwks.json"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("POST", "/v1/receipts/fax/{secret}"),

@@ -197,5 +197,8 @@ class FakeService:
         )
         self.ready = True
 
+    def jwks(self):
+        return {"keys": [{"kid": "coordinator-1", "kty": "EC"}]}
+
     def health(self):
         return {"ready": self.ready, "checks": {"database": self.ready}}

@@ -1,0 +1,152 @@
+"""The questions that `endpoints check` puts to a FHIR server. Nothing is written, and no person is named."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from coordinator.channels.credentials import Credentials
+from coordinator.channels.fhir.capability import Capability, Partner, parse_capability
+from coordinator.channels.fhir.said import texts
+from coordinator.channels.fhir.server import FhirServer, parse
+from coordinator.channels.wire import Answer, Wire
+from coordinator.domain.errors import NeedsHuman, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.flow.endpoint_checks import Amiss, Probe
+from coordinator.flow.ports import Clock
+
+NOBODY = "urn:ietf:rfc:3986|urn:uuid:00000000-0000-4000-8000-000000000000"
+"""An identifier that no patient carries: the search is tried, and nobody is looked up."""
+
+
+class FhirChecker:
+    """Asks a FHIR server what it can do and whether it lets us in."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        credentials: Credentials,
+        clock: Clock,
+        *,
+        partners: Mapping[str, Partner],
+        chart_types: Iterable[str],
+    ) -> None:
+        """`chart_types`: the resource types that a chart may hold, which a server must take to get one."""
+        self._wire = Wire(http, clock)
+        self._credentials = credentials
+        self._partners = partners
+        self._chart_types = frozenset(chart_types)
+
+    def probes(self, endpoint: Endpoint) -> Sequence[Probe]:
+        """Return: metadata, discovery and sign-in, the content level, and the patient search where one is needed."""
+        smart = endpoint.auth is not None and endpoint.auth.method == "smart-backend-services"
+        seen: dict[str, Capability] = {}
+
+        def probe(name: str, ask: Callable[[FhirServer], str], *needs: str) -> Probe:
+            return Probe(name, lambda deadline: ask(self._server(endpoint, deadline)), needs)
+
+        found = [probe("metadata", lambda server: _metadata(server, seen))]
+        if smart:
+            found.append(probe("discovery", _discovery))
+        found.append(
+            Probe("sign-in", lambda deadline: self._sign_in(endpoint, deadline), ("discovery",) if smart else ())
+        )
+        found.append(probe("content level", lambda server: self._level(endpoint, seen["capability"]), "metadata"))
+        if endpoint.kind == "fhir-rest":
+            found.append(probe("patient search", _patient_search, "sign-in"))
+        return found
+
+    def _server(self, endpoint: Endpoint, deadline: datetime) -> FhirServer:
+        return FhirServer(self._wire, self._credentials, endpoint, deadline)
+
+    def _sign_in(self, endpoint: Endpoint, deadline: datetime) -> str:
+        method = "none" if endpoint.auth is None else endpoint.auth.method
+        given = self._credentials.authorization(endpoint, renew=True, deadline=deadline)
+        if method == "smart-backend-services":
+            return "A fresh token was given, with the permissions that were asked for."
+        if given is None:
+            return f"No header is due (method {method})."
+        return f"The secret for the method {method} is in place; the patient search shows whether it is accepted."
+
+    def _level(self, endpoint: Endpoint, capability: Capability) -> str:
+        if endpoint.kind == "fhir-message":
+            if "process-message" not in capability.operations:
+                return "message; the server does not list $process-message, which many do not."
+            return "message: the server lists $process-message."
+        level, why = choose_level(endpoint, capability, self._partners.get(endpoint.partner or ""), self._chart_types)
+        return f"{level}: {why}"
+
+
+def choose_level(
+    endpoint: Endpoint, capability: Capability, partner: Partner | None, chart_types: frozenset[str]
+) -> tuple[str, str]:
+    """Return (content level, why) as a REST endpoint gets it today; raise NeedsHuman when none can be sent.
+
+    The same questions as the channel asks for each message; a chart also needs the
+    patient's own number there, which is known only message by message.
+    """
+    if endpoint.content_level is not None:
+        return endpoint.content_level, "pinned in the registry."
+    levels = ("chart", "document", "message") if partner is None else partner.levels
+    lacking = sorted(chart_types - set(capability.creates))
+    if "chart" not in levels:
+        why = "this partner takes no chart."
+    elif "transaction" not in capability.system:
+        why = "the server lists no transactions."
+    elif lacking:
+        shown = ", ".join(lacking[:4])
+        why = f"the server lists no create of {shown}{' and others' if len(lacking) > 4 else ''}."
+    else:
+        return "chart", "transactions and every resource type; for a patient whose number there is unknown, document."
+    if "document" in levels and "DocumentReference" in capability.creates:
+        return "document", why
+    raise NeedsHuman("fhir.level")
+
+
+def _metadata(server: FhirServer, seen: dict[str, Capability]) -> str:
+    answer = server.public("metadata")
+    _refuse(answer, "fhir.metadata")
+    statement = parse(answer)
+    if statement is None or statement.get("resourceType") != "CapabilityStatement":
+        raise NeedsHuman("fhir.not-fhir", status=answer.status)
+    capability = parse_capability(statement, server.now())
+    if not capability.fhir_version.startswith("4."):
+        raise NeedsHuman("fhir.level", status=answer.status)
+    seen["capability"] = capability
+    documents = "takes" if "DocumentReference" in capability.creates else "does not take"
+    once = ", with conditional create" if capability.creates.get("DocumentReference") else ""
+    transactions = "transactions" if "transaction" in capability.system else "no transactions"
+    return f"FHIR {capability.fhir_version}; {transactions}; {documents} DocumentReference{once}."
+
+
+def _discovery(server: FhirServer) -> str:
+    answer = server.public(".well-known/smart-configuration")
+    _refuse(answer, "token.discovery")
+    said = parse(answer)
+    token_url = None if said is None else said.get("token_endpoint")
+    if not isinstance(token_url, str):
+        raise NeedsHuman("token.discovery", status=answer.status)
+    algorithms = texts(said, "token_endpoint_auth_signing_alg_values_supported")
+    named = f"; signatures: {', '.join(algorithms)}" if algorithms else ""
+    return f"The token server is {urlsplit(token_url).hostname}{named}."
+
+
+def _patient_search(server: FhirServer) -> str:
+    bundle = server.search("Patient", {"identifier": NOBODY})
+    if bundle.get("resourceType") != "Bundle":
+        raise NeedsHuman("fhir.not-fhir")
+    if bundle.get("entry"):
+        raise Amiss(
+            "The search found somebody under an identifier that nobody has, so the server ignores search terms.",
+            "Ask the recipient's technical contact; until then set patient_match and look at every match.",
+        )
+    return "The search answers, and finds nobody under an identifier that nobody has."
+
+
+def _refuse(answer: Answer, code: str) -> None:
+    if answer.status == 200:
+        return
+    if answer.status >= 500 or answer.status in (408, 425, 429):
+        raise Transient(code, status=answer.status)
+    raise NeedsHuman(code, status=answer.status)

@@ -1,0 +1,57 @@
+"""endpoints list and check: would an address take a message today?"""
+
+import getpass
+import sys
+from dataclasses import asdict
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from coordinator.bootstrap import service
+from coordinator.flow.read_models import Actor
+
+SIGNS = {True: "ok", False: "NO", None: "--"}
+
+
+@click.group()
+def endpoints() -> None:
+    """Look at the addresses of providers and ask whether they would take a message."""
+
+
+@endpoints.command("list")
+@click.option("--json", "as_json", is_flag=True)
+def list_(as_json: bool) -> None:
+    """List every provider's addresses, and whether each may carry a letter today."""
+    rows = service().endpoints()
+    if as_json:
+        click.echo(orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table(show_lines=False, pad_edge=False)
+    for name in ("Endpoint", "Provider", "Kind", "Address", "Verified", "Usable"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        usable = "yes" if row.usable else f"no: {row.why_not}"
+        table.add_row(row.id, row.provider_id, row.kind, row.address, row.verified_on or "never", usable)
+    Console().print(table)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@click.option("--json", "as_json", is_flag=True)
+def check(endpoint_id: str, as_json: bool) -> None:
+    """Ask ENDPOINT_ID's far side whether it would take a message. Sends none, and names no patient.
+
+    Exit code 1 when any step failed.
+    """
+    steps = service().check_endpoint(endpoint_id, Actor("staff", f"terminal:{getpass.getuser()}"[:64]))
+    if as_json:
+        click.echo(orjson.dumps([asdict(one) for one in steps], option=orjson.OPT_INDENT_2).decode())
+    else:
+        for one in steps:
+            click.echo(f"{SIGNS[one.ok]}  {one.name}: {one.seen}")
+            if one.what_to_do:
+                click.echo(f"      {one.what_to_do}")
+    if any(one.ok is False for one in steps):
+        sys.exit(1)

@@ -1,0 +1,171 @@
+"""Asking whether an endpoint would take a message today: one step after another, nothing sent, no PHI."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from coordinator.domain.errors import DeliveryError, NotFound
+from coordinator.domain.registry import Endpoint, Registry
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.parts import Parts
+from coordinator.flow.read_models import Actor
+from coordinator.planning.recipients import unusable_because
+
+NOT_SET_UP: Mapping[str, str] = {
+    "direct": "Set COORDINATOR_SMTP_HOST and the other mail settings, then start the service again.",
+    "fax": "Set COORDINATOR_FAX_URL and the other fax settings, then start the service again.",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a check. `ok` is None for a step that was not tried, and `seen` says why."""
+
+    name: str
+    ok: bool | None
+    seen: str
+    """What was found: versions, host names, counts. Never a secret and never PHI."""
+    what_to_do: str = ""
+    """Empty when all is well."""
+
+
+class Amiss(Exception):
+    """Something is wrong that has no cause code of its own, said in the words of this check."""
+
+    def __init__(self, seen: str, what_to_do: str) -> None:
+        """Take what was seen and what to do; no secret, no PHI."""
+        super().__init__("amiss")
+        self.seen = seen
+        self.what_to_do = what_to_do
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question to the far side. `ask` returns what was seen, or raises a delivery error or Amiss."""
+
+    name: str
+    ask: Callable[[datetime], str]
+    """Called with the deadline."""
+    needs: tuple[str, ...] = ()
+    """Names of earlier probes without which this one says nothing."""
+
+
+class Checker(Protocol):
+    """Knows what to ask the far side of one kind of endpoint."""
+
+    def probes(self, endpoint: Endpoint) -> Sequence[Probe]:
+        """Return the questions, in the order in which they are asked."""
+        ...
+
+
+@dataclass(frozen=True)
+class EndpointRow:
+    """One line of the list of endpoints."""
+
+    id: str
+    provider_id: str
+    kind: str
+    address: str
+    verified_on: str | None
+    usable: bool
+    why_not: str
+    """Empty when it may carry PHI today."""
+
+
+def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
+    """Return every provider's endpoints, in the providers' own order, and whether each may carry PHI today."""
+    with parts.ledger.begin(write=False) as tx:
+        registry = _registry(tx)
+        if registry is None:
+            return ()
+        today = _today(parts, registry)
+        return tuple(
+            _row(provider.id, one, (_address(parts, tx, one, today), _breaker(parts, tx, one)))
+            for provider in registry.providers
+            for one in provider.endpoints
+        )
+
+
+def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
+    """Return what was found about one endpoint, step by step; raise NotFound for an id that nobody has.
+
+    No network call happens inside a transaction, each has the send limit as its
+    deadline, and the check is in the audit trail.
+    """
+    with parts.ledger.begin() as tx:
+        registry = _registry(tx)
+        known = () if registry is None else tuple(one for each in registry.providers for one in each.endpoints)
+        endpoint = next((one for one in known if one.id == endpoint_id), None)
+        if endpoint is None or registry is None:
+            raise NotFound("endpoint")
+        steps = (_address(parts, tx, endpoint, _today(parts, registry)), _breaker(parts, tx, endpoint))
+        tx.audit(actor, "endpoint checked", at=parts.clock.now(), subject=endpoint_id)
+    if endpoint.kind == "by-hand":
+        return (*steps, Step("channel", True, "By hand needs no far side: staff print the letter and hand it over."))
+    checker = checkers.get(endpoint.kind)
+    if checker is None:
+        todo = NOT_SET_UP.get(endpoint.kind, "See the settings of this channel in docs/configuration.md.")
+        return (*steps, Step("channel", False, "This service has nothing set up to ask this kind of address.", todo))
+    return (*steps, *_asked(parts, checker.probes(endpoint)))
+
+
+def _asked(parts: Parts, probes: Sequence[Probe]) -> tuple[Step, ...]:
+    found: dict[str, Step] = {}
+    for probe in probes:
+        missing = [name for name in probe.needs if found[name].ok is not True]
+        if missing:
+            found[probe.name] = Step(probe.name, None, f"Not tried, because this did not work: {', '.join(missing)}.")
+            continue
+        try:
+            seen = probe.ask(parts.clock.now() + parts.policy.send_limit)
+        except DeliveryError as fault:
+            cause = parts.causes.get(fault.code)
+            status = "" if fault.status is None else f" (answer {fault.status})"
+            found[probe.name] = Step(probe.name, False, f"{cause.sentence}{status} [{fault.code}]", cause.next_step)
+            continue
+        except Amiss as wrong:
+            found[probe.name] = Step(probe.name, False, wrong.seen, wrong.what_to_do)
+            continue
+        found[probe.name] = Step(probe.name, True, seen)
+    return tuple(found.values())
+
+
+def _registry(tx: Transaction) -> Registry | None:
+    return tx.registry_for("", tx.registry_keys("provider"))
+
+
+def _today(parts: Parts, registry: Registry) -> date:
+    return parts.clock.now().astimezone(ZoneInfo(registry.clinic.time_zone)).date()
+
+
+def _row(provider_id: str, endpoint: Endpoint, steps: tuple[Step, ...]) -> EndpointRow:
+    why = " ".join(one.seen for one in steps if one.ok is False)
+    on = None if endpoint.verified_on is None else endpoint.verified_on.isoformat()
+    return EndpointRow(endpoint.id, provider_id, endpoint.kind, endpoint.address, on, not why, why)
+
+
+def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> Step:
+    """Return whether the address was verified, lately enough, and is not suspended."""
+    health = tx.health(endpoint.id)
+    suspended = health.suspended_at is not None and health.suspended_address_key == tx.key("address", endpoint.address)
+    why = "release.endpoint-suspended" if suspended else unusable_because(endpoint, today)
+    if why is not None:
+        cause = parts.causes.get(why)
+        return Step("address", False, cause.sentence, cause.next_step)
+    if endpoint.kind == "by-hand":
+        return Step("address", True, "Needs no verification.")
+    return Step("address", True, f"Verified on {endpoint.verified_on}.")
+
+
+def _breaker(parts: Parts, tx: Transaction, endpoint: Endpoint) -> Step:
+    """Return whether the breaker lets messages through."""
+    health = tx.health(endpoint.id)
+    if health.open_since is None:
+        return Step("flow", True, "Nothing holds messages back from it.")
+    cause = parts.causes.get(health.cause or "net.breaker")
+    since = f"{health.open_since:%Y-%m-%d %H:%M} UTC"
+    return Step(
+        "flow", False, f"Left alone since {since}, {health.failures} failures: {cause.sentence}", cause.next_step
+    )

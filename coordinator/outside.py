@@ -1,0 +1,243 @@
+"""The far sides as the settings describe them: channels, receipt sources, and what can be asked of an endpoint."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from coordinator.channels.by_hand import ByHand
+from coordinator.channels.ccda import Coded
+from coordinator.channels.checking import DirectChecker, FaxChecker
+from coordinator.channels.direct import Direct, SmtpConfig
+from coordinator.channels.fax import Fax
+from coordinator.channels.fax_documo import DocumoConfig, DocumoGateway
+from coordinator.channels.fax_gateway import FaxGateway, PhaxioConfig, PhaxioGateway
+from coordinator.channels.fax_pause import PausingGateway
+from coordinator.channels.fax_sinch import SinchConfig, SinchGateway
+from coordinator.channels.fax_srfax import SrfaxConfig, SrfaxGateway
+from coordinator.channels.fhir import capability
+from coordinator.channels.fhir.checking import FhirChecker
+from coordinator.channels.fhir_message import FhirMessage
+from coordinator.channels.fhir_rest import FhirRest
+from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
+from coordinator.channels.receipts.fax_callback import FaxCallback, TakesCallback, UnsignedFaxCallback
+from coordinator.channels.smime import SmimeConfig
+from coordinator.domain.errors import ConfigurationError, DeliveryError
+from coordinator.flow.endpoint_checks import Checker
+from coordinator.flow.parts import Parts
+from coordinator.flow.ports import Channel, Clock, Dice
+from coordinator.flow.track import take_in
+from coordinator.mapping.load import Mappings
+from coordinator.observe.log import Log, write
+from coordinator.security.outbound import HttpClient, OutboundConfig, guarded_client
+from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
+from coordinator.security.smart import load_key as load_smart_key
+from coordinator.settings import Settings
+
+CCDA_TYPE_WORD = "progress-note"
+"""The word of mappings/codes/document-type.yaml under which nearly every letter is filed."""
+LOINC_OID = "2.16.840.1.113883.6.1"
+"""How CDA names the code system of that table."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The channels and receipt sources as configured, and what they share."""
+
+    channels: Mapping[str, Channel]
+    gateway: FaxGateway | None
+    notices: DirectNotices | None
+    signing_keys: tuple[SigningKey, ...]
+    checkers: Mapping[str, Checker]
+    """What can be asked of an endpoint, by its kind."""
+
+
+def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings) -> Outside:
+    """Return the channels that are configured. By hand and FHIR always are; the others need their gateway."""
+    if settings.environment == "production" and settings.allow_loopback:
+        raise ConfigurationError("COORDINATOR_ALLOW_LOOPBACK is for trials; turn it off in production")
+    http = _http(settings)
+    keys = signing_keys(settings)
+    hosts = {name: frozenset(allowed) for name, allowed in settings.smart_token_hosts.items()}
+    mutual = settings.client_certificate_file is not None
+    config = SmartConfig(keys=keys, secrets_dir=settings.secrets_dir, token_hosts=hosts, mutual_tls=mutual)
+    sign_in = SignIn(http, config, clock, dice)
+    settle_s = max(1, round(settings.doubt_pause_s * settings.retry_scale))
+    partners = {
+        name: capability.Partner(searches_reliably=one.searches_identifier) for name, one in mappings.partners.items()
+    }
+    fhir = FhirChecker(http, sign_in, clock, partners=partners, chart_types=_chart_types(mappings))
+    channels: dict[str, Channel] = {
+        "by-hand": ByHand(),
+        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners),
+        "fhir-message": FhirMessage(http, sign_in, clock),
+    }
+    checkers: dict[str, Checker] = {"fhir-rest": fhir, "fhir-message": fhir}
+    notices = _notices(settings)
+    if settings.smtp_host:
+        direct = Direct(_smtp(settings, mappings), clock)
+        channels["direct"], checkers["direct"] = direct, DirectChecker(direct, notices)
+    gateway = None
+    if settings.fax_url:
+        gateway = PausingGateway(_gateway(settings, http, clock), clock)
+        fax = Fax(gateway, clock, settle_s=settle_s)
+        channels["fax"], checkers["fax"] = fax, FaxChecker(fax)
+    return Outside(channels, gateway, notices, keys, checkers)
+
+
+def signing_keys(settings: Settings) -> tuple[SigningKey, ...]:
+    """Return our SMART keys: the one that signs first, then those that are only published or stand in.
+
+    Raises ConfigurationError for a key that SMART does not allow, or a key id used twice.
+    """
+    if settings.smart_key_file is None:
+        return ()
+    keys = (
+        load_smart_key(settings.smart_key_id, settings.smart_key_file),
+        *(load_smart_key(kid, file) for kid, file in settings.smart_more_keys.items()),
+    )
+    jwks_document(keys)
+    return keys
+
+
+def secret(path: Path | None) -> str:
+    """Return the secret in a file; raise ConfigurationError when no file is named."""
+    if path is None:
+        raise ConfigurationError("a secret's file is not named; see the settings of the channel you turned on")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _http(settings: Settings) -> HttpClient:
+    pair = (settings.client_certificate_file, settings.client_key_file)
+    if (pair[0] is None) != (pair[1] is None):
+        raise ConfigurationError("a client certificate needs both its file and its key file")
+    return guarded_client(
+        OutboundConfig(
+            allow_loopback=settings.allow_loopback,
+            private_hosts=frozenset(settings.private_hosts),
+            ca_file=None if settings.ca_file is None else str(settings.ca_file),
+            client_cert=None if pair[0] is None or pair[1] is None else (str(pair[0]), str(pair[1])),
+        )
+    )
+
+
+def _chart_types(mappings: Mappings) -> frozenset[str]:
+    """Return the resource types of a chart's everyday part: a server that lacks one of these gets the document."""
+    everyday = {"Patient", "Encounter", "Observation", "DocumentReference"}
+    return frozenset(one.resource for one in mappings.resources) & everyday
+
+
+def _smtp(settings: Settings, mappings: Mappings) -> SmtpConfig:
+    smime = None
+    if settings.smime_key_file is not None:
+        if settings.smime_certificate_file is None or settings.smime_recipients_dir is None:
+            raise ConfigurationError("S/MIME needs its key, its certificate and the recipients' folder")
+        smime = SmimeConfig(settings.smime_certificate_file, settings.smime_key_file, settings.smime_recipients_dir)
+    return SmtpConfig(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_username,
+        secret(settings.smtp_password_file),
+        settings.direct_from,
+        None if settings.mail_ca_file is None else str(settings.mail_ca_file),
+        smime,
+        _ccda_type(mappings),
+    )
+
+
+def _ccda_type(mappings: Mappings) -> Coded | None:
+    table = mappings.tables.get("document-type")
+    row = None if table is None else table.row(CCDA_TYPE_WORD)
+    if row is None or not row.codings:
+        return None
+    return Coded(row.codings[0]["code"], LOINC_OID, "LOINC", row.codings[0].get("display", ""))
+
+
+def _notices(settings: Settings) -> DirectNotices | None:
+    if not settings.imap_host:
+        return None
+    password = secret(settings.imap_password_file)
+    ca_file = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
+    return DirectNotices(
+        ImapConfig(settings.imap_host, settings.imap_port, settings.imap_username, password, ca_file=ca_file)
+    )
+
+
+def callback_place(token: str) -> str:
+    """Return the secret end of the callback address: made from the signing token, telling nothing about it."""
+    return hashlib.sha256(f"callback-place|{token}".encode()).hexdigest()[:40]
+
+
+def _gateway(settings: Settings, http: HttpClient, clock: Clock) -> FaxGateway:
+    """Return the adapter for the vendor that the settings name."""
+    place = callback_place(secret(settings.fax_callback_token_file))
+    callback = f"{settings.public_url}/v1/receipts/fax/{place}"
+    key = secret(settings.fax_key_file)
+    makers: Mapping[str, Callable[[], FaxGateway]] = {
+        "phaxio": lambda: PhaxioGateway(
+            http, PhaxioConfig(settings.fax_url, key, secret(settings.fax_secret_file), callback), clock
+        ),
+        "documo": lambda: DocumoGateway(http, DocumoConfig(settings.fax_url, key), clock),
+        "srfax": lambda: SrfaxGateway(
+            http,
+            SrfaxConfig(
+                settings.fax_url,
+                key,
+                secret(settings.fax_secret_file),
+                _needed(settings.fax_from, "COORDINATOR_FAX_FROM"),
+                _needed(settings.fax_sender_email, "COORDINATOR_FAX_SENDER_EMAIL"),
+                callback,
+            ),
+            clock,
+        ),
+        "sinch": lambda: SinchGateway(
+            http,
+            SinchConfig(
+                settings.fax_url,
+                _needed(settings.fax_project, "COORDINATOR_FAX_PROJECT"),
+                key,
+                secret(settings.fax_secret_file),
+                settings.fax_from,
+                callback,
+            ),
+            clock,
+        ),
+    }
+    return makers[settings.fax_kind]()
+
+
+def _needed(value: str, name: str) -> str:
+    if not value:
+        raise ConfigurationError(f"{name} has to be set for this fax vendor")
+    return value
+
+
+class FaxReceipts:
+    """Takes in the fax gateway's callbacks."""
+
+    def __init__(self, parts: Parts, settings: Settings, gateway: FaxGateway | None) -> None:
+        """Without a gateway every callback is refused."""
+        self._parts = parts
+        token = secret(settings.fax_callback_token_file) if gateway is not None else ""
+        self._place = callback_place(token)
+        self._callback: TakesCallback | None = None
+        if gateway is not None and settings.fax_kind == "phaxio":
+            self._callback = FaxCallback(gateway, parts.clock, token=token)
+        elif gateway is not None:
+            self._callback = UnsignedFaxCallback(gateway, parts.clock)
+
+    def fax(self, body: bytes, headers: Mapping[str, str], url: str) -> bool:
+        """Take in a callback; return whether it is the gateway's. What it says is read back there first."""
+        if self._callback is None or not secrets.compare_digest(url.partition("?")[0].rsplit("/", 1)[-1], self._place):
+            return False
+        try:
+            news = self._callback.take(url, headers, body)
+        except ValueError:
+            return False
+        except DeliveryError as away:
+            write(Log.RECEIPT_SOURCE_DOWN, code=away.code, channel="fax")
+            return True
+        if news is not None:
+            take_in(self._parts, news)
+        return True
