@@ -10,7 +10,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from coordinator.bootstrap import service
+from coordinator.cli.reading import existing
 from coordinator.domain.delivery import State
 from coordinator.flow.read_models import Actor, MessageFilter, MessageRow
 
@@ -46,7 +46,7 @@ def list_(
         text=search,
         limit=limit,
     )
-    rows = service().desk.messages(wanted, _actor())
+    rows = existing().desk.messages(wanted, _actor())
     if as_json:
         click.echo(_json([asdict(row) for row in rows]))
         return
@@ -69,7 +69,7 @@ def table_of(rows: list[MessageRow]) -> Table:
 @click.option("--json", "as_json", is_flag=True)
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: what happened, why, and what may be done."""
-    detail = service().desk.message(message_id, _actor())
+    detail = existing().desk.message(message_id, _actor())
     if as_json:
         click.echo(_json(asdict(detail)))
         return
@@ -98,7 +98,7 @@ def _when(at: datetime) -> str:
 @click.option("--reason", required=True, help="Why; kept with the record.")
 def resend(message_id: str, reason: str) -> None:
     """Send the stored letter again, on today's route and with today's consent."""
-    desk = service().desk
+    desk = existing().desk
     detail = desk.message(message_id, _actor())
     name = desk.resend(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=_actor())
     click.echo(f"Resend {name} is on its way.")
@@ -109,5 +109,5 @@ def resend(message_id: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why; kept with the record.")
 def cancel(message_id: str, reason: str) -> None:
     """Withdraw a message of which nothing has left."""
-    service().desk.cancel(message_id, reason=reason, actor=_actor())
+    existing().desk.cancel(message_id, reason=reason, actor=_actor())
     click.echo("Withdrawn.")

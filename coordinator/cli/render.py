@@ -26,6 +26,7 @@ from coordinator.settings import Settings, shipped
 
 @click.command()
 @click.argument("event", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("more", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="")
 @click.option(
     "--registry", "registry_file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -40,12 +41,21 @@ from coordinator.settings import Settings, shipped
 @click.option("--signatures", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Signatures of the rules; else the shipped ones, for demonstration only.")  # fmt: skip
 def render(
-    event: Path, registry_file: Path, out: Path, history: tuple[Path, ...], source: str, signatures: Path | None
+    event: Path,
+    more: tuple[Path, ...],
+    registry_file: Path,
+    out: Path,
+    history: tuple[Path, ...],
+    source: str,
+    signatures: Path | None,
 ) -> None:
     """Write what EVENT would send: per recipient the FHIR content, the letter, and one plan.json.
 
     Files are named <provider>.<letter>.{html,txt,pdf} and <provider>.<level>.json.
     """
+    if more and not history:
+        raise click.UsageError("One EVENT at a time; name earlier events after --history.")
+    history = (*history, *more)
     settings = Settings()
     shipped_signatures = shipped("mappings") / "rules" / "signatures.demonstration.yaml"
     chosen = signatures or settings.rule_signatures or shipped_signatures

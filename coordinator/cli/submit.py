@@ -69,8 +69,11 @@ def _items(stream: IO[bytes], name: str, form: str) -> Iterator[tuple[str, bytes
     """Yield (place, event bytes or the faults of a row), one at a time, however long the file is."""
     if form == "csv" or (form == "auto" and name.lower().endswith(".csv")):
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        for number, row in read_rows(text):
-            yield f"row {number}", orjson.dumps(row, default=str) if isinstance(row, dict) else row
+        try:
+            for number, row in read_rows(text):
+                yield f"row {number}", orjson.dumps(row, default=str) if isinstance(row, dict) else row
+        finally:
+            text.detach()  # the file itself belongs to the caller
         return
     for number, body in read_lines(stream):
         yield f"line {number}", body

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import orjson
 
-from coordinator.bootstrap import service
+from coordinator.cli.reading import existing
 from coordinator.mapping.check import check_mappings as run_check
 from coordinator.settings import Settings
 
@@ -16,7 +16,7 @@ from coordinator.settings import Settings
 @click.option("--json", "as_json", is_flag=True)
 def verify(as_json: bool) -> None:
     """Check the six promises against the database; name each row that breaks one. Exit code 1 if any."""
-    findings = service().verify()
+    findings = existing().verify()
     if as_json:
         click.echo(orjson.dumps([asdict(one) for one in findings], option=orjson.OPT_INDENT_2).decode())
     for one in [] if as_json else findings:

@@ -1,0 +1,31 @@
+"""The service for verbs that look at a database that is there already."""
+
+import click
+
+from coordinator.bootstrap import Service, build, service
+from coordinator.settings import Settings
+from coordinator.store import migrate as schema
+
+DEMO_FOLDER = "demo-data"
+
+
+def existing() -> Service:
+    """Return the service over the configured database; over the demo's, where only that one is there.
+
+    Raises ClickException when there is no database at this version's schema.
+    """
+    settings = Settings()
+    own = settings.data_dir / "coordinator.sqlite"
+    demo = settings.data_dir.parent / DEMO_FOLDER
+    unset = settings.url().startswith("sqlite") and "data_dir" not in settings.model_fields_set
+    if unset and not own.exists() and (demo / "coordinator.sqlite").exists():
+        click.echo(f"(looking at the demo's database in {demo}/)", err=True)
+        made = build(settings.model_copy(update={"data_dir": demo}))
+    else:
+        if settings.url().startswith("sqlite") and not settings.database_url and not own.exists():
+            raise click.ClickException(f"There is no database in {settings.data_dir}/ yet. Run: coordinator serve")
+        made = service()
+    if not schema.is_current(made.store.engine):
+        raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
+    made.check_keys()
+    return made

@@ -1,0 +1,120 @@
+"""The verbs at a terminal, as somebody types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bench_parts import EXAMPLES, example
+from click.testing import CliRunner
+
+from coordinator import bootstrap
+from coordinator.cli import main
+
+CLINIC = str(EXAMPLES / "clinic.json")
+SPIKE = str(EXAMPLES / "session-outcome.bp-spike.json")
+
+
+@pytest.fixture
+def terminal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bootstrap, "_ADOPTED", [])
+    runner = CliRunner()
+
+    def run(*words, given=None):
+        return runner.invoke(main, [str(one) for one in words], input=given)
+
+    yield run
+    for one in bootstrap._ADOPTED:
+        one.store.engine.dispose()
+
+
+def test_render_writes_the_plan_the_letters_and_every_level(terminal, tmp_path):
+    done = terminal("render", SPIKE, "--registry", CLINIC, "--out", "out")
+    assert done.exit_code == 0, done.output
+    names = {one.name for one in (tmp_path / "out").iterdir()}
+    wanted = {f"{who}.L5.{form}" for who in ("pr-psych", "pr-pcp") for form in ("html", "txt", "pdf")}
+    wanted |= {f"{who}.{level}.json" for who in ("pr-psych", "pr-pcp") for level in ("chart", "document", "message")}
+    assert names == wanted | {"plan.json"}
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    fired = {one["id"]: one for one in plan["rules"] if one["fired"]}
+    assert set(fired) == {"R2", "R3"}
+    assert fired["R3"]["priority"] == "urgent"
+    assert (fired["R3"]["inputs"]["peak_systolic"], fired["R3"]["inputs"]["peak_diastolic"]) == (184, 112)
+    assert [one["priority"] for one in plan["recipients"]] == ["urgent", "urgent"]
+    assert all(one["requests"] and one["requests"][0]["due_at"] for one in plan["recipients"])
+    assert not any(one.name.endswith((".sqlite", ".key")) for one in tmp_path.rglob("*"))
+
+
+def test_render_with_an_earlier_version_shows_the_correction(terminal, tmp_path):
+    event = example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "another person's cuff"}
+    event["vitals"][0] |= {"systolic": 124, "diastolic": 78}
+    Path("second.json").write_text(json.dumps(event))
+    other = str(EXAMPLES / "dose-change.stimulant-hold.json")
+    done = terminal("render", "second.json", "--registry", CLINIC, "--out", "out", "--history", SPIKE, other)
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "out" / "pr-psych.L9.txt").read_text()
+    assert "134/84" in text
+    assert "124/78" in text
+
+
+def test_render_names_every_fault_of_a_wrong_event(terminal):
+    Path("wrong.json").write_text(json.dumps(example("session-outcome.bp-spike") | {"weigth": 1, "patient": "nobody"}))
+    done = terminal("render", "wrong.json", "--registry", CLINIC, "--out", "out")
+    assert done.exit_code == 1
+    assert "/weigth" in done.output
+    assert not Path("out").exists()
+
+
+def test_submit_reports_a_bad_line_with_its_number_and_goes_on(terminal):
+    assert terminal("registry", "import", CLINIC).exit_code == 0
+    lines = [json.dumps(example("session-outcome.bp-spike")), "{broken", json.dumps(example("dose-change.ketamine"))]
+    done = terminal("submit", "-", given="\n".join(lines))
+    assert done.exit_code == 1
+    assert "line 2: refused" in done.output
+    assert "2 accepted, 1 refused" in done.output
+    again = terminal("submit", SPIKE, "--json")
+    assert again.exit_code == 0
+    assert json.loads(again.output.splitlines()[0])["outcome"] == "replay"
+
+
+def test_submit_takes_an_array_and_csv(terminal):
+    terminal("registry", "import", CLINIC)
+    Path("many.json").write_text(json.dumps([example("session-outcome.bp-spike"), example("dose-change.ketamine")]))
+    assert "2 accepted" in terminal("submit", "many.json").output
+    Path("rows.csv").write_text("id,version\nsess-1,1\n")
+    done = terminal("submit", "rows.csv")
+    assert done.exit_code == 1
+    assert "row " in done.output
+
+
+def test_messages_are_listed_shown_and_withdrawn(terminal):
+    from coordinator.flow.prepare import prepare
+
+    terminal("registry", "import", CLINIC)
+    terminal("submit", SPIKE)
+    made = bootstrap.service()
+    with made.store.begin(write=False) as tx:
+        waiting = [one.id for one in tx.inbox_in(("received",))]
+    prepare(made.parts, waiting[0])
+    listed = json.loads(terminal("messages", "list", "--json").output)
+    assert {one["provider_id"] for one in listed} == {"pr-psych", "pr-pcp"}
+    assert "Núñez" in terminal("messages", "list").output
+    shown = terminal("messages", "show", listed[0]["id"])
+    assert "Rule R3 (urgent)" in shown.output
+    refused = terminal("messages", "resend", listed[0]["id"], "--reason", "hurry up")
+    assert refused.exit_code == 1
+    assert "on its way" in refused.output
+    assert terminal("messages", "cancel", listed[0]["id"], "--reason", "wrong patient").exit_code == 0
+    assert terminal("messages", "show", "nothing").exit_code == 1
+    assert terminal("verify").output == "All six promises hold.\n"
+
+
+def test_verify_without_a_database_says_what_to_do(terminal):
+    done = terminal("verify")
+    assert done.exit_code == 1
+    assert "coordinator serve" in done.output
+
+
+def test_check_mappings_passes_on_what_is_shipped(terminal):
+    done = terminal("check-mappings")
+    assert done.exit_code == 0, done.output
