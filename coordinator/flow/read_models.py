@@ -133,6 +133,8 @@ class MessageDetail:
     timeline: tuple[TimelineEntry, ...]
     action_token: str
     """Goes with every button; the same token twice acts once."""
+    rules_off: tuple[tuple[str, str], ...] = ()
+    """(rule id, why) of the rules that are off or could not be evaluated, and so said nothing."""
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ class StaffDesk:
                     for one in evidence
                 ),
                 action_token=parts.dice.token(),
+                rules_off=tuple((one[0], one[2]) for one in message.plan.get("rules_off", [])),
             )
 
     def document(self, document_id: str, actor: Actor) -> tuple[str, bytes, str]:

@@ -151,3 +151,12 @@ def test_what_is_not_there_is_not_found(bench):
         bench.desk.message("nothing", STAFF)
     with pytest.raises(NotFound):
         bench.desk.resend("nothing", reason="a reason", token=TOKEN, actor=STAFF)
+
+
+def test_rules_that_said_nothing_are_named_with_the_reason(bench, arrived):
+    detail = bench.desk.message(arrived["pr-psych"].id, STAFF)
+    off = dict(detail.rules_off)
+    assert "R12" in off
+    assert off["R12"]
+    assert "R3" not in off
+    assert {one[0] for one in detail.rules} == {"R2", "R3"}
