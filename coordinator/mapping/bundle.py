@@ -10,6 +10,8 @@ from coordinator.mapping.json_values import Value
 from coordinator.mapping.resources import Built
 
 Body = dict[str, Value]
+_NOT_FOUND_BY_IDENTIFIER = frozenset({"AdverseEvent"})
+"""R4 gives a Provenance no identifier at all, and an AdverseEvent no search parameter for its own."""
 
 
 def search_of(one: Built) -> str:
@@ -24,8 +26,8 @@ def transaction(resources: Sequence[Built]) -> Body:
 
 def _entry(one: Built) -> Body:
     kind = one.mapping.resource
-    if "identifier" not in one.resource:
-        # R4 gives a Provenance no identifier to search for: an update under its own stable id repeats as safely.
+    if "identifier" not in one.resource or kind in _NOT_FOUND_BY_IDENTIFIER:
+        # There is nothing to search for: an update under its own stable id repeats as safely.
         return {
             "fullUrl": one.name.full_url,
             "resource": one.resource,

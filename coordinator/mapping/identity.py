@@ -74,10 +74,10 @@ def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> N
         return _person_or_place(what, case, scope)
     if kind == "message":
         system, value = message_identifier(case, scope["recipient"]["id"])
-        return Name(value.removeprefix("urn:uuid:"), system, value)
+        return Name(_own_place(value), system, value)
     if kind == "document":
-        value = scope["item"]["document"]
-        return Name(value, URI_SYSTEM, f"urn:uuid:{value}")
+        value = f"urn:uuid:{scope['item']['document']}"
+        return Name(_own_place(value), URI_SYSTEM, value)
     if kind == "session":
         parts: tuple[str, ...] = (case.source, scope["facts"]["session"], what, *extra)
     elif kind == "clinic":
@@ -94,6 +94,14 @@ def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> N
         parts = (*parts, scope["recipient"]["id"])
     made = stable_uuid(*parts)
     return Name(made, clinic_system(case, what), made)
+
+
+def _own_place(identifier: str) -> str:
+    """Return the logical id of what has an identifier of the form urn:uuid: its address must be another string.
+
+    There are servers that put the new place of an entry wherever its fullUrl stands, in identifiers too.
+    """
+    return stable_uuid("place", identifier)
 
 
 def _person_or_place(what: str, case: Case, scope: Json) -> Name:

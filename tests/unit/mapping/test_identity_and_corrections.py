@@ -1,5 +1,6 @@
 """Names that stay the same, corrections that replace, retractions that take back."""
 
+import json
 import re
 from typing import Any
 
@@ -27,13 +28,21 @@ def test_the_same_event_gives_the_same_bytes(make: Make) -> None:
     assert make(example(SPIKE), *levels).contents == make(example(SPIKE), *levels).contents
 
 
+def test_no_address_of_an_entry_stands_in_an_identifier(make: Make) -> None:
+    bundle = make(example(SPIKE)).body("chart")
+    held = json.dumps(
+        [one["resource"].get(key) for one in bundle["entry"] for key in ("identifier", "masterIdentifier")]
+    )
+    assert not [one["fullUrl"] for one in bundle["entry"] if one["fullUrl"] in held]
+
+
 def test_every_entry_repeats_safely(make: Make) -> None:
     for entry in make(example(SPIKE)).body("chart")["entry"]:
         request, kind = entry["request"], entry["resource"]["resourceType"]
         if request["method"] == "POST":
             assert re.fullmatch(r"identifier=[^|]+\|.+", request["ifNoneExist"])
-        elif kind == "Provenance":
-            assert request["url"] == f"Provenance/{entry['resource']['id']}"
+        elif kind in ("Provenance", "AdverseEvent"):
+            assert request["url"] == f"{kind}/{entry['resource']['id']}"
         else:
             assert request["url"].startswith(f"{kind}?identifier=urn:coordinator:1999999000:")
             assert "id" not in entry["resource"]
