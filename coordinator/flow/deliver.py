@@ -16,6 +16,8 @@ from coordinator.flow.send_package import Loaded, load_package
 from coordinator.observe.log import Log, write
 
 DELIVER = Actor("job", "deliver")
+LANE_PAUSE = timedelta(seconds=5)
+"""How long a message waits before it is looked at again while another of its lane is on the wire."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ def _release(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: 
         tx.audit(DELIVER, "send not released", at=now, patient_key=message.patient_key, subject=message.id,
                  code=answer.code)  # fmt: skip
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=answer.code)
+        return None
+    if tx.lane_on_wire(message):
+        # The older one could arrive after this one. Its send ends within the send limit.
+        tx.move_delivery(row.id, State.PENDING, at=now, due_at=now + LANE_PAUSE * parts.policy.retry_scale)
         return None
     try:
         loaded = load_package(tx, row, message, parts.identifier_system)

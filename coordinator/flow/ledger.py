@@ -237,6 +237,10 @@ class DeliveryPart(Protocol):
         """Return sent deliveries whose receipt is late."""
         ...
 
+    def lane_on_wire(self, message: MessageRecord) -> bool:
+        """Return whether another message of the same lane is being sent at this moment."""
+        ...
+
     def by_far_side(self, channel: str, far_side_ref: str) -> DeliveryRow | None:
         """Return the delivery the far side knows by that name."""
         ...

@@ -60,6 +60,8 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
         if State.ACKNOWLEDGED in MOVES[row.state]:
             tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
         return
+    if not _about_this_try(row, news):
+        return
     if news.verdict == "processed":
         if row.state in {State.ON_WIRE, State.IN_DOUBT}:
             due_at = now + timedelta(hours=1) * parts.policy.retry_scale
@@ -71,6 +73,15 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     # A number that rang at somebody else's is not dialled again, whatever the gateway's own habit.
     error: DeliveryError = Transient(code) if news.retry and code not in SUSPENDING else NeedsHuman(code)
     settle(parts, tx, row, failed(error), now)
+
+
+def _about_this_try(row: DeliveryRow, news: ReceiptNews) -> bool:
+    """Return whether news is about the delivery's present try: late word of an earlier one settles nothing."""
+    if news.far_side_ref is None:
+        return True
+    if row.far_side_ref is None:
+        return row.tries <= 1
+    return news.far_side_ref == row.far_side_ref
 
 
 def fetch_receipts(parts: Parts, sources: tuple[ReceiptSource, ...]) -> int:

@@ -9,9 +9,9 @@ from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import State, check_move
 from coordinator.domain.errors import NotFound, StateConflict
-from coordinator.flow.rows import AttemptRow, DeliveryRow, NewDelivery
+from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord, NewDelivery
 from coordinator.store.sealed import Part
-from coordinator.store.tables import attempts, deliveries
+from coordinator.store.tables import attempts, deliveries, messages
 
 ROW_COLUMNS = (
     "id", "message_id", "provider_id", "endpoint_id", "channel", "position", "priority", "cause", "due_at",
@@ -149,6 +149,9 @@ class DeliveryRows(Part):
         if far_side_ref is not None:
             change["far_side_sealed"] = self._seal("deliveries", delivery_id, "far-side", far_side_ref.encode())
             change["far_side_key"] = self.key("far-side", f"{row.channel}|{far_side_ref}")
+        elif new == State.ON_WIRE:
+            # What an earlier try was called there says nothing about this one.
+            change |= {"far_side_sealed": None, "far_side_key": None}
         if use_attempt:
             change["attempts_used"] = row.attempts_used + 1
         if content_sha256 is not None:
@@ -189,6 +192,22 @@ class DeliveryRows(Part):
             .limit(limit)
         )
         return [self._delivery(row) for row in self._all(query)]
+
+    def lane_on_wire(self, message: MessageRecord) -> bool:
+        """Return whether another message of the same lane is being sent at this moment."""
+        same = sa.and_(
+            messages.c.patient_key == message.patient_key,
+            messages.c.provider_id == message.provider_id,
+            messages.c.lane_subject == message.lane_subject,
+            messages.c.id != message.id,
+        )
+        query = (
+            sa.select(deliveries.c.id)
+            .join(messages, messages.c.id == deliveries.c.message_id)
+            .where(same, deliveries.c.state == State.ON_WIRE)
+            .limit(1)
+        )
+        return self._one(query) is not None
 
     def by_far_side(self, channel: str, far_side_ref: str) -> DeliveryRow | None:
         """Return the delivery the far side knows by that name."""

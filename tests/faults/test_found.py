@@ -1,0 +1,113 @@
+"""Faults that the simulation and the kill matrix found, each as a small test of its own."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from coordinator.flow import deliver
+from coordinator.flow.prepare import prepare
+from coordinator.flow.record import record
+from coordinator.flow.track import take_in
+from tests.faults.simulation.judge import broken
+from tests.faults.simulation.workshop import cheap_composing
+from tests.faults.simulation.world import World, example
+
+
+@pytest.fixture
+def world():
+    made = World(0)
+    for channel in made.channels.values():
+        channel.calm = True
+    with cheap_composing():
+        yield made
+    made.close()
+
+
+def dose_change(world, name, *, minutes_ago=1.0, version=1):
+    event = example("dose-change.ketamine") | {"id": name, "version": version, "patient": "MRN-1001"}
+    event["course"] = {"id": "course-0"}
+    event.pop("session")
+    event["recorded_at"] = (world.clock.now() - timedelta(minutes=minutes_ago)).isoformat()
+    return event
+
+
+def tell(world, event):
+    """Record and prepare an event; return its messages by provider."""
+    answer = record(world.parts, "ehr", json.dumps(event).encode())
+    assert answer.outcome == "accepted", answer.faults
+    prepare(world.parts, answer.event_ref)
+    with world.store.begin(write=False) as tx:
+        return {one.provider_id: one for one in tx.messages_of_event(answer.event_ref)}
+
+
+def send_due(world):
+    claimed = deliver.claim(world.parts, "w", 20)
+    for one in claimed:
+        deliver.attempt(world.parts, one)
+    return len(claimed)
+
+
+def test_two_records_of_the_same_instant_are_in_no_order_and_so_never_out_of_it(world):
+    at = dose_change(world, "a")["recorded_at"]
+    for name in ("b", "a", "c"):
+        tell(world, dose_change(world, name) | {"recorded_at": at})
+        send_due(world)
+        world.clock.turn(timedelta(minutes=5))
+    assert [one for one in broken(world) if "order" in one] == []
+
+
+def test_a_newer_message_waits_while_an_older_one_of_its_lane_is_on_the_wire(world):
+    tell(world, dose_change(world, "old", minutes_ago=60))
+    slow = world.channels["fhir-rest"]
+    calls = []
+
+    def while_on_the_wire(place):
+        if place == "send:before-taken" and not calls:
+            calls.append(place)
+            tell(world, dose_change(world, "new"))
+            send_due(world)
+
+    slow._at_point = while_on_the_wire
+    send_due(world)
+    assert calls
+    world.clock.turn(timedelta(minutes=5))
+    send_due(world)
+    assert [one for one in broken(world) if "order" in one] == []
+    assert sum(one.provider == "pr-psych" for one in world.books.held) == 2
+
+
+def test_word_that_an_earlier_job_failed_does_not_repeat_the_later_one(world):
+    """The gateway's late notice about the first job must not be taken for the second, which arrived."""
+    message = tell(world, dose_change(world, "a"))["pr-pcp"]
+    fax = world.channels["fax"]
+    fax.calm = False
+    fax._chance = Scripted(["job-fails", "take"])
+    send_due(world)
+    notice = fax.mail[0]
+    fax.mail.clear()
+    take_in(world.parts, notice)
+    world.clock.turn(timedelta(hours=1))
+    send_due(world)
+    assert len(world.books.held) == 2
+    fax.mail.clear()
+    take_in(world.parts, replace(notice, key="the same news under another key"))
+    with world.store.begin(write=False) as tx:
+        assert tx.deliveries(message.id)[0].state == "sent"
+
+
+class Scripted:
+    """Dice that say what is wanted."""
+
+    def __init__(self, moods):
+        self.moods = list(moods)
+
+    def choices(self, *_args, **_named):
+        return [self.moods.pop(0)]
+
+    def choice(self, values):
+        return values[0]
+
+    def random(self):
+        return 0.5
