@@ -142,6 +142,12 @@ class MessagePart(Protocol):
         """Change a message's state."""
         ...
 
+    def open_withheld(
+        self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
+    ) -> None:
+        """Turn a withheld message into an open one, with what it says now."""
+        ...
+
     def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
         """Remember which message replaces one that has left already."""
         ...

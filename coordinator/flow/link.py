@@ -285,7 +285,8 @@ def look(parts: Parts, tx: Transaction, row: LinkRow, now: datetime) -> tuple[De
         return None
     if delivery.state in FINAL - {State.ACKNOWLEDGED}:
         return None
-    newer = [one for one in tx.deliveries(message.id) if one.created_at > delivery.created_at]
+    every = list(tx.deliveries(message.id))
+    newer = every[[one.id for one in every].index(delivery.id) + 1 :]
     if any(one.channel == "secure-link" and one.state in ARRIVED_MAYBE for one in newer):
         return None  # a fresh link has been sent in place of this one
     return (delivery, message) if ask_release(parts, tx, delivery, message, now).permits else None

@@ -9,7 +9,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import StateConflict
 from coordinator.domain.ids import stable_uuid
-from coordinator.domain.plan import RecipientPlan
+from coordinator.domain.plan import Plan, RecipientPlan
 from coordinator.flow.case_file import gather
 from coordinator.flow.compose import Composed, ForRecipient, compose, documents_of
 from coordinator.flow.lanes import supersede_older
@@ -83,7 +83,7 @@ def add_message(
     """Store one recipient's message: withheld, for the digest, or with its documents and first delivery."""
     now = parts.clock.now()
     plan = made.plan
-    message = new_message(row, case, composed, plan)
+    message = new_message(row, case, composed.plan, plan)
     if plan.not_sent_because is not None:
         cause = withheld_because(case, plan)
         if cause is None:
@@ -118,7 +118,7 @@ def add_digest_item(
     parts: Parts, tx: Transaction, row: InboxRow, case: Case, composed: Composed, plan: RecipientPlan
 ) -> None:
     """Keep the session for the recipient's next digest letter, as a message of its own that is scheduled."""
-    message = new_message(row, case, composed, plan)
+    message = new_message(row, case, composed.plan, plan)
     item = NewMessage(
         **{
             **asdict(message),
@@ -165,7 +165,7 @@ def _delivery(
     due_at: Any,  # noqa: ANN401  (datetime or None)
 ) -> NewDelivery:
     return NewDelivery(
-        id=stable_uuid("delivery", message.id, str(position), "first"),
+        id=stable_uuid("delivery", message.id, str(position), endpoint),
         message_id=message.id,
         provider_id=plan.provider,
         endpoint_id=endpoint,
@@ -178,12 +178,12 @@ def _delivery(
     )
 
 
-def new_message(row: InboxRow, case: Case, composed: Composed, plan: RecipientPlan) -> NewMessage:
+def new_message(row: InboxRow, case: Case, whole: Plan, plan: RecipientPlan) -> NewMessage:
     """Return the message row of one recipient, with the plan kept as it was decided."""
     provider = case.provider(plan.provider)
     structured_only = plan.when == "digest"
-    rules = [(one.id, one.priority or "routine", one.why) for one in composed.plan.fired()]
-    off = [(one.id, one.state, one.why) for one in composed.plan.rules if one.state in {"off", "could-not-evaluate"}]
+    rules = [(one.id, one.priority or "routine", one.why) for one in whole.fired()]
+    off = [(one.id, one.state, one.why) for one in whole.rules if one.state in {"off", "could-not-evaluate"}]
     held = next((one for one in case.already_sent if one.provider == plan.provider), None)
     return NewMessage(
         id=case.message_id(plan.provider),
@@ -195,7 +195,7 @@ def new_message(row: InboxRow, case: Case, composed: Composed, plan: RecipientPl
         audience=plan.audience,
         letters=plan.letters,
         priority=plan.priority,
-        lane_subject=composed.plan.lane_subject,
+        lane_subject=whole.lane_subject,
         occurred_at=row.occurred_at,
         state="withheld" if plan.not_sent_because is not None else "open",
         cause=None,

@@ -193,9 +193,7 @@ def delivery_view(
         receipts=tuple(receipts),
         may_resend=refusal is None,
         may_not_resend_because=refusal,
-        may_release=open_message
-        and row.state in {State.HELD, State.IN_DOUBT}
-        and row.channel not in {"by-hand", "none"},
+        may_release=open_message and row.state in {State.HELD, State.IN_DOUBT} and row.channel != "by-hand",
         may_cancel=open_message and row.state in {State.PENDING, State.HELD},
         may_record_handover=open_message and row.state == State.HELD and row.channel == "by-hand",
     )

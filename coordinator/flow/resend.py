@@ -4,6 +4,7 @@ from datetime import datetime
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
+from coordinator.flow.backfill import tell_now
 from coordinator.flow.fallback import next_channel
 from coordinator.flow.lanes import withdraw
 from coordinator.flow.ledger import Transaction
@@ -109,6 +110,10 @@ def release(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: A
     """Put a held or doubtful delivery back in the queue; the release question is asked again before it goes."""
     now = parts.clock.now()
     _need_reason(reason)
+    withheld = _withheld(parts, delivery_id)
+    if withheld is not None:
+        tell_now(parts, withheld, reason=reason, actor=actor)
+        return
     with parts.ledger.begin() as tx:
         row = tx.delivery(delivery_id, lock=True)
         if row is None:
@@ -118,7 +123,7 @@ def release(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: A
         message = tx.message(row.message_id)
         if message is None or row.state not in {State.HELD, State.IN_DOUBT}:
             raise Refused("release.not-held", "It is not held any more; look at the message again.")
-        if row.channel in {"none", "by-hand"}:
+        if row.channel == "by-hand":
             raise Refused(
                 "release.nothing", "There is no channel to send this by. Print it, or correct the registry first."
             )
@@ -128,6 +133,16 @@ def release(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: A
             raise Refused(cause.code, f"{cause.sentence} {cause.next_step}")
         tx.move_delivery(row.id, State.PENDING, at=now, due_at=now)
         tx.audit(actor, "released", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)
+
+
+def _withheld(parts: Parts, delivery_id: str) -> MessageRecord | None:
+    """Return the message of a delivery that was never composed, or None."""
+    with parts.ledger.begin(write=False) as tx:
+        row = tx.delivery(delivery_id)
+        message = None if row is None else tx.message(row.message_id)
+    if row is None or message is None or row.channel != "none" or row.state != State.HELD:
+        return None
+    return message
 
 
 def cancel(parts: Parts, message_id: str, *, reason: str, actor: Actor) -> None:

@@ -73,6 +73,20 @@ class MessageRows(Part):
             change["superseded_by"] = superseded_by
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
 
+    def open_withheld(
+        self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
+    ) -> None:
+        """Turn a withheld message into an open one, with what it says now."""
+        change = {
+            "state": "open",
+            "cause": None,
+            "letters": ",".join(letters),
+            "priority": priority,
+            "plan_sealed": self._seal_json("messages", message_id, "plan", plan),
+            "updated_at": at,
+        }
+        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+
     def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
         """Remember which message replaces one that has left already."""
         change = {"superseded_by": by, "updated_at": at}

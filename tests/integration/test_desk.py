@@ -160,3 +160,40 @@ def test_rules_that_said_nothing_are_named_with_the_reason(bench, arrived):
     assert off["R12"]
     assert "R3" not in off
     assert {one[0] for one in detail.rules} == {"R2", "R3"}
+
+
+@pytest.fixture
+def withheld(bench):
+    bench.change_patient(consents=example("clinic")["patients"][0]["consents"][:1])
+    told = bench.told(example("session-outcome.bp-spike"))
+    bench.send_due()
+    return told["pr-pcp"]
+
+
+def test_a_withheld_message_stays_so_while_consent_is_missing(bench, withheld):
+    row = bench.deliveries(withheld.id)[0]
+    with pytest.raises(Refused) as refused:
+        bench.desk.release(row.id, reason="they asked for it", token=TOKEN, actor=STAFF)
+    assert "consent" in refused.value.reason.lower()
+    assert bench.state(withheld.id) == State.HELD
+
+
+def test_consent_granted_later_sends_nothing_old_by_itself(bench, withheld):
+    bench.change_patient()
+    bench.clock.turn(hours=1)
+    bench.sweep()
+    assert bench.send_due() == 0
+    assert bench.channels["fax"].calls == 0
+
+
+def test_a_person_may_have_a_withheld_message_told_once_consent_is_there(bench, withheld):
+    bench.change_patient()
+    row = bench.deliveries(withheld.id)[0]
+    bench.desk.release(row.id, reason="patient signed today", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    assert len(bench.channels["fax"].held) == 1
+    assert bench.state(withheld.id) == State.ACKNOWLEDGED
+    assert bench.desk.message(withheld.id, STAFF).row.letters == ("L5",)
+    with pytest.raises(Refused):
+        bench.desk.release(row.id, reason="and once more", token="w" * 43, actor=STAFF)
+    assert bench.broken() == []
