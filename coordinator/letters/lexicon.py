@@ -19,6 +19,7 @@ class Instrument:
     about: str
     lowest: int
     highest: int
+    item_highest: int | None
     window: str
     bands: tuple[tuple[int, str], ...]
 
@@ -68,8 +69,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def load_lexicon(layout: Path, language: str = "en") -> Lexicon:
-    """Read words, instruments and statements from the layout folder."""
+def load_lexicon(layout: Path, instruments: Path, language: str = "en") -> Lexicon:
+    """Read words and statements from the layout folder, and the scales from `instruments` (a file each)."""
     words = read_yaml(layout / "words.yaml")
     scales = read_yaml(layout / "instruments.yaml")
     statements = read_yaml(layout / "statements.yaml")
@@ -77,21 +78,26 @@ def load_lexicon(layout: Path, language: str = "en") -> Lexicon:
         words={
             group: {str(code): str(text) for code, text in table.items()} for group, table in words[language].items()
         },
-        instruments={
-            key: Instrument(
-                key=key,
-                name=one["name"],
-                about=one["about"],
-                lowest=int(one["lowest"]),
-                highest=int(one["highest"]),
-                window=one["window"],
-                bands=tuple((int(lowest), str(text)) for lowest, text in one["bands"]),
-            )
-            for key, one in scales["instruments"].items()
-        },
+        instruments={key: _instrument(instruments, key, about) for key, about in scales["about"].items()},
         statements={
             key: tuple(Statement(one["id"], one["when"], one["text"], bool(one.get("page_one"))) for one in rows)
             for key, rows in {**statements["indications"], "any": statements["any"]}.items()
         },
         version=f"words {words['version']}, instruments {scales['version']}, statements {statements['version']}",
+    )
+
+
+def _instrument(folder: Path, key: str, about: str) -> Instrument:
+    """Return one scale; its figures are those that the checks and rules use."""
+    row = read_yaml(folder / f"{key}.yaml")
+    items = row.get("items")
+    return Instrument(
+        key=key,
+        name=str(row["title"]),
+        about=about,
+        lowest=int(row["range"][0]),
+        highest=int(row["range"][1]),
+        item_highest=int(items["range"][1]) if items else None,
+        window=str(row["recall"]),
+        bands=tuple((int(one["from"]), str(one["name"])) for one in row.get("bands", ())),
     )

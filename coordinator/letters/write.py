@@ -289,7 +289,12 @@ def _created(at: datetime) -> str:
     return at.replace(microsecond=0).isoformat()
 
 
-def load_letters(templates_dir: Path) -> LetterRoom:
-    """Return the letter room of a templates folder. Raises LetterRefused or OSError when its data is incomplete."""
+def load_letters(templates_dir: Path, instruments_dir: Path | None = None) -> LetterRoom:
+    """Return the letter room of a templates folder. Raises LetterRefused or OSError when its data is incomplete.
+
+    `instruments_dir` holds the scales; by default mappings/instruments beside the templates folder.
+    """
     layout = templates_dir / "layout"
-    return LetterRoom(templates_dir, environment(templates_dir), load_lexicon(layout), load_lint(layout / "lint.yaml"))
+    scales = instruments_dir or templates_dir.parent / "mappings" / "instruments"
+    lexicon = load_lexicon(layout, scales)
+    return LetterRoom(templates_dir, environment(templates_dir), lexicon, load_lint(layout / "lint.yaml"))

@@ -90,6 +90,7 @@ class Safety:
     risk_tool: Traced | None
     risk_how: Traced | None
     item_9: Traced | None
+    item_9_highest: Traced | None
     events: tuple[EventLine, ...] | None
     events_missing: Traced | None
     given: tuple[Traced, ...]
@@ -272,6 +273,7 @@ def safety(brief: Brief, session: SessionOutcome, at: str) -> Safety:
         risk_tool=brief.words("risk_tool", known_risk.instrument, f"{place}/instrument") if known_risk else None,
         risk_how=brief.words("administered", known_risk.administered, f"{place}/administered") if known_risk else None,
         item_9=_item_9(brief, session, at),
+        item_9_highest=_item_9_highest(brief, session),
         events=None if told is None else event_lines(brief, session, at),
         events_missing=brief.missing(events, f"{at}/adverse_events") if told is None else None,
         given=tuple(
@@ -311,6 +313,17 @@ def _item_9(brief: Brief, session: SessionOutcome, at: str) -> Traced | None:
     for index, one in enumerate(session.scores):
         if one.instrument == "phq-9" and one.item_9 is not None:
             return brief.count(one.item_9, f"{at}/scores/{index}/item_9")
+    return None
+
+
+def _item_9_highest(brief: Brief, session: SessionOutcome) -> Traced | None:
+    """Return the highest value of the self-harm item, so that its value is never a lone digit on a fax."""
+    for one in session.scores:
+        if one.instrument == "phq-9" and one.item_9 is not None:
+            scale = brief.lexicon.instrument(one.instrument)
+            highest = scale.item_highest
+            data = f"letters:/instruments/{scale.key}/item_highest"
+            return None if highest is None else fact(str(highest), highest, data)
     return None
 
 

@@ -1,13 +1,19 @@
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from coordinator.domain.letter import Letter
+from coordinator.flow.compose import Composed, compose
+from coordinator.flow.parts import Workshop
 from coordinator.letters.samples import Sample
 from coordinator.letters.write import LetterRoom, Page, load_letters
+from coordinator.mapping.load import load
+from coordinator.planning.rules import load_rules
 
 ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,7 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass(frozen=True)
 class Written:
-    """A letter of a sample with what it prints."""
+    """A letter of a sample, or of a story that went through planning, with what it prints.
+
+    `audience` names the reader: an audience for a sample, a provider for a story.
+    """
 
     sample: Sample
     audience: str
@@ -41,9 +50,27 @@ def room(templates: Path) -> LetterRoom:
 
 
 @pytest.fixture(scope="session")
-def written(room: LetterRoom) -> tuple[Written, ...]:
-    """Every letter of every sample for every audience."""
+def composed(room: LetterRoom) -> dict[str, Composed]:
+    """Every story, planned with the shipped rules under their demonstration signatures, and written."""
+    from stories import stories
+
+    rules = ROOT / "mappings" / "rules"
+    book = load_rules(rules / "coordination.yaml", rules / "signatures.demonstration.yaml", accept_demonstration=True)
+    shop = Workshop(rules=book, mappings=load(ROOT / "mappings"), letters=room)
+    return {name: compose(shop, case) for name, case in stories()}
+
+
+@pytest.fixture(scope="session")
+def written(room: LetterRoom, composed: dict[str, Composed]) -> tuple[Written, ...]:
+    """Every letter of every sample for every audience, and every letter of every story."""
     rows = []
+    for name, made in composed.items():
+        for recipient in made.recipients:
+            if recipient.letters:
+                pages = room.pages(made.case, made.plan, recipient.plan)
+                sample = Sample(name, made.case, made.plan, {recipient.plan.audience: recipient.plan})
+                pairs = zip(pages, recipient.letters, strict=True)
+                rows.extend(Written(sample, recipient.plan.provider, page, letter) for page, letter in pairs)
     for name in room.samples().names():
         sample = room.samples().sample(name)
         for audience, recipient in sample.recipients.items():

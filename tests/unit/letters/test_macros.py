@@ -73,11 +73,11 @@ def test_untoward_events_are_listed_or_said_to_be_none_or_unknown(macro):
 
 
 def test_the_risk_line_says_how_it_was_screened(macro):
-    risk = Part(risk="low risk", risk_tool="C-SSRS screener", risk_how="by interview", item_9="0")
+    risk = Part(risk="low risk", risk_tool="C-SSRS screener", risk_how="by interview", item_9="0", item_9_highest="3")
     assert macro("safety.risk_line", risk) == (
-        "Suicide-risk screen: low risk (C-SSRS screener, by interview); self-harm item: 0."
+        "Suicide-risk screen: low risk (C-SSRS screener, by interview); self-harm item: 0 of 3."
     )
-    bare = Part(risk="not recorded", risk_tool=None, risk_how=None, item_9=None)
+    bare = Part(risk="not recorded", risk_tool=None, risk_how=None, item_9=None, item_9_highest=None)
     assert macro("safety.risk_line", bare) == "Suicide-risk screen: not recorded."
 
 

@@ -1,0 +1,128 @@
+"""The worked scenarios, from the event through planning to the finished letter."""
+
+import pytest
+
+from coordinator.letters.budget import PAGE_ONE_WORDS, words_of
+from coordinator.letters.pdf import pages_text
+
+
+@pytest.fixture(scope="session")
+def told(composed):
+    """Return the text of one reader's letter, of the first or of a named kind."""
+
+    def find(story: str, provider: str, kind: str | None = None) -> str:
+        made = next(one for one in composed[story].recipients if one.plan.provider == provider)
+        letter = next(one for one in made.letters if kind in (None, one.kind))
+        return " ".join(letter.text.split())
+
+    return find
+
+
+def test_t1_the_spike_makes_one_urgent_letter_with_its_true_peak_and_no_order(composed, told):
+    assert [[one.kind for one in row.letters] for row in composed["T1-spike"].recipients] == [["L5"], ["L5"]]
+    text = told("T1-spike", "pr-psych")
+    for said in ("184/112", "+50/+28", "ketamine 41 mg", "30 mg at 07:30 CDT", "patient report"):
+        assert said in text
+    assert "172" not in text
+
+
+def test_t1_the_hold_asks_its_prescriber_with_an_end_and_a_reply_form(told):
+    text = told("T1-hold", "pr-psych", "L4")
+    assert "the evening after each session" in text
+    assert "wrong recipient" in text.lower() or "not my patient" in text.lower()
+    assert "What we ask you to do" in told("T1-hold", "pr-pcp", "L4")
+
+
+def test_t2_the_reader_left_out_is_neither_copied_nor_mentioned(composed, told):
+    blocked = next(one for one in composed["T2-restriction"].recipients if one.plan.provider == "pr-pcp")
+    assert blocked.letters == ()
+    assert blocked.contents == ()
+    text = told("T2-restriction", "pr-psych")
+    assert "0.5 mg/kg" in text
+    assert "0.6 mg/kg" in text
+    for hidden in ("Copy to", "O’Brien", "Hillside", "restrict", "cn-3"):
+        assert hidden not in text
+
+
+def test_t3_the_new_primary_care_provider_gets_the_letter_and_the_old_one_the_correction(composed, told):
+    assert [one.plan.provider for one in composed["T3-moved"].recipients] == ["pr-psych", "pr-new"]
+    old = told("T3-correction", "pr-pcp")
+    assert "CORRECTED LETTER" in old.upper()
+    assert "CORRECTED LETTER" not in told("T3-correction", "pr-new").upper()
+
+
+def test_t4_was_and_is_now_stand_side_by_side_and_the_request_is_taken_back(told):
+    for reader in ("pr-psych", "pr-pcp"):
+        text = told("T4-amended", reader)
+        for said in ("142/87", "124/78", "95 kg", "59 kg", "0.316 mg/kg", "0.508 mg/kg", "no longer applies"):
+            assert said in text, (reader, said)
+
+
+def test_t5_the_same_record_again_makes_the_same_letter(composed):
+    first, again = composed["T1-spike"], composed["T5-again"]
+    for one, other in zip(first.recipients, again.recipients, strict=True):
+        assert [made.pdf for made in one.letters] == [made.pdf for made in other.letters]
+
+
+@pytest.mark.parametrize(("story", "ours", "theirs"), [("T6-dose", "20 mg", "30 mg"), ("T6-form", "10 mg", "20 mg")])
+def test_t6_a_disagreement_is_asked_with_both_statements_and_no_change_line(told, story, ours, theirs):
+    text = told(story, "pr-psych", "L12")
+    assert ours in text
+    assert theirs in text
+    assert "We have changed nothing" in text
+    assert "→" not in text
+
+
+def test_t7_a_minors_letter_holds_only_what_was_recorded(told):
+    assert "born 14 November 2009" in told("T7-minor", "pr-psych")
+
+
+def test_t8_a_switch_stops_one_product_and_starts_the_other(told):
+    text = told("T8-switch", "pr-psych")
+    assert "ketamine" in text
+    assert "esketamine (Spravato)" in text
+    assert "increase" not in text.lower()
+    assert "12" not in [word.strip("%") for word in text.split() if word.endswith("%")]
+
+
+def test_t8_micrograms_are_shown_once_as_they_were_ordered(told):
+    text = told("T8-micrograms", "pr-psych")
+    assert text.count("500 mcg/kg") == 1
+    assert "0.5 mg/kg" not in text
+
+
+def test_t9_the_confirmed_weight_is_the_one_printed(told):
+    text = told("T9-confirmed", "pr-psych")
+    assert "81.6 kg" in text
+    assert "180 kg" not in text
+
+
+def test_t10_an_answer_is_due_by_the_sun_in_each_readers_own_zone(told):
+    assert "By 1 November 2026, 12:10 MST." in told("T10-clocks", "pr-psych")
+    assert "CDT" in told("T10-clocks", "pr-pcp")
+
+
+def test_t11_every_name_is_composed_whole_and_escaped(composed, told):
+    text = told("T11-names", "pr-psych")
+    for name in ("Zoë Núñez-Đặng, III", "Łukasz Müller-Ångström, MD", "O'Hara & Sons <North> Psychiatry"):
+        assert name in text
+    letter = composed["T11-names"].recipients[0].letters[0]
+    assert "<North>" not in letter.html
+    assert "Núñez-Đặng" in " ".join(pages_text(letter.pdf))
+
+
+def test_t12_a_fax_has_a_cover_without_patient_illness_or_drug(composed):
+    made = composed["T12-fax-only"].recipients[0].letters[0]
+    cover = pages_text(made.cover_pdf)[0]
+    for hidden in ("Zoë", "Núñez", "ketamine", "ADHD", "1988", "Adderall"):
+        assert hidden not in cover
+    assert made.reference in cover
+
+
+def test_page_one_of_every_story_keeps_its_measure(written):
+    for row in written:
+        assert words_of(pages_text(row.letter.pdf)[0]) <= PAGE_ONE_WORDS, row.name
+
+
+def test_every_story_of_the_twelve_is_there(composed):
+    assert {name.split("-")[0] for name in composed} == {f"T{number}" for number in range(1, 13)}
