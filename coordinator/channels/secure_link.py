@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -147,5 +148,5 @@ def _address(text: str, display_name: str = "") -> Address:
         raise NeedsHuman("link.mail-refused")  # the mail service promises no SMTPUTF8
     try:
         return Address(display_name, addr_spec=plain(text))
-    except (ValueError, DeliveryError):
+    except (ValueError, IndexError, MessageError, DeliveryError):
         raise NeedsHuman("link.mail-refused") from None
