@@ -12,6 +12,9 @@ from coordinator.flow.ports import Package
 DISPATCH_WANTED = "X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true"
 """Asks the far HISP for the second notice too (Direct: Implementation Guide for Delivery Notification)."""
 
+UNFOLDED = SMTP.clone(max_line_length=200)
+"""Our headers are short enough for one line each; some mail software reads only the first line of a folded one."""
+
 
 def message_id_for(tag: str, from_address: str) -> str:
     """Return the Message-ID, the same on every attempt of one delivery, such as "<tag@direct.example>"."""
@@ -37,7 +40,7 @@ def compose(
     pdf = package.document("letter-pdf")
     if pdf is None:
         raise NeedsHuman("event.letter")
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=UNFOLDED)
     message["Message-ID"] = message_id
     message["Date"] = format_datetime(now)
     message["From"] = _address(from_address)

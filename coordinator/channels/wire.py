@@ -128,6 +128,7 @@ class Wire:
 
     def _read(self, response: httpx.Response, started_s: float, ends_s: float) -> Answer:
         body, whole = bytearray(), True
+        secured = _secured(response)  # asked first: the line may be closed once the body is read
         if len(response.headers) > self._limits.headers or response.headers.get("content-encoding", "identity") not in (
             "identity",
             "",
@@ -147,17 +148,20 @@ class Wire:
             headers={name.lower(): value for name, value in response.headers.items()},
             body=bytes(body[: self._limits.body_bytes]),
             whole=whole,
-            facts=_facts(response, started_s),
+            facts={
+                "ms": str(round((time.monotonic() - started_s) * 1000)),
+                "status": str(response.status_code),
+                **secured,
+            },
         )
 
 
-def _facts(response: httpx.Response, started_s: float) -> dict[str, str]:
-    facts = {"ms": str(round((time.monotonic() - started_s) * 1000)), "status": str(response.status_code)}
+def _secured(response: httpx.Response) -> dict[str, str]:
+    """Return the TLS version of the line, nothing where it is plain."""
     stream = response.extensions.get("network_stream")
     tls = stream.get_extra_info("ssl_object") if stream is not None else None
-    if tls is not None and tls.version():
-        facts["tls"] = tls.version()
-    return facts
+    version = None if tls is None else tls.version()
+    return {} if version is None else {"tls": version}
 
 
 def sort_fault(fault: BaseException, *, after_first_byte: bool) -> DeliveryError:

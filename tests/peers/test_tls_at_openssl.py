@@ -1,0 +1,152 @@
+"""The FHIR channel's TLS in front of `openssl s_server`: run-out, self-signed and misnamed certificates are held."""
+
+import datetime as dt
+import ipaddress
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from coordinator.channels.fhir_rest import FhirRest
+from coordinator.channels.wire import Wire
+from coordinator.domain.errors import NeedsHuman, Transient
+from coordinator.domain.registry import Endpoint
+from coordinator.security.outbound import OutboundConfig, guarded_client
+from tests.contract.people import NoSignIn, WallClock, a_package
+from tests.contract.scripted import a_dead_port
+
+pytestmark = pytest.mark.servers
+DAY = dt.timedelta(days=1)
+
+
+class Authority:
+    """A certificate authority made for one test, and the certificates that it signs."""
+
+    def __init__(self, folder, name="authority"):
+        self.folder = folder
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.file = folder / f"{name}.pem"
+        own = self._builder(self.name, self.key, -DAY, 30 * DAY)
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.file.write_bytes(own.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+    def issue(self, name, *, start=-DAY, end=30 * DAY, host=None, own_signed=False):
+        """Return (certificate file, key file) for 127.0.0.1, or for `host`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        names = [x509.DNSName(host)] if host else [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        builder = self._builder(subject, key, start, end, issuer=subject if own_signed else self.name)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        signed = builder.sign(key if own_signed else self.key, hashes.SHA256())
+        certificate, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return certificate, private
+
+    def _builder(self, subject, key, start, end, issuer=None):
+        now = dt.datetime.now(dt.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer or self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + start)
+            .not_valid_after(now + end)
+        )
+
+
+@contextmanager
+def s_server(certificate, key, *options):
+    """Yield the port of `openssl s_server` with that certificate; it answers GET with a page of its own."""
+    port = a_dead_port()
+    process = subprocess.Popen(
+        ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificate, "-key", key, "-www", *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        ends = time.monotonic() + 10
+        while time.monotonic() < ends:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def what_happens(port, **config):
+    """Return the cause code with which a letter to that server ends; nothing may have been marked as sent."""
+    endpoint = Endpoint(id="ep", kind="fhir-rest", address=f"https://127.0.0.1:{port}/fhir")
+    marks = []
+    with guarded_client(OutboundConfig(allow_loopback=True, **config)) as http:
+        channel = FhirRest(http, NoSignIn(), WallClock())
+        with pytest.raises((NeedsHuman, Transient)) as caught:
+            channel.send(
+                a_package(), endpoint, deadline=WallClock().now() + timedelta(seconds=15), about_to_send=marks.append
+            )
+    assert marks == []
+    return type(caught.value), caught.value.code
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+def test_a_certificate_of_a_trusted_authority_is_taken(authority):
+    with s_server(*authority.issue("good")) as port:
+        with guarded_client(OutboundConfig(allow_loopback=True, ca_file=str(authority.file))) as http:
+            deadline = WallClock().now() + timedelta(seconds=10)
+            answer = Wire(http, WallClock()).exchange("GET", f"https://127.0.0.1:{port}/", deadline=deadline)
+        assert (answer.status, answer.facts["tls"]) == (200, "TLSv1.3")
+        assert what_happens(port, ca_file=str(authority.file)) == (NeedsHuman, "fhir.not-fhir")
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"start": -30 * DAY, "end": -DAY}, "tls.expired"),
+        ({"start": DAY}, "tls.expired"),
+        ({"own_signed": True}, "tls.untrusted"),
+        ({"host": "elsewhere.example"}, "tls.name"),
+    ],
+    ids=["run out", "not valid yet", "self-signed", "another name"],
+)
+def test_a_bad_certificate_is_held_for_a_person_and_nothing_leaves(authority, how, code):
+    with s_server(*authority.issue("bad", **how)) as port:
+        assert what_happens(port, ca_file=str(authority.file)) == (NeedsHuman, code)
+
+
+def test_an_authority_that_we_do_not_trust_is_held(authority, tmp_path):
+    stranger = Authority(tmp_path, "stranger")
+    with s_server(*stranger.issue("theirs")) as port:
+        assert what_happens(port, ca_file=str(authority.file)) == (NeedsHuman, "tls.untrusted")
+
+
+def test_tls_older_than_1_2_is_not_spoken(authority):
+    with s_server(*authority.issue("old"), "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0") as port:
+        assert what_happens(port, ca_file=str(authority.file)) == (Transient, "tls.handshake")
+
+
+def test_a_server_that_wants_our_certificate_gets_it_and_refuses_us_without(authority):
+    ours = authority.issue("clinic")
+    asks = ("-Verify", "2", "-verify_return_error", "-CAfile", authority.file)
+    with s_server(*authority.issue("strict"), *asks) as port:
+        with_it = what_happens(port, ca_file=str(authority.file), client_cert=(str(ours[0]), str(ours[1])))
+        assert with_it == (NeedsHuman, "fhir.not-fhir")
+        assert what_happens(port, ca_file=str(authority.file))[0] is Transient
