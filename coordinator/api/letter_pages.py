@@ -1,7 +1,7 @@
 """The letter pages as HTML, and the headers they carry."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,6 +31,11 @@ def letter_headers() -> dict[str, str]:
     return {**PAGE_HEADERS, "Content-Security-Policy": LETTER_POLICY, "X-Frame-Options": "SAMEORIGIN"}
 
 
+def day(on: date) -> str:
+    """Return a date for people: "7 March 1988"."""
+    return f"{on.day} {on:%B %Y}"
+
+
 class Pages:
     """Renders the letter pages."""
 
@@ -45,6 +50,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters["instant"] = instant
+        self._environment.filters["day"] = day
 
     def page(
         self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **shown: object

@@ -24,11 +24,13 @@ class ReaderView:
     clinic_phone: str
     recipient: str
     patient_name: str
-    birth_date: str
+    birth_on: date
     title: str
     reference: str
-    requests: tuple[str, ...]
+    requests: tuple[tuple[str, datetime | None], ...]
+    """(what is asked, by when)."""
     answer_by_at: datetime | None
+    """When silence becomes a telephone call."""
     zone: str
     """The recipient's own time zone."""
     today: date
@@ -130,10 +132,13 @@ class LetterReader:
             clinic_phone=registry.clinic.phone,
             recipient=provider.name.full(),
             patient_name=message.plan["patient"]["name"],
-            birth_date=message.plan["patient"]["birth_date"],
+            birth_on=date.fromisoformat(message.plan["patient"]["birth_date"]),
             title=title_of(message),
             reference=message.reference,
-            requests=tuple(one["text"] for one in message.plan.get("requests", [])),
+            requests=tuple(
+                (one["text"], None if one["due_at"] is None else datetime.fromisoformat(one["due_at"]))
+                for one in message.plan.get("requests", [])
+            ),
             answer_by_at=message.acknowledge_by_at,
             zone=provider.time_zone,
             today=now.astimezone(ZoneInfo(provider.time_zone)).date(),
