@@ -2,9 +2,25 @@
 
 import random
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 10, 16, 15, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What a run is like. The default has a little of everything."""
+
+    moods: Mapping[str, int] | None = None
+    """Weights of what a send meets, in place of the far side's own."""
+    acts: Mapping[str, int] | None = None
+    """Weights of what happens next while a worker stands in a send, by method name."""
+    crash_chance: float = 0.02
+    crash_places: tuple[str, ...] = ()
+    """Only places that begin so; empty means everywhere."""
+    meanwhile_steps: int = 3
 
 
 class Crash(BaseException):

@@ -1,7 +1,7 @@
 """A recipient that misbehaves by the dice and keeps its own books: what it holds is the judge."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -70,7 +70,9 @@ class FarSide:
         at_point: Callable[[str], None],
         permits: Callable[[str, str], bool],
         searches: bool,
+        moods: Mapping[str, int] | None = None,
     ) -> None:
+        self.moods = MOODS if moods is None else moods
         self.kind, self.proves, self.searches = kind, proves, searches
         self._chance, self.books = chance, books
         self._meanwhile, self._at_point, self._permits = meanwhile, at_point, permits
@@ -87,7 +89,7 @@ class FarSide:
         deadline: datetime,
         about_to_send: Callable[[str | None], None],
     ) -> Taken:
-        mood = "take" if self.calm else self._chance.choices(list(MOODS), list(MOODS.values()))[0]
+        mood = "take" if self.calm else self._chance.choices(list(self.moods), list(self.moods.values()))[0]
         self._before(mood)
         self._meanwhile()
         self._names += 1

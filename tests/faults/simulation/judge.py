@@ -14,6 +14,7 @@ from coordinator.flow.sweep import sweep, take_back_leases
 from coordinator.flow.track import take_in
 from coordinator.store.tables import deliveries, inbox, messages
 from coordinator.store.verification import verify
+from tests.faults.simulation.chance import Weather
 from tests.faults.simulation.workshop import cheap_composing
 from tests.faults.simulation.world import World
 
@@ -22,9 +23,9 @@ ROUNDS = 60
 MOVING = ("pending", "claimed", "on-wire", "sent")
 
 
-def run(seed: int, steps: int = STEPS) -> tuple[World, list[str]]:
+def run(seed: int, weather: Weather | None = None, steps: int = STEPS) -> tuple[World, list[str]]:
     """Run one seed to its end; return the world and every broken promise in words."""
-    world = World(seed)
+    world = World(seed, weather)
     try:
         with cheap_composing():
             world.crashing = True

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+from tests.faults.simulation.chance import Weather
 from tests.faults.simulation.judge import run
 
 
@@ -21,11 +22,11 @@ class Seen:
     story: tuple[str, ...]
 
 
-def look(seed: int) -> Seen:
+def look(seed: int, weather: Weather | None = None) -> Seen:
     """Run one seed."""
     logging.disable()
     try:
-        world, findings = run(seed)
+        world, findings = run(seed, weather)
     finally:
         logging.disable(logging.NOTSET)
     days = (world.clock.now() - world.began).total_seconds() / 86_400

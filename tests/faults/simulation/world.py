@@ -33,7 +33,7 @@ from coordinator.settings import shipped
 from coordinator.store import migrate
 from coordinator.store.engine import connect
 from coordinator.store.ledger import Store
-from tests.faults.simulation.chance import Crash, SeededDice, VirtualClock
+from tests.faults.simulation.chance import Crash, SeededDice, VirtualClock, Weather
 from tests.faults.simulation.crashing import CrashingLedger
 from tests.faults.simulation.far_side import Books, FarSide
 
@@ -43,7 +43,6 @@ PATIENTS = ("MRN-1001", "MRN-1002", "MRN-1003")
 PROVIDERS = ("pr-psych", "pr-pcp")
 SEARCHES = {"fhir-rest": True, "direct": False, "fax": True}
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-CRASH_CHANCE = 0.02
 
 
 @cache
@@ -113,8 +112,8 @@ def cipher() -> FieldCipher:
 class World:
     """Everything of one seed. `step` does one random thing; `drive_to_quiet` lets all of it end."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, weather: Weather | None = None) -> None:
+        self.seed, self.weather = seed, weather or Weather()
         self.chance = random.Random(seed)
         self.clock, self.dice = VirtualClock(), SeededDice(seed)
         self.began = self.clock.now()
@@ -154,6 +153,7 @@ class World:
             at_point=self.at_point,
             permits=lambda patient, provider: self.permitted[patient, provider],
             searches=SEARCHES[kind],
+            moods=self.weather.moods,
         )
 
     def say(self, line: str) -> None:
@@ -161,7 +161,8 @@ class World:
 
     def at_point(self, place: str) -> None:
         """Die here, by the dice."""
-        if self.crashing and self.chance.random() < CRASH_CHANCE:
+        here = not self.weather.crash_places or place.startswith(self.weather.crash_places)
+        if here and self.crashing and self.chance.random() < self.weather.crash_chance:
             whole = self.chance.random() < 0.3
             self.say(f"CRASH {'process' if whole else 'worker'} at {place}")
             self.crashes += 1
@@ -195,7 +196,7 @@ class World:
             self.until = min(self.clock.now() + within, outer or self.clock.now() + within)
         self.depth += 1
         try:
-            for _ in range(self.chance.randint(0, 3)):
+            for _ in range(self.chance.randint(0, self.weather.meanwhile_steps)):
                 self.step()
         finally:
             self.depth -= 1
@@ -218,6 +219,8 @@ class World:
             self.pass_time: 14,
             self.jump: 1,
         }
+        if self.depth and self.weather.acts is not None:
+            acts = {getattr(self, name): weight for name, weight in self.weather.acts.items()}
         act = self.chance.choices(list(acts), list(acts.values()))[0]
         with self.mortal():
             act()
