@@ -49,6 +49,7 @@ class Pages:
         )
         self.environment.globals["asset"] = self.asset
         self.environment.globals["words"] = words
+        self.environment.globals["has_answers"] = False
         self.environment.filters["time"] = self.time
         self.environment.filters["since"] = self.since
         self.environment.filters["day"] = words.day
