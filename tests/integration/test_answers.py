@@ -68,6 +68,7 @@ def test_one_nonce_stores_one_answer_of_any_kind(links):
     message = links.told()
     session = links.enter()
     assert links.reader.answer(session, said("agree"), "n-1") is True
+    links.clock.turn(seconds=1)
     assert links.reader.answer(session, said("acknowledged"), "n-1") is False
     assert links.reader.answer(session, said("acknowledged"), "n-2") is True
     assert [one.kind for one in links.answers_of(message)] == ["agree", "acknowledged"]
