@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from coordinator.console import lists, message, sign_in
+from coordinator.console import answers, lists, message, sign_in
 from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Public, TooMuch, check_routes, person_of
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import STATIC, Pages
@@ -24,11 +24,19 @@ def create() -> FastAPI:
     """Return the console around the configured service."""
     from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
 
-    return build(service())
+    made = service()
+    return build(made, answers_service=made)
 
 
-def build(service: Service, *, now: Callable[[], datetime] = _utc_now) -> FastAPI:
+def build(
+    service: Service,
+    *,
+    now: Callable[[], datetime] = _utc_now,
+    answers_service: answers.AnswersService | None = None,
+) -> FastAPI:
     """Return the console around a service.
+
+    With `answers_service` there is also the page where recipients' answers are reviewed.
 
     Raises ConfigurationError for an http address beyond loopback, and when a route
     says nothing about who may see it.
@@ -44,6 +52,8 @@ def build(service: Service, *, now: Callable[[], datetime] = _utc_now) -> FastAP
     message.add_routes(app.router, service, pages)
     message.add_calls(app.router, service, pages)
     message.add_actions(app.router, service, pages)
+    if answers_service is not None:
+        answers.add_routes(app.router, answers_service, pages)
     _add_static(app.router, pages)
     check_routes(app)
     _add_handlers(app, pages)
