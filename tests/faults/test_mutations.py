@@ -1,43 +1,80 @@
 """A judge that never convicts proves nothing: with one safeguard taken away, the simulation must find the harm."""
 
+import contextlib
+from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
 
 from coordinator.flow import deliver, prepare
 from coordinator.flow.releasing import ask_release
+from coordinator.flow.sweep import sweep
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.record_part import RecordRows
-from tests.faults.simulation.chance import Weather
+from tests.faults.simulation.chance import Crash
+from tests.faults.simulation.judge import broken, drive_to_quiet
 from tests.faults.simulation.many import look
+from tests.faults.simulation.workshop import cheap_composing
+from tests.faults.simulation.world import World
 
 SEEDS = 80
-LATE = Weather(
-    moods={"away-late": 3, "take": 2},
-    acts={"pass_time": 3, "sweep": 5, "claim_some": 3, "send_from_hand": 3},
-    crash_chance=0.4,
-    crash_places=("send:after-taken",),
-    meanwhile_steps=14,
-)
-"""Workers that read an answer, stand still until others have taken over, and then write down what they read."""
-
 pytestmark = pytest.mark.timeout(600)
 
 
-def first_conviction(promise: str, weather: Weather | None = None) -> str | None:
+def first_conviction(promise: str) -> str | None:
     """Return the first finding about a promise within the seeds, or None."""
     for seed in range(SEEDS):
-        for finding in look(seed, weather).findings:
+        for finding in look(seed).findings:
             if finding.startswith(promise):
                 return finding
     return None
 
 
-def test_with_the_fence_no_late_worker_does_harm():
-    assert [finding for seed in range(15) for finding in look(seed, LATE).findings] == []
+def late_worker(seed: int) -> list[str]:
+    """A worker reads a refusal and stands still; another takes over, its message arrives, and it dies before it can
+    write that down; then the first writes its refusal. Return the broken promises.
+    """
+    world = World(seed)
+    rest = world.channels["fhir-rest"]
+
+    def one_dies(place):
+        if place == "send:after-taken":
+            raise Crash(place, whole=False)
+
+    calls = []
+
+    def others_take_over(**_):
+        calls.append("before the mark, then after the answer")
+        if len(calls) != 2:
+            return
+        for seconds in (200, 60):
+            world.clock.turn(timedelta(seconds=seconds))
+            sweep(world.parts)
+        rest.calm, rest._at_point = True, one_dies
+        with contextlib.suppress(Crash):
+            for claimed in deliver.claim(world.parts, "second", 5):
+                deliver.attempt(world.parts, claimed)
+        rest._at_point = world.at_point
+
+    try:
+        with cheap_composing():
+            world.permitted["MRN-1001", "pr-pcp"] = True
+            world.submit_new()
+            world.prepare_some()
+            rest.moods, rest._meanwhile = {"away-late": 1}, others_take_over
+            for claimed in deliver.claim(world.parts, "first", 5):
+                deliver.attempt(world.parts, claimed)
+            drive_to_quiet(world)
+            return list(broken(world))
+    finally:
+        world.close()
 
 
-def test_without_the_fence_a_message_arrives_twice():
+def test_with_the_fence_a_late_worker_does_no_harm():
+    assert [finding for seed in range(4) for finding in late_worker(seed)] == []
+
+
+def test_without_the_fence_a_late_worker_makes_a_message_arrive_twice():
     lease = DeliveryRows._lease
 
     def same_fence(self, row, worker, now, lease_until):
@@ -46,7 +83,8 @@ def test_without_the_fence_a_message_arrives_twice():
         return type(made)(**{**made.__dict__, "fence": 1})
 
     with patch.object(DeliveryRows, "_lease", same_fence):
-        assert first_conviction("never twice", LATE)
+        found = [finding for seed in range(4) for finding in late_worker(seed)]
+    assert any(one.startswith("never twice") for one in found)
 
 
 def test_without_asking_consent_again_a_message_goes_after_it_ended():
@@ -65,8 +103,13 @@ def test_without_the_outbox_row_a_message_is_lost():
 
 
 def test_without_the_once_only_key_a_receipt_counts_again():
-    with patch.object(RecordRows, "add_receipt", lambda *_: True):
-        assert first_conviction("never")
+    add = RecordRows.add_receipt
+
+    def forgetful(self, receipt_id, once_key, *rest):
+        return add(self, receipt_id, receipt_id, *rest)
+
+    with patch.object(RecordRows, "add_receipt", forgetful):
+        assert first_conviction("evidence")
 
 
 def test_without_the_mark_before_the_first_byte_a_crash_doubles_a_message():

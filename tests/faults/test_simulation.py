@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.faults import report
 from tests.faults.simulation.many import look, look_at_all, said
 
 SEEDS = int(os.environ.get("COORDINATOR_SEEDS", "60"))
@@ -16,7 +17,9 @@ pytestmark = pytest.mark.timeout(1800)
 
 @pytest.fixture(scope="module")
 def seen():
-    return look_at_all(range(SEEDS))
+    found = look_at_all(range(SEEDS))
+    report.keep_seeds(found)
+    return found
 
 
 def test_no_seed_breaks_a_promise(seen):

@@ -16,18 +16,19 @@ def main() -> int:
     seen = look_at_all(range(int(first), int(last) + 1))
     bad = [one for one in seen if one.findings]
     if bad:
-        print(said(bad))
-    print(
-        f"{len(seen)} seeds, {sum(one.days for one in seen) / 365:.1f} years, {sum(one.crashes for one in seen)} crashes, "
-        f"{sum(one.held for one in seen)} messages held, {time.monotonic() - began:.0f} s; "
-        f"failing: {[one.seed for one in bad] or 'none'}"
+        sys.stdout.write(said(bad) + "\n")
+    sys.stdout.write(
+        f"{len(seen)} seeds, {sum(one.days for one in seen) / 365:.1f} years, "
+        f"{sum(one.crashes for one in seen)} crashes, {sum(one.held for one in seen)} messages held, {time.monotonic() - began:.0f} s; "
+        f"failing: {[one.seed for one in bad] or 'none'}\n"
     )
     return 1 if bad else 0
 
 
 def _tell(seed: int) -> int:
     world, findings = run_one(seed)
-    print(*world.story, f"seed {seed}: {findings or 'all six promises hold'}", sep="\n")
+    verdict = f"seed {seed}: {findings or 'all six promises hold'}\n"
+    sys.stdout.write("\n".join([*world.story, verdict]))
     return 1 if findings else 0
 
 

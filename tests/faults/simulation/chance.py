@@ -21,6 +21,9 @@ class Weather:
     crash_places: tuple[str, ...] = ()
     """Only places that begin so; empty means everywhere."""
     meanwhile_steps: int = 3
+    deepest: int = 2
+    """How many sends may stand inside one another."""
+    steps: int = 90
 
 
 class Crash(BaseException):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import sqlalchemy as sa
 
@@ -12,24 +12,23 @@ from coordinator.flow import deliver
 from coordinator.flow.prepare import prepare
 from coordinator.flow.sweep import sweep, take_back_leases
 from coordinator.flow.track import take_in
-from coordinator.store.tables import deliveries, inbox, messages
+from coordinator.store.tables import deliveries, inbox, messages, receipts
 from coordinator.store.verification import verify
 from tests.faults.simulation.chance import Weather
 from tests.faults.simulation.workshop import cheap_composing
 from tests.faults.simulation.world import World
 
-STEPS = 90
 ROUNDS = 60
 MOVING = ("pending", "claimed", "on-wire", "sent")
 
 
-def run(seed: int, weather: Weather | None = None, steps: int = STEPS) -> tuple[World, list[str]]:
+def run(seed: int, weather: Weather | None = None) -> tuple[World, list[str]]:
     """Run one seed to its end; return the world and every broken promise in words."""
     world = World(seed, weather)
     try:
         with cheap_composing():
             world.crashing = True
-            for _ in range(steps):
+            for _ in range(world.weather.steps):
                 world.step()
             drive_to_quiet(world)
             return world, list(broken(world))
@@ -67,6 +66,7 @@ def _one_round(world: World) -> None:
             deliver.attempt(world.parts, one)
     for channel in world.channels.values():
         while news := channel.take_mail():
+            world.told.add(f"{news.channel}|{news.key}")
             take_in(world.parts, news)
     sweep(world.parts)
 
@@ -84,6 +84,10 @@ def broken(world: World) -> Iterator[str]:
     for name in world.books.after_consent:
         yield f"never without consent: {name} was let go after the consent had ended"
     yield from _order(world)
+    with world.store.begin(write=False) as tx:
+        kept = tx.connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()
+    if kept > len(world.told):
+        yield f"evidence: {kept} receipts on record, of {len(world.told)} that there are"
 
 
 def _lost(world: World) -> Iterator[str]:
@@ -150,6 +154,7 @@ def _order(world: World) -> Iterator[str]:
 
     for _, mine in groupby(sorted(came, key=key), key=key):
         in_time = sorted(mine, key=lambda row: (row.occurred_at, row.event_version))
-        for older, newer in zip(in_time, in_time[1:], strict=False):
-            if arrivals[f"urn:uuid:{older.id}"] > arrivals[f"urn:uuid:{newer.id}"]:
+        for older, newer in pairwise(in_time):
+            same = (older.occurred_at, older.event_version) == (newer.occurred_at, newer.event_version)
+            if not same and arrivals[f"urn:uuid:{older.id}"] > arrivals[f"urn:uuid:{newer.id}"]:
                 yield f"never out of order: {older.id} arrived after the newer {newer.id}"

@@ -136,6 +136,8 @@ class World:
         self.hand: list[deliver.Claimed] = []
         self.by_person: dict[str, int] = {}
         """How often a person let a message go once more."""
+        self.told: set[str] = set()
+        """Every receipt that was ever handed over."""
         self.jumped_back = False
         self.crashes = 0
 
@@ -189,7 +191,7 @@ class World:
         bytes never arrive later than that. Before the first byte and after the answer
         was read a worker may stand still for as long as the dice say.
         """
-        if not self.crashing or self.depth >= 2:
+        if not self.crashing or self.depth >= self.weather.deepest:
             return
         outer = self.until
         if within is not None:
@@ -230,7 +232,9 @@ class World:
     def submit_new(self) -> None:
         number = len(self.events)
         patient = self.chance.choices(PATIENTS, (6, 1, 1))[0]  # most about one patient, so that lanes fill
-        event = example(self.chance.choice(["dose-change.ketamine", "dose-change.ketamine", "session-outcome.bp-spike"]))
+        event = example(
+            self.chance.choice(["dose-change.ketamine", "dose-change.ketamine", "session-outcome.bp-spike"])
+        )
         event |= {"id": f"ev-{number}", "version": 1, "patient": patient}
         event["course"] = event["course"] | {"id": self.patients[patient]["course"]["id"]}
         if "session_number" in event["course"]:
@@ -314,6 +318,7 @@ class World:
             news = channel.take_mail()
             if news is not None:
                 self.say(f"receipt {news.key}")
+                self.told.add(f"{news.channel}|{news.key}")
                 try:
                     take_in(self.parts, news)
                 except Crash:
@@ -358,7 +363,9 @@ class World:
                 made = self._once_more(message, lambda: self._resend_twice(name, token))
                 self.say(f"staff resend {name[:8]} as {made[:8]}")
             elif act == "release":
-                self._once_more(message, lambda: self.desk.release(name, reason="looked at it", token=token, actor=STAFF))
+                self._once_more(
+                    message, lambda: self.desk.release(name, reason="looked at it", token=token, actor=STAFF)
+                )
                 self.say(f"staff release {name[:8]}")
             elif act == "cancel":
                 self.desk.cancel(message, reason="not wanted", actor=STAFF)

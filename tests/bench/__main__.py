@@ -1,0 +1,37 @@
+"""Run every benchmark, print the table, and with --write put it into docs/performance.md."""
+
+import logging
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench import claiming, composing, delivering
+
+PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+MARK, END = "<!-- results -->", "<!-- end of results -->"
+
+
+def main() -> int:
+    """Measure, print, and write when asked."""
+    logging.disable()
+    rows = [row for part in (delivering, claiming, composing) for row in part.measure()]
+    lines = [
+        "| What | Ours (median) | Floor (median) | Ratio (worst round, median) | Target | Met |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [row.line() for row in rows]
+    now = datetime.now(UTC).date().isoformat()
+    said = f"Measured {now} with `python -m tests.bench --write` on {os.cpu_count()} cores, {platform.machine()}, "
+    table = "\n".join([f"{said}Python {platform.python_version()}. Other work ran on the machine.", "", *lines])
+    sys.stdout.write(f"{table}\n")
+    if "--write" in sys.argv:
+        text = PAGE.read_text(encoding="utf-8")
+        head, tail = text.split(MARK)[0], text.split(END)[1]
+        PAGE.write_text(f"{head}{MARK}\n{table}\n{END}{tail}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
