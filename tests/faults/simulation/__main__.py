@@ -17,11 +17,11 @@ def main() -> int:
     bad = [one for one in seen if one.findings]
     if bad:
         sys.stdout.write(said(bad) + "\n")
-    sys.stdout.write(
-        f"{len(seen)} seeds, {sum(one.days for one in seen) / 365:.1f} years, "
-        f"{sum(one.crashes for one in seen)} crashes, {sum(one.held for one in seen)} messages held, {time.monotonic() - began:.0f} s; "
-        f"failing: {[one.seed for one in bad] or 'none'}\n"
-    )
+    years, spent_s = sum(one.days for one in seen) / 365, time.monotonic() - began
+    crashes, held = sum(one.crashes for one in seen), sum(one.held for one in seen)
+    failing = [one.seed for one in bad] or "none"
+    said_last = f"{len(seen)} seeds, {years:.1f} years, {crashes} crashes, {held} messages held, {spent_s:.0f} s"
+    sys.stdout.write(f"{said_last}; failing: {failing}\n")
     return 1 if bad else 0
 
 
