@@ -56,19 +56,19 @@ def collection(resources: Sequence[Built]) -> Body:
 
 
 def _asked_of(resource: Body, seen: set[bytes]) -> Body:
-    asked: Body = {}
-    for name, value in resource.items():
-        if name == "meta":
-            value = _without_known(value, "security", seen)
-            if not value:
-                continue
-        elif isinstance(value, dict) and "coding" in value and "text" in value:
-            value = _without_known(value, "coding", seen)
-        elif isinstance(value, list) and len(value) > 1:
-            # The first of each shape stands for the others.
-            value = list({_shape(one): one for one in reversed(value)}.values())
-        asked[name] = value
-    return asked
+    asked: Body = {name: _asked_part(name, value, seen) for name, value in resource.items()}
+    return asked if asked["meta"] else {name: value for name, value in asked.items() if name != "meta"}
+
+
+def _asked_part(name: str, value: Value, seen: set[bytes]) -> Value:
+    if name == "meta":
+        return _without_known(value, "security", seen)
+    if isinstance(value, dict) and "coding" in value and "text" in value:
+        return _without_known(value, "coding", seen)
+    if isinstance(value, list) and len(value) > 1:
+        # The first of each shape stands for the others.
+        return list({_shape(one): one for one in reversed(value)}.values())
+    return value
 
 
 def _without_known(value: Body, name: str, seen: set[bytes]) -> Body:

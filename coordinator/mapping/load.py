@@ -133,7 +133,7 @@ def _mapping(
         if each_path:
             each = compile_value(each_path, known)
             known = {**known, "item": item_type(tuple(each_path.split(".")), known)}
-        key = compile_value(data["key"], known) if "key" in data else None
+        key = compile_value(data["key"], known) if data.get("key", "position") != "position" else None
         when = compile_condition(data["when"], known) if "when" in data else None
     except PathError as wrong:
         problems.append(f"{file}: {wrong}")

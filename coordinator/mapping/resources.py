@@ -51,7 +51,7 @@ def plan_resources(mappings: Mappings, case: Case, scope: Json, per: Per) -> lis
         for index, inner in _instances(mapping, scope):
             if mapping.when is not None and not mapping.when(inner):
                 continue
-            key = None
+            key = None if index is None else str(index)
             if mapping.key is not None:
                 key = str(mapping.key(inner))
                 seen[key] = seen.get(key, 0) + 1

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from coordinator.domain.letter import MappingProblem
 from coordinator.domain.quantities import Quantity, plain
-from coordinator.mapping.codes import CodeTable
+from coordinator.mapping.codes import CodeTable, Row
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.paths import PathError, compile_condition, compile_value, item_type
 
 EMPTY: Final = object()
 MAIN = frozenset({"$from", "$text", "$code", "$concept", "$quantity", "$ref", "$refs"})
-DIRECTIVES = MAIN | {"$when", "$each", "$map", "$unit", "$as", "$own_text", "$xhtml"}
+DIRECTIVES = MAIN | {"$when", "$each", "$map", "$unit", "$as", "$own_text", "$xhtml", "$exact", "$exact_map"}
 _FIELD = re.compile(r"\{([^{}]*)\}")
 UCUM = "http://unitsofmeasure.org"
 
@@ -234,12 +234,13 @@ class Compiler:
             return self.fault(path, f"the table '{table.name}' has no row {source}")
         own = compile_value(value["$own_text"], self.names.roots) if "$own_text" in value else None
         form = "code" if "$code" in value else value.get("$as", "CodeableConcept")
+        exact = self.exact(value, path) if "$exact" in value else None
 
         def build(scope: Json, run: Run) -> Value:
             word = reader(scope)
             if word is None:
                 return EMPTY
-            row = table.row(said(word) or "")
+            row = (exact(scope, run) if exact else None) or table.row(said(word) or "")
             if row is None and table.unmapped == "text" and form == "CodeableConcept":
                 return {"text": said(own(scope) if own else word)}
             if row is None and table.unmapped == "text" and form == "Coding":
@@ -252,6 +253,20 @@ class Compiler:
             return dict(row.codings[0]) if form == "Coding" else row.concept(said(own(scope)) if own else None)
 
         return build
+
+    def exact(self, value: Json, path: str) -> Callable[[Json, Run], Row | None]:
+        """Return the search for a row that fits several fields at once; None for all but an exact hit."""
+        table = self.names.tables.get(value.get("$exact_map", ""))
+        if table is None:
+            self.fault(path, f"there is no code table '{value.get('$exact_map')}'")
+            return lambda _scope, _run: None
+        words = self.text(value["$exact"], xhtml=False)
+
+        def find(scope: Json, run: Run) -> Row | None:
+            found = words(scope, run)
+            return None if found is EMPTY else table.row(found)
+
+        return find
 
     def quantity(self, value: Json, path: str) -> Node:
         """Return the node of `$quantity`: a Quantity of the event, or a bare number with `$unit`."""
