@@ -8,6 +8,7 @@ import click
 from coordinator.cli.endpoints import endpoints
 from coordinator.cli.messages import messages
 from coordinator.cli.people import accounts, sources
+from coordinator.cli.previewing import check_letters, preview_letter
 from coordinator.cli.render import render
 from coordinator.cli.running import beat, migrate, serve, worker
 from coordinator.cli.submit import registry, submit
@@ -52,6 +53,8 @@ for one in (
     render,
     verify,
     check_mappings,
+    preview_letter,
+    check_letters,
     accounts,
     sources,
 ):

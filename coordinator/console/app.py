@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from coordinator.console import answers, lists, message, sign_in
+from coordinator.console import answers, gallery, lists, message, sign_in
 from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Public, TooMuch, check_routes, person_of
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import STATIC, Pages
@@ -25,16 +25,17 @@ def create() -> FastAPI:
     from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
 
     made = service()
-    return build(made, answers_service=made)
+    return build(made, letters=made.parts.workshop.letters, answers_service=made)
 
 
 def build(
     service: Service,
     *,
     now: Callable[[], datetime] = _utc_now,
+    letters: gallery.Letters | None = None,
     answers_service: answers.AnswersService | None = None,
 ) -> FastAPI:
-    """Return the console around a service.
+    """Return the console around a service. `letters` shows the gallery; by default the shipped templates do.
 
     With `answers_service` there is also the page where recipients' answers are reviewed.
 
@@ -52,6 +53,7 @@ def build(
     message.add_routes(app.router, service, pages)
     message.add_calls(app.router, service, pages)
     message.add_actions(app.router, service, pages)
+    gallery.add_routes(app.router, pages, letters)
     if answers_service is not None:
         answers.add_routes(app.router, answers_service, pages)
     _add_static(app.router, pages)

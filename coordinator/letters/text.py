@@ -1,6 +1,7 @@
 """The text part of a letter, made from its HTML: headings, lists and tables become lines."""
 
 import re
+import textwrap
 from html.parser import HTMLParser
 
 _BLOCKS = frozenset(
@@ -152,3 +153,17 @@ def text_of(html: str) -> str:
     reader.close()
     reader._flush()
     return "\n".join(reader.lines).strip() + "\n"
+
+
+def in_columns(text: str, columns: int = 72) -> str:
+    """Return the text part with no line longer than `columns`, for systems that show text in a narrow window.
+
+    A line that is continued is set in, so that a row of a table stays one thing. Numbers
+    and words are never broken; only a single word longer than the line stands out.
+    """
+    lines = []
+    for line in text.splitlines():
+        hang = "  " if line.startswith("- ") or re.match(r"\d+\. ", line) else ""
+        wrapped = textwrap.wrap(line, columns, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False)
+        lines.extend(wrapped or [""])
+    return "\n".join(lines) + "\n"

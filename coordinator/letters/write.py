@@ -40,6 +40,16 @@ _NOT_ALONE: frozenset[LetterKind] = frozenset({"L9", "L10", "L11"})
 
 
 @dataclass(frozen=True)
+class Preview:
+    """One letter of one synthetic case, as a gallery lists it."""
+
+    kind: LetterKind
+    audience: Audience
+    sample: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Page:
     """One letter before rendering: its sheet, everything it prints, and the parts it is made of."""
 
@@ -126,6 +136,20 @@ class LetterRoom:
                 )
         raise KeyError(kind)
 
+    def preview_pdf(self, kind: LetterKind, audience: Audience, sample: str) -> bytes:
+        """Return the same preview as PDF. Unknown names raise KeyError."""
+        return self._engine.render(self.preview(kind, audience, sample))
+
+    def previews(self) -> tuple[Preview, ...]:
+        """Return every letter that the samples make: kind, audience, sample, title."""
+        found = []
+        for name in self._samples.names():
+            sample = self._samples.sample(name)
+            for audience, recipient in sample.recipients.items():
+                for page in self.pages(sample.case, sample.plan, recipient):
+                    found.append(Preview(page.kind, audience, name, page.title))
+        return tuple(found)
+
     def samples(self) -> Samples:
         """Return the synthetic cases that previews are made from."""
         return self._samples
@@ -149,6 +173,26 @@ class LetterRoom:
             except LetterRefused as refused:
                 found.append(Finding(f"{name}: {refused.element}", refused.code))
         return tuple(found)
+
+    def review_folder(self, folder: Path) -> tuple[tuple[str, ...], tuple[tuple[str, Finding], ...]]:
+        """Return which of a clinic's own templates were looked at, and what is wrong with each.
+
+        Looked at: `<letter>/<audience>/body.html`, as in templates/letters. A file under
+        another name is a finding of its own.
+        """
+        known = {sheet.body.removeprefix("letters/"): sheet for sheet in self._catalogue.sheets.values()}
+        checked: list[str] = []
+        findings: list[tuple[str, Finding]] = []
+        for path in sorted(folder.rglob("*.html")):
+            name = path.relative_to(folder).as_posix()
+            sheet = known.get(name)
+            checked.append(name)
+            if sheet is None:
+                findings.append((name, Finding(name, "no letter of this name; see templates/letters")))
+                continue
+            body = path.read_text(encoding="utf-8")
+            findings.extend((name, one) for one in self.review_upload(sheet.kind, sheet.audience, body))
+        return tuple(checked), tuple(findings)
 
     @staticmethod
     def join(cover: bytes, letter: bytes) -> bytes:

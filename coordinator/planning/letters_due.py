@@ -17,6 +17,8 @@ MISSED = ("aborted", "not-given", "no-show")
 """A session that did not go as planned is told of at once."""
 LATEST_PHASE_DIGEST = timedelta(weeks=4)
 """With digests per phase, an uneventful session is told of after four weeks at the latest."""
+LAST_SESSION = "last planned session"
+"""Why a course's end is told: then the letter is L7, which lists every hold that is still open."""
 DISCREPANCY = "R17"
 """The rule that two statements about the stimulant differ: then no request quotes a dose, the prescriber is asked."""
 QUERY: tuple[LetterKind, ...] = ("L12", "L11")
@@ -107,6 +109,8 @@ def _of_session(case: Case, event: SessionOutcome, to: Recipient, fired: Sequenc
     if event.status == "cancelled":
         return Due((), "", nothing_because="A session that was called off beforehand makes no letter.")
     reason = _told_at_once(case, event)
+    if reason == LAST_SESSION and event.administration is not None:
+        return Due(("L7",), reason)
     if reason is not None:
         return Due(_summary(to), reason)
     if case.clinic.digest == "every-session":
@@ -130,7 +134,7 @@ def _told_at_once(case: Case, event: SessionOutcome) -> str | None:
     if facts_of(case)["clinic_dose_changed"].value is True:
         return "dose changed"
     if number is not None and number == event.course.planned_sessions:
-        return "last planned session"
+        return LAST_SESSION
     same = [one for one in before if one.course.id == event.course.id]
     if same and same[-1].course.phase != event.course.phase and event.course.phase is not None:
         return "phase changed"

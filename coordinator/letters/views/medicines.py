@@ -173,7 +173,7 @@ def _before(brief: Brief, before: tuple[SessionOutcome, str] | None, now: Admini
     place = f"{before[1]}/administration"
     text = brief.amount(was.dose, f"{place}/dose")
     if was.product != now.product or was.route != now.route:
-        name = f"{brief.lexicon.say('product', was.product)}, {brief.lexicon.say('route', was.route)}, {text}"
+        name = f"{text} {brief.lexicon.say('product', was.product)}, {brief.lexicon.say('route', was.route)}"
         return fact(name, text.value, f"{place}/dose", f"{place}/product", f"{place}/route"), False
     return text, was.dose == now.dose
 

@@ -93,6 +93,13 @@ def _t1_hold() -> Case:
     return case(_example("dose-change.stimulant-hold.json"), history=(spike(),))
 
 
+def _t1_end() -> Case:
+    """The last planned session, with the hold of the stimulant never ended."""
+    return case(
+        calm("2026-10-28", "sess-8899", number=6), history=(spike(), _example("dose-change.stimulant-hold.json"))
+    )
+
+
 def _t2() -> Case:
     restrict = {
         "id": "cn-3", "version": 3, "decision": "restrict", "recipient": "pr-pcp", "content": ["all"],
@@ -238,6 +245,7 @@ def _t12() -> Case:
 STORIES: Mapping[str, Callable[[], Case]] = {
     "T1-spike": _t1,
     "T1-hold": _t1_hold,
+    "T1-end": _t1_end,
     "T2-restriction": _t2,
     "T3-moved": _t3_moved,
     "T3-correction": _t3_correction,

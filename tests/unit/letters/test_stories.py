@@ -33,6 +33,15 @@ def test_t1_the_hold_asks_its_prescriber_with_an_end_and_a_reply_form(told):
     assert "What we ask you to do" in told("T1-hold", "pr-pcp", "L4")
 
 
+def test_t1_the_last_session_ends_the_course_and_lists_the_hold_that_is_still_open(composed, told):
+    assert [[one.kind for one in row.letters] for row in composed["T1-end"].recipients] == [["L7"], ["L7"]]
+    for reader in ("pr-psych", "pr-pcp"):
+        text = told("T1-end", reader)
+        assert "Adderall XR" in text
+        assert "16 October 2026" in text
+        assert "the evening after each session, once blood pressure is back to baseline" in text
+
+
 def test_t2_the_reader_left_out_is_neither_copied_nor_mentioned(composed, told):
     blocked = next(one for one in composed["T2-restriction"].recipients if one.plan.provider == "pr-pcp")
     assert blocked.letters == ()

@@ -48,13 +48,22 @@ def test_the_digest_goes_on_the_friday_on_or_after_the_session(desk, day, due):
         ({"/administration/ordered/value": "0.6", "/administration/dose/value": "49.2"}, "dose changed"),
         ({"/administration/route": "intramuscular", "/administration/ended_at": None}, "dose changed"),
         ({"/course/phase": "maintenance"}, "phase changed"),
-        ({"/course/session_number": 6}, "last planned session"),
         ({"/vitals/0/systolic": 145, "/vitals/0/diastolic": 88}, "rule R1"),
     ],
 )
 def test_a_session_with_news_is_told_now(desk, changes, why):
     one = by_provider(quiet(desk, changes))["pr-psych"]
     assert (one.letters, one.when, one.why) == (("L1",), "now", why)
+
+
+def test_the_last_planned_session_ends_the_course(desk):
+    for one in quiet(desk, {"/course/session_number": 6}).recipients:
+        assert (one.letters, one.when, one.why) == (("L7",), "now", "last planned session")
+
+
+def test_a_last_session_that_a_rule_is_about_is_told_by_its_rule(desk):
+    plan = quiet(desk, {"/course/session_number": 6, "/vitals/0/systolic": 145, "/vitals/0/diastolic": 88})
+    assert plan.recipients[0].why == "rule R1"
 
 
 def test_the_same_dose_by_weight_is_no_change_of_dose(desk):

@@ -1,0 +1,52 @@
+"""The commands for people who work on letters."""
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from test_clinic_templates import GOOD
+
+from coordinator.cli import main
+
+
+@pytest.fixture
+def run():
+    return lambda *words: CliRunner().invoke(main, [str(one) for one in words])
+
+
+def test_a_preview_is_written_with_its_band(run, tmp_path):
+    out = tmp_path / "letter.html"
+    done = run("preview-letter", "L5", "--audience", "primary-care", "--sample", "bp-spike", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "PREVIEW - NOT SENT" in out.read_text()
+
+
+def test_a_preview_can_be_a_pdf(run, tmp_path):
+    out = tmp_path / "letter.pdf"
+    assert run("preview-letter", "L1", "--sample", "digest", "--out", out).exit_code == 0
+    assert out.read_bytes().startswith(b"%PDF-1.7")
+
+
+def test_a_sample_that_has_no_such_letter_names_those_that_have(run):
+    done = run("preview-letter", "L7", "--sample", "bp-spike")
+    assert done.exit_code == 1
+    assert "course-end" in done.output
+
+
+def test_a_clinics_own_letters_are_checked_and_named(run, tmp_path):
+    good = tmp_path / "session_missed" / "psychiatrist"
+    good.mkdir(parents=True)
+    (good / "body.html").write_text(GOOD)
+    assert "1 templates may be used" in run("check-letters", tmp_path).output
+    (good / "body.html").write_text(GOOD + "<p>A proven treatment.</p>")
+    done = run("check-letters", tmp_path)
+    assert done.exit_code == 1
+    assert "session_missed/psychiatrist/body.html" in done.output
+    assert "no claim of proof" in done.output
+
+
+def test_a_file_under_no_letters_name_and_an_empty_folder_are_refused(run, tmp_path):
+    assert "no template in this folder" in run("check-letters", tmp_path).output
+    (tmp_path / "mine.html").write_text("x")
+    assert "no letter of this name" in run("check-letters", tmp_path).output
+    shutil.rmtree(tmp_path)
