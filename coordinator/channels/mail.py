@@ -1,6 +1,7 @@
 """The mail that carries a letter over Direct: headers without PHI, the letter's text, the PDF."""
 
 from datetime import datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -67,7 +68,7 @@ def _address(text: str) -> Address:
         raise NeedsHuman("direct.address")  # a HISP's edge promises no SMTPUTF8
     try:
         return Address(addr_spec=plain(text))
-    except ValueError as fault:
+    except (ValueError, HeaderParseError) as fault:
         raise NeedsHuman("direct.address") from fault
 
 
