@@ -11,13 +11,9 @@ from typing import Any
 
 import pytest
 
-from coordinator.mapping.content import build_content
-from coordinator.mapping.load import load
-from tests.conformance.events import cases, letter, plan, recipient
+from tests.conformance.made import everything
 
 HERE = Path(__file__).parent
-ROOT = Path(__file__).parents[2]
-LEVELS = frozenset({"chart", "document", "message"})
 VERSIONS = ("6.1.0", "7.0.0", "8.0.0")
 NOT_SEEN = {
     "bad_bp_component_unit", "bad_doc_no_attachment_content", "bad_doc_status_code", "bad_doc_type_not_loinc_binding",
@@ -52,27 +48,9 @@ def judged(version: str, asked: list[dict[str, Any]]) -> tuple[dict[str, list[st
     return {one["name"]: one["issues"] for one in said["answers"]}, set(said["unloadable"])
 
 
-@pytest.fixture(scope="module")
-def everything() -> list[dict[str, Any]]:
-    """Every distinct resource, bundle and document made of the varied events."""
-    mappings = load(ROOT / "mappings")
-    found: dict[str, dict[str, Any]] = {}
-    for name, case in cases().items():
-        who = recipient("pr-psych")
-        for content in build_content(mappings, case, plan(who), who, (letter("pr-psych"),), LEVELS):  # type: ignore[arg-type]
-            body = json.loads(content.body)
-            inside = [one["resource"] for one in body.get("entry", [])]
-            for number, resource in enumerate([body, *inside]):
-                found.setdefault(
-                    json.dumps(resource, sort_keys=True),
-                    {"name": f"{name} {content.level} {number} {resource['resourceType']}", "resource": resource},
-                )
-    return list(found.values())
-
-
 @pytest.mark.parametrize("version", VERSIONS)
-def test_everything_we_make_is_accepted(version: str, everything: list[dict[str, Any]]) -> None:
-    issues, unloadable = judged(version, everything)
+def test_everything_we_make_is_accepted(version: str) -> None:
+    issues, unloadable = judged(version, everything())
     assert {name: listed for name, listed in issues.items() if listed} == {}
     assert unloadable == NOT_LOADED
 

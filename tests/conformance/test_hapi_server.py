@@ -1,0 +1,157 @@
+"""A HAPI FHIR server (JPA, in-memory H2) on loopback: whole transactions, as a hospital's server takes them.
+
+Every chart is accepted; sent twice it creates nothing twice; a correction replaces; a retraction
+takes back. Needs Java 17 and Maven (`tests/conformance/prepare --hapi`); else skipped, and says so.
+"""
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from coordinator.domain.case import Case
+from coordinator.domain.events import EVENT
+from coordinator.mapping.content import build_content
+from coordinator.mapping.load import Mappings, load
+from tests.conformance.events import cases, letter, plan, recipient
+
+HERE = Path(__file__).parent / "java" / "server"
+ROOT = Path(__file__).parents[2]
+CASES = cases()
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.skipif(
+        shutil.which("java") is None or not (HERE / "build" / ".prepared").is_file(),
+        reason="NOT SENT TO A HAPI SERVER: run tests/conformance/prepare --hapi with Maven and a JDK of 17 or newer",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def mappings() -> Mappings:
+    return load(ROOT / "mappings")
+
+
+@pytest.fixture(scope="module")
+def far_side() -> Iterator[httpx.Client]:
+    """The server, started once; every event has its own patient data, so the tests keep apart by identifier."""
+    command = ["java", "-XX:TieredStopAtLevel=1", "-Dlogback.configurationFile=logback.xml"]
+    command += ["-cp", "build/classes:build/lib/*", "HapiServer"]
+    with subprocess.Popen(
+        command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as java:
+        assert java.stdin is not None
+        assert java.stdout is not None
+        try:
+            port = next(line.split()[1] for line in java.stdout if line.startswith("PORT "))
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+                yield client
+        finally:
+            java.stdin.close()
+            java.terminate()
+            java.wait(15)
+
+
+def chart(mappings: Mappings, case: Case, *, with_letter: bool = True) -> dict[str, Any]:
+    who = recipient("pr-psych")
+    letters = (letter("pr-psych"),) if with_letter else ()
+    (content,) = build_content(mappings, case, plan(who), who, letters, frozenset({"chart"}))  # type: ignore[arg-type]
+    return json.loads(content.body)
+
+
+def of_its_own(case: Case, name: str) -> Case:
+    """Return the same event under an id of its own, so that one server can hold every case."""
+    event = case.event.model_copy(update={"id": f"{case.event.id}-{name}"})
+    before = case.previous.model_copy(update={"id": event.id}) if case.previous is not None else None
+    return replace(case, event=event, previous=before)
+
+
+def send(far_side: httpx.Client, bundle: dict[str, Any]) -> Counter[str]:
+    """Return how many entries were created and how many were there, after checking that all was taken."""
+    answer = far_side.post("/", json=bundle, headers={"content-type": "application/fhir+json"})
+    assert answer.status_code == 200, answer.text[:2000]
+    said = answer.json()
+    assert said["type"] == "transaction-response"
+    assert len(said["entry"]) == len(bundle["entry"])
+    return Counter(one["response"]["status"][:3] for one in said["entry"])
+
+
+def held(far_side: httpx.Client, kinds: set[str]) -> Counter[str]:
+    def total(kind: str) -> int:
+        answer = far_side.get(f"/{kind}", params={"_summary": "count"}, headers={"cache-control": "no-cache"})
+        return int(answer.json()["total"])
+
+    return Counter({kind: total(kind) for kind in kinds})
+
+
+def kept(far_side: httpx.Client, bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return what the server holds now of one type of what a bundle sent."""
+    found = []
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == kind:
+            one = entry["resource"]["identifier"][-1]
+            answer = far_side.get(
+                f"/{kind}",
+                params={"identifier": f"{one['system']}|{one['value']}"},
+                headers={"cache-control": "no-cache"},
+            )
+            found += [hit["resource"] for hit in answer.json().get("entry", [])]
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_chart_is_taken_whole_and_a_second_time_creates_nothing(
+    far_side: httpx.Client, mappings: Mappings, name: str
+) -> None:
+    bundle = chart(mappings, of_its_own(CASES[name], name))
+    kinds = {one["resource"]["resourceType"] for one in bundle["entry"]}
+    first = send(far_side, bundle)
+    before = held(far_side, kinds)
+    again = send(far_side, bundle)
+    assert first["201"] > 0
+    assert set(first) <= {"200", "201"}
+    assert set(again) == {"200"}
+    assert held(far_side, kinds) == before
+
+
+def test_a_corrected_reading_replaces_the_wrong_one(far_side: httpx.Client, mappings: Mappings) -> None:
+    old = of_its_own(CASES["spike"], "before-correction")
+    data = old.event.model_dump(by_alias=True)
+    data["vitals"][2]["systolic"] = 148
+    newer = EVENT.validate_python({**data, "version": 2, "amendment_reason": "typing fault"})
+    first = chart(mappings, old)
+    send(far_side, first)
+    second = chart(mappings, replace(old, event=newer, previous=old.event))
+    send(far_side, second)
+    readings = [one for one in kept(far_side, first, "Observation") if one["code"]["text"] == "Blood pressure"]
+    at_forty = [one for one in readings if "10:40" in one["effectiveDateTime"]]
+    assert [one["component"][0]["valueQuantity"]["value"] for one in at_forty] == [148]
+    assert len(kept(far_side, first, "DocumentReference")) == len(kept(far_side, second, "DocumentReference")) == 1
+
+
+@pytest.mark.parametrize("name", ["spike", "own-increase", "asked-hold"])
+def test_a_retraction_takes_back_what_was_told(far_side: httpx.Client, mappings: Mappings, name: str) -> None:
+    first = chart(mappings, of_its_own(CASES[name], f"{name}-taken-back"))
+    send(far_side, first)
+    send(far_side, chart(mappings, of_its_own(CASES[f"{name}-retracted"], f"{name}-taken-back"), with_letter=False))
+    for kind in ("Observation", "Encounter", "MedicationAdministration", "Procedure", "MedicationRequest"):
+        assert {one["status"] for one in kept(far_side, first, kind)} <= {"entered-in-error"}, kind
+
+
+def test_a_chart_with_a_fault_in_one_entry_leaves_nothing_behind(far_side: httpx.Client, mappings: Mappings) -> None:
+    bundle = chart(mappings, of_its_own(CASES["spike"], "with-a-fault"))
+    kinds = {one["resource"]["resourceType"] for one in bundle["entry"]}
+    before = held(far_side, kinds)
+    visit = next(one for one in bundle["entry"] if one["resource"]["resourceType"] == "Encounter")
+    visit["resource"]["subject"] = {"reference": "Patient/nobody-here"}
+    answer = far_side.post("/", json=bundle, headers={"content-type": "application/fhir+json"})
+    assert answer.status_code >= 400
+    assert held(far_side, kinds) == before
