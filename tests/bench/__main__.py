@@ -16,7 +16,11 @@ MARK, END = "<!-- results -->", "<!-- end of results -->"
 def main() -> int:
     """Measure, print, and write when asked."""
     logging.disable()
-    rows = [row for part in (delivering, claiming, composing) for row in part.measure()]
+    rows = []
+    for part in (composing, claiming, delivering):
+        for row in part.measure():
+            rows.append(row)
+            sys.stderr.write(f"{row.line()}\n")
     lines = [
         "| What | Ours (median) | Floor (median) | Ratio (worst round, median) | Target | Met |",
         "|---|---|---|---|---|---|",

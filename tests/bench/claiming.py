@@ -10,7 +10,7 @@ from coordinator.store.tables import deliveries
 from tests.bench.clinic import Clinic, clinic
 from tests.bench.rows import Row, seconds
 
-CLAIMS, ROUNDS = 30, 3
+CLAIMS, ROUNDS = 20, 3
 FEW, MANY = 1_000, 100_000
 
 

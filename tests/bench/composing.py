@@ -47,11 +47,12 @@ def _chart(tools: object) -> Row:
 def _letter(tools: object) -> Row:
     """The floor knows the fonts, parsed once, and renders the same HTML as tagged PDF: nothing is read back."""
     room = tools.letters  # type: ignore[attr-defined]
-    sample = room.samples.sample(room.samples.names()[0])
+    samples = room.samples()
+    sample = samples.sample(samples.names()[0])
     who = next(iter(sample.recipients.values()))
 
     def ours() -> object:
-        return room.write(sample.case, sample.plan, who)
+        return room.write(sample.case, sample.plan, who, fax=False)
 
     html = ours()[0].html  # type: ignore[index]
     layout = ROOT / "templates" / "layout"

@@ -16,8 +16,8 @@ from tests.bench.clinic import Clinic, clinic
 from tests.bench.rows import Row, seconds
 from tests.faults.simulation.workshop import cheap_composing
 
-MESSAGES, ROUNDS = 60, 3
-RATE, BURST = 50, 100
+MESSAGES, ROUNDS = 40, 3
+RATE, BURST = 50, 60
 
 
 class Sink(BaseHTTPRequestHandler):
