@@ -5,13 +5,14 @@ The state machine is what is simulated; letters and mappings have their own test
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from coordinator.domain.case import Case
 from coordinator.domain.letter import FhirContent, Letter
 from coordinator.domain.plan import Plan, RecipientPlan
+from coordinator.flow import backfill, digest, prepare
 from coordinator.flow.compose import Composed, ForRecipient
 from coordinator.planning.plan import make_plan
 
@@ -49,6 +50,11 @@ def tiny_compose(workshop: Any, case: Case) -> Composed:
 
 @contextmanager
 def cheap_composing() -> Iterator[None]:
-    """Compose with `tiny` contents inside the block."""
-    with patch("coordinator.flow.prepare.compose", tiny_compose), patch("coordinator.flow.digest.compose_for", tiny):
+    """Compose with `tiny` contents inside the block, wherever the flow composes."""
+    cheap = {"compose": tiny_compose, "compose_for": tiny}
+    with ExitStack() as stack:
+        for module in (prepare, digest, backfill):
+            for name, made in cheap.items():
+                if hasattr(module, name):
+                    stack.enter_context(patch.object(module, name, made))
         yield
