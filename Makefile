@@ -26,10 +26,11 @@ lint: .venv/ready ## Style, types, layers
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 
 servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers for it
-	@$(PY) -m pytest -q -m servers $(ARGS)
+	@$(PY) -m pytest -q -m servers --ignore tests/fax $(ARGS)
+	@$(PY) -m pytest -q -n 2 -m servers tests/fax $(ARGS)
 
 faults: .venv/ready ## The kill matrix, on every engine that is there
-	@$(PY) -m pytest -q tests/faults $(ARGS)
+	@$(PY) -m tests.faults $(ARGS)
 
 bench: .venv/ready ## Benchmarks, each as a ratio to a floor in the same run
 	@$(PY) -m tests.bench $(ARGS)

@@ -139,7 +139,7 @@ class _Reader(HTMLParser):
             named = [
                 f"{head}: {cell}" if head else cell for head, cell in zip(self._heads[1:], cells[1:], strict=False)
             ]
-            self.lines.append(f"- {cells[0]}. " + "; ".join(named))
+            self.lines.append(f"- {cells[0].rstrip('.')}. " + "; ".join(named))
 
 
 def text_of(html: str) -> str:
