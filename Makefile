@@ -26,8 +26,7 @@ lint: .venv/ready ## Style, types, layers
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 
 servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers for it
-	@$(PY) -m pytest -q -m servers --ignore tests/fax $(ARGS)
-	@$(PY) -m pytest -q -n 2 -m servers tests/fax $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadgroup -m servers $(ARGS)
 
 faults: .venv/ready ## The kill matrix, on every engine that is there
 	@$(PY) -m tests.faults $(ARGS)

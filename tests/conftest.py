@@ -10,3 +10,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
     else:
         disable_socket(allow_unix_socket=True)
+
+
+SHARED = {"peers": "peers", "faults": "broker", "e2e": "broker", "conformance": "conformance"}
+"""Folders whose tests share one server, so that they stay on one worker: the mail server's box, the broker's queue."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        group = next((SHARED[part] for part in item.path.parts if part in SHARED), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))

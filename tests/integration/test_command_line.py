@@ -9,7 +9,9 @@ from click.testing import CliRunner
 
 from coordinator import bootstrap
 from coordinator.cli import main
+from coordinator.settings import shipped
 
+SIGNATURES = shipped("mappings") / "rules" / "signatures.demonstration.yaml"
 CLINIC = str(EXAMPLES / "clinic.json")
 SPIKE = str(EXAMPLES / "session-outcome.bp-spike.json")
 
@@ -17,6 +19,8 @@ SPIKE = str(EXAMPLES / "session-outcome.bp-spike.json")
 @pytest.fixture
 def terminal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COORDINATOR_RULE_SIGNATURES", str(SIGNATURES))
+    monkeypatch.setenv("COORDINATOR_ACCEPT_DEMONSTRATION_RULES", "true")
     monkeypatch.setattr(bootstrap, "_ADOPTED", [])
     runner = CliRunner()
 

@@ -94,7 +94,9 @@ def test_each_role_gets_what_is_granted_and_nothing_else(service, browser, role)
         url = at(path).replace("documents/m-3", "documents/m-3-html")
         answer = browser.client.request(method, url, data=body if method == "POST" else None)
         if role in GRANTS[one.permission]:
-            assert answer.status_code in (200, 303, 422), (path, answer.status_code)
+            # The gallery has no sample of an invented name, and says so to those who may look.
+            missing = (404,) if path.startswith("/letters/{kind}") else ()
+            assert answer.status_code in (200, 303, 422, *missing), (path, answer.status_code)
         else:
             assert answer.status_code == 403, path
             assert "Not for your role" in words(answer)

@@ -141,7 +141,8 @@ def test_sedation_dissociation_and_suicide_risk_are_told_without_invented_codes(
 def test_a_stimulant_as_known_is_a_reported_plan_and_never_an_order(make: Make) -> None:
     known = make(example(SPIKE)).one("MedicationRequest")
     assert (known["intent"], known["status"], known["reportedBoolean"]) == ("plan", "active", True)
-    assert known["medicationCodeableConcept"] == {"text": "Adderall XR"}
+    concept = known["medicationCodeableConcept"]
+    assert (concept["text"], [one["code"] for one in concept["coding"]]) == ("Adderall XR", ["861232"])
     assert known["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] == 30
 
 
