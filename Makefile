@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: help setup demo test lint faults bench servers-test lock clean
+.PHONY: help setup demo test lint faults bench servers-test fax-test lock clean
 
 help: ## What can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,11 @@ lint: .venv/ready ## Style, types, layers
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 
 servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers for it
-	@$(PY) -m pytest -q -n 2 --dist loadgroup -m servers $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "servers and not fax and not faults" $(ARGS)
+
+fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesseract; some minutes)
+	@tests/fax/prepare
+	@$(PY) -m pytest -q -n 2 -m fax $(ARGS)
 
 faults: .venv/ready ## The kill matrix, on every engine that is there
 	@$(PY) -m tests.faults $(ARGS)

@@ -21,3 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = next((SHARED[part] for part in item.path.parts if part in SHARED), None)
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
+        if "fax" in item.path.parts:
+            item.add_marker(pytest.mark.fax)
+        if item.path.name == "test_kill_matrix.py":
+            item.add_marker(pytest.mark.faults)
