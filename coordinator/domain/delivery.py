@@ -29,12 +29,12 @@ class State(StrEnum):
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.CLAIMED, State.HELD, State.CANCELLED}),
+    State.PENDING: frozenset({State.CLAIMED, State.HELD, State.CANCELLED, State.IN_DOUBT}),
     State.CLAIMED: frozenset({State.ON_WIRE, State.PENDING, State.HELD, State.CANCELLED}),
     State.ON_WIRE: frozenset({State.SENT, State.ACKNOWLEDGED, State.PENDING, State.HELD, State.IN_DOUBT, State.DEAD}),
     State.SENT: frozenset({State.ACKNOWLEDGED, State.PENDING, State.HELD, State.DEAD, State.IN_DOUBT}),
     State.IN_DOUBT: frozenset({State.SENT, State.ACKNOWLEDGED, State.PENDING, State.HELD, State.DEAD}),
-    State.HELD: frozenset({State.PENDING, State.ACKNOWLEDGED, State.CANCELLED, State.DEAD}),
+    State.HELD: frozenset({State.PENDING, State.ACKNOWLEDGED, State.CANCELLED, State.DEAD, State.IN_DOUBT}),
     State.ACKNOWLEDGED: frozenset(),
     State.DEAD: frozenset(),
     State.CANCELLED: frozenset(),
@@ -44,6 +44,7 @@ MOVES: dict[State, frozenset[State]] = {
 on-wire -> acknowledged: channels where taking and proving are the same moment (FHIR REST).
 sent -> pending / dead: a gateway that queued a fax and later reports that it failed.
 held -> acknowledged: staff recorded the hand-over of a printed letter, or a late receipt came in.
+pending -> in-doubt, held -> in-doubt: the database is an older copy, and what waits in it may have been sent since.
 """
 
 FINAL: frozenset[State] = frozenset(state for state, moves in MOVES.items() if not moves)

@@ -34,9 +34,17 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
     """Lease due deliveries and return those that may go; what may not is held or withdrawn in the same transaction."""
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
-        shut = tx.shut_endpoints(now)
+        closed = tx.closed()
+        if closed.everything:
+            return []
         rows = tx.claim_due(
-            worker, now, now + parts.policy.lease, limit, shut=shut, per_endpoint=parts.policy.per_endpoint
+            worker,
+            now,
+            now + parts.policy.lease,
+            limit,
+            shut=[*tx.shut_endpoints(now), *sorted(closed.endpoints)],
+            per_endpoint=parts.policy.per_endpoint,
+            shut_channels=sorted(closed.channels),
         )
         kept = _one_probe_each(parts, tx, rows, now)
         ready = [_release(parts, tx, row, worker, now) for row in kept]
@@ -47,6 +55,9 @@ def claim_one(parts: Parts, worker: str, delivery_id: str) -> Claimed | None:
     """Lease one delivery by id, as a task does; None when there is nothing to do."""
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
+        waiting = tx.delivery(delivery_id)
+        if waiting is None or tx.closed().covers(waiting.channel, waiting.endpoint_id):
+            return None
         row = tx.claim_one(delivery_id, worker, now, now + parts.policy.lease)
         if row is None:
             return None
@@ -162,6 +173,8 @@ def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> None:
         message = tx.message(row.message_id)
         if current is None or message is None or current.state != State.CLAIMED or current.fence != row.fence:
             raise StateConflict("lease")
+        if tx.closed().covers(row.channel, row.endpoint_id):
+            raise StateConflict("held")
         if not ask_release(parts, tx, current, message, now).permits:
             raise StateConflict("release")
         tx.move_delivery(
@@ -186,7 +199,8 @@ def _let_go(parts: Parts, claimed: Claimed) -> None:
         if current is not None and message is not None and current.fence == row.fence:
             if current.state == State.CLAIMED:
                 answer = ask_release(parts, tx, current, message, now)
-                code = answer.code or "release.withdrawn"
+                held = tx.closed().covers(row.channel, row.endpoint_id)
+                code = answer.code or ("release.paused" if held else "release.withdrawn")
                 new = State.PENDING if answer.permits else State.CANCELLED if answer.withdraw else State.HELD
                 tx.move_delivery(row.id, new, at=now, cause=code, due_at=now if answer.permits else None)
                 if new == State.CANCELLED and message.state == "open":

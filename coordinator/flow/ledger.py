@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from coordinator.domain.delivery import State
 from coordinator.domain.registry import Patient, Registry
+from coordinator.flow.hold_rows import HoldPart, JobPart
 from coordinator.flow.link_rows import AnswerPart, LinkPart
 from coordinator.flow.read_models import Actor, MessageFilter
 from coordinator.flow.rows import (
@@ -201,9 +202,16 @@ class DeliveryPart(Protocol):
         ...
 
     def claim_due(
-        self, worker: str, now: datetime, lease_until: datetime, limit: int, *, shut: Sequence[str], per_endpoint: int
-    ) -> Sequence[DeliveryRow]:
+        self, worker: str, now: datetime, lease_until: datetime, limit: int, *, shut: Sequence[str], per_endpoint: int,
+        shut_channels: Sequence[str] = ()
+    ) -> Sequence[DeliveryRow]:  # fmt: skip
         """Lease due pending deliveries fairly over endpoints, skipping the `shut` ones; fence raised, state claimed."""
+        ...
+
+    def due_ids(
+        self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]
+    ) -> Sequence[str]:
+        """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
         ...
 
     def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
@@ -368,7 +376,18 @@ class RecordPart(Protocol):
         ...
 
 
-class Transaction(RegistryPart, InboxPart, MessagePart, DeliveryPart, RecordPart, LinkPart, AnswerPart, Protocol):
+class Transaction(
+    RegistryPart,
+    InboxPart,
+    MessagePart,
+    DeliveryPart,
+    RecordPart,
+    LinkPart,
+    AnswerPart,
+    HoldPart,
+    JobPart,
+    Protocol,
+):
     """One transaction over everything."""
 
     def key(self, kind: str, value: str) -> str:

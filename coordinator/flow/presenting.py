@@ -4,6 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.delivery import FINAL, NEEDS_PERSON, State
+from coordinator.flow.hold_rows import Closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import AttemptView, DeliveryView, MessageRow, ReceiptView
@@ -54,7 +55,7 @@ def newest_delivery(rows: list[DeliveryRow]) -> DeliveryRow | None:
 
 
 def standing(
-    parts: Parts, message: MessageRecord, row: DeliveryRow | None, now: datetime
+    parts: Parts, message: MessageRecord, row: DeliveryRow | None, now: datetime, closed: Closed
 ) -> tuple[State, str | None, str, str, str | None, bool]:
     """Return (state, cause, sentence, next step, role, needs a person) of a message."""
     if message.state == "digest":
@@ -75,6 +76,9 @@ def standing(
         cause = parts.causes.get(row.cause or "bug")
         return row.state, cause.code, cause.sentence, cause.next_step, cause.role, True
     sentence = STANDING[row.state]
+    if row.state == State.PENDING and closed.covers(row.channel, row.endpoint_id):
+        cause = parts.causes.get("release.paused")
+        return row.state, cause.code, cause.sentence, cause.next_step, cause.role, message.told_at is not None
     late = message.told_at is not None and row.state not in FINAL
     if row.state == State.PENDING and row.cause is not None:
         cause = parts.causes.get(row.cause)
@@ -92,7 +96,7 @@ def message_row(parts: Parts, tx: Transaction, message: MessageRecord) -> Messag
     rows = list(tx.deliveries(message.id))
     row = newest_delivery(rows)
     now = parts.clock.now()
-    state, cause, why, next_step, role, needs_person = standing(parts, message, row, now)
+    state, cause, why, next_step, role, needs_person = standing(parts, message, row, now, tx.closed())
     plan = message.plan
     return MessageRow(
         id=message.id,

@@ -49,7 +49,7 @@ def resend(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Ac
     Raises Refused when it may not be, NotFound when there is no such delivery.
     """
     now = parts.clock.now()
-    _need_reason(reason)
+    need_reason(reason)
     with parts.ledger.begin() as tx:
         row = tx.delivery(delivery_id, lock=True)
         if row is None:
@@ -109,7 +109,7 @@ def _route(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> tuple[s
 def release(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> None:
     """Put a held or doubtful delivery back in the queue; the release question is asked again before it goes."""
     now = parts.clock.now()
-    _need_reason(reason)
+    need_reason(reason)
     withheld = _withheld(parts, delivery_id)
     if withheld is not None:
         tell_now(parts, withheld, reason=reason, actor=actor)
@@ -147,7 +147,7 @@ def _withheld(parts: Parts, delivery_id: str) -> MessageRecord | None:
 
 def cancel(parts: Parts, message_id: str, *, reason: str, actor: Actor) -> None:
     """Withdraw a message of which nothing has left."""
-    _need_reason(reason)
+    need_reason(reason)
     with parts.ledger.begin() as tx:
         message = tx.message(message_id, lock=True)
         if message is None:
@@ -185,7 +185,7 @@ def answer(parts: Parts, event_ref: str, *, confirmed: bool, reason: str, actor:
 
     A stuck event (a table row was missing, a letter refused) is tried again when confirmed.
     """
-    _need_reason(reason)
+    need_reason(reason)
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
         row = tx.inbox_row(event_ref, lock=True)
@@ -209,6 +209,7 @@ def _settle_event(tx: Transaction, event_ref: str, now: datetime, *, confirmed: 
         tx.move_inbox(event_ref, "declined", at=now, cause="event.declined", expect=waiting)
 
 
-def _need_reason(reason: str) -> None:
+def need_reason(reason: str) -> None:
+    """Raise Refused unless a reason of a few words was given."""
     if len(reason.strip()) < MIN_REASON:
         raise Refused("reason.missing", "Give a reason of a few words; it is kept with the record.")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from coordinator.domain.delivery import State
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.digest import prepare_digests
+from coordinator.flow.holds import review_restored
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.track import ask_far_side, mark_in_doubt
@@ -19,6 +20,7 @@ LONG_AGO = timedelta(days=36_500)
 def sweep(parts: Parts) -> int:
     """Do one round: dead workers' leases, doubts, late receipts, digests, clocks. Return how many rows moved."""
     moved = take_back_leases(parts)
+    moved += review_restored(parts)
     moved += settle_doubts(parts)
     moved += late_receipts(parts)
     moved += prepare_digests(parts)
@@ -115,5 +117,8 @@ def due_now(parts: Parts, limit: int = BATCH) -> tuple[Sequence[str], Sequence[s
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
         events = [row.id for row in tx.inbox_in(("received",))]
-        rows = tx.in_state((State.PENDING,), limit)
-    return events[:limit], [row.id for row in rows if row.due_at is not None and row.due_at <= now]
+        closed = tx.closed()
+        shut = [*tx.shut_endpoints(now), *sorted(closed.endpoints)]
+        # What may not go now must not fill the hints, or a thousand held messages would hide the ones behind them.
+        due = [] if closed.everything else tx.due_ids(now, limit, shut=shut, shut_channels=sorted(closed.channels))
+    return events[:limit], due

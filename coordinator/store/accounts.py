@@ -29,6 +29,7 @@ staff_accounts = sa.Table(
     sa.Column("password_hash", sa.String(200)),
     sa.Column("disabled_at", UtcInstant),
     sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("licence", WORD),
 )
 
 staff_sessions = sa.Table(

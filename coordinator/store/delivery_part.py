@@ -61,8 +61,9 @@ class DeliveryRows(Part):
         return [self._delivery(row) for row in self._all(query)]
 
     def claim_due(
-        self, worker: str, now: datetime, lease_until: datetime, limit: int, *, shut: Sequence[str], per_endpoint: int
-    ) -> Sequence[DeliveryRow]:
+        self, worker: str, now: datetime, lease_until: datetime, limit: int, *, shut: Sequence[str], per_endpoint: int,
+        shut_channels: Sequence[str] = (),
+    ) -> Sequence[DeliveryRow]:  # fmt: skip
         """Lease due pending deliveries fairly over endpoints, skipping the `shut` ones; fence raised, state claimed.
 
         Fair: each endpoint's own queue is numbered, and no endpoint gets more than
@@ -70,6 +71,8 @@ class DeliveryRows(Part):
         """
         table = deliveries
         due = sa.and_(table.c.state == State.PENDING, table.c.due_at <= now, table.c.endpoint_id.not_in(list(shut)))
+        if shut_channels:
+            due = sa.and_(due, table.c.channel.not_in(list(shut_channels)))
         busy = (
             sa.select(table.c.endpoint_id, sa.func.count().label("busy"))
             .where(table.c.state.in_([State.CLAIMED, State.ON_WIRE]))
@@ -95,6 +98,20 @@ class DeliveryRows(Part):
             query = query.with_for_update(skip_locked=True)
         rows = self._all(query)
         return [self._lease(row, worker, now, lease_until) for row in rows]
+
+    def due_ids(
+        self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]
+    ) -> Sequence[str]:
+        """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
+        table = deliveries.c
+        query = (
+            sa.select(table.id)
+            .where(table.state == State.PENDING, table.due_at <= now)
+            .where(table.endpoint_id.not_in(list(shut)), table.channel.not_in(list(shut_channels)))
+            .order_by(table.due_at, table.id)
+            .limit(limit)
+        )
+        return [row.id for row in self._all(query)]
 
     def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
         """Lease this delivery if it is pending and due; else None."""

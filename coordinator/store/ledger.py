@@ -8,6 +8,7 @@ from sqlalchemy.engine import Engine
 from coordinator.flow.ports import Cipher
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.engine import transaction
+from coordinator.store.hold_part import HoldRows, JobRows
 from coordinator.store.inbox_part import InboxRows
 from coordinator.store.link_part import AnswerRows, LinkRows
 from coordinator.store.message_part import MessageRows
@@ -15,7 +16,9 @@ from coordinator.store.record_part import RecordRows
 from coordinator.store.registry_part import RegistryRows
 
 
-class StoreTransaction(RegistryRows, InboxRows, MessageRows, DeliveryRows, RecordRows, LinkRows, AnswerRows):
+class StoreTransaction(
+    RegistryRows, InboxRows, MessageRows, DeliveryRows, RecordRows, LinkRows, AnswerRows, HoldRows, JobRows
+):
     """Implements flow.ledger.Transaction."""
 
 

@@ -97,6 +97,10 @@ incidents = sa.Table(
     sa.Column("answer_id", ID),
     sa.Column("raised_at", UtcInstant, nullable=False),
     sa.Column("closed_at", UtcInstant),
+    sa.Column("raised_by", WORD),
+    sa.Column("note_sealed", sa.LargeBinary),
+    sa.Column("closed_by", WORD),
+    sa.Column("closing_sealed", sa.LargeBinary),
     sa.UniqueConstraint("message_id", "kind"),
     sa.Index("ix_incidents_open", "closed_at", "raised_at"),
 )

@@ -68,10 +68,14 @@ def _silent(tx: StoreTransaction, now: datetime) -> Iterator[Finding]:
         yield Finding("never silent", "inbox", row.id, "due for preparing and nobody came")
     shut = sa.select(endpoint_health.c.endpoint_id).where(endpoint_health.c.open_since.is_not(None))
     late = sa.or_(deliveries.c.due_at.is_(None), deliveries.c.due_at < limit)
-    query = sa.select(deliveries.c.id).where(
+    # What a person holds back is in view on the page of holds, with who, why and since when.
+    held = tx.closed()
+    query = sa.select(deliveries.c.id, deliveries.c.channel, deliveries.c.endpoint_id).where(
         deliveries.c.state == State.PENDING, late, deliveries.c.endpoint_id.not_in(shut)
     )
     for row in _rows(tx, query):
+        if held.covers(row.channel, row.endpoint_id):
+            continue
         yield Finding("never silent", "deliveries", row.id, "due for sending and nobody came")
     query = sa.select(deliveries.c.id).where(
         deliveries.c.state.in_([State.CLAIMED, State.ON_WIRE]),

@@ -1,0 +1,125 @@
+"""After the database was restored from an older copy: nothing goes out before its far side was asked."""
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import NeedsHuman, NotFound, Refused
+from coordinator.flow import holds
+from coordinator.flow.read_models import Actor
+from coordinator.store.anchor import Anchor
+
+WATCH = Actor("job", "restore-watch")
+
+
+def older_copy(bench, told):
+    """Make the rows say what an older copy would say: nothing of this was sent, though the far side has it."""
+    for one in bench.channels.values():
+        one.held = []
+    for message in told.values():
+        row = bench.deliveries(message.id)[0]
+        bench.channels[row.channel].held.append((f"urn:uuid:{message.id}", "bytes"))
+
+
+@pytest.fixture
+def spike(bench):
+    bench.clock.turn(hours=3)
+    return bench.told(example("session-outcome.bp-spike"))
+
+
+def test_what_the_far_side_has_is_found_there_and_never_sent_again(bench, spike):
+    older_copy(bench, spike)
+    before = {kind: list(one.held) for kind, one in bench.channels.items()}
+    assert holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.send_due()
+    bench.sweep()
+    bench.send_due()
+    assert {bench.state(one.id) for one in spike.values()} == {State.ACKNOWLEDGED}
+    assert holds.restore_status(bench.parts).arrived == len(spike)
+    assert holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF) == 0
+    bench.send_due()
+    assert {kind: one.held for kind, one in bench.channels.items()} == before
+
+
+def test_what_the_far_side_has_not_goes_out_only_after_a_person_has_released_it(bench, spike):
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.sweep()
+    bench.clock.turn(minutes=5)
+    bench.sweep()
+    assert bench.send_due() == 0
+    assert {bench.state(one.id) for one in spike.values()} == {State.PENDING}
+    assert holds.restore_status(bench.parts).absent == len(spike)
+    assert holds.end_restore_hold(bench.parts, reason="they have nothing", actor=STAFF) == len(spike)
+    bench.send_due()
+    assert {bench.state(one.id) for one in spike.values()} == {State.ACKNOWLEDGED}
+    assert bench.broken() == []
+
+
+def test_what_nobody_can_say_stays_in_doubt_for_a_person(bench, spike):
+    for one in bench.channels.values():
+        one.knows = False
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.sweep()
+    holds.end_restore_hold(bench.parts, reason="we telephone them", actor=STAFF)
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    bench.send_due()
+    assert {bench.state(one.id) for one in spike.values()} == {State.IN_DOUBT}
+    assert {bench.cause(one.id) for one in spike.values()} == {"restore.maybe-sent"}
+    assert all(one.held == [] for one in bench.channels.values())
+
+
+def test_a_held_delivery_may_have_been_released_since_so_it_is_looked_up_too(bench, spike):
+    row = bench.deliveries(spike["pr-psych"].id)[0]
+    bench.channels[row.channel].script = [NeedsHuman("fhir.403")]
+    bench.send_due()
+    assert bench.state(spike["pr-psych"].id) == State.HELD
+    bench.channels[row.channel].held.append((f"urn:uuid:{spike['pr-psych'].id}", "bytes"))
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.sweep()
+    assert bench.state(spike["pr-psych"].id) == State.ACKNOWLEDGED
+
+
+def test_an_event_that_the_source_sends_again_is_looked_up_before_it_goes(bench):
+    bench.clock.turn(hours=3)
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.clock.turn(minutes=1)
+    again = bench.told(example("session-outcome.bp-spike"))
+    older_copy(bench, again)
+    holds.end_restore_hold(bench.parts, reason="the source has sent all again", actor=STAFF)
+    bench.sweep()
+    bench.send_due()
+    assert {bench.state(one.id) for one in again.values()} == {State.ACKNOWLEDGED}
+    assert sum(one.calls for one in bench.channels.values()) == 0
+
+
+def test_the_hold_of_a_restore_is_not_lifted_like_another(bench, spike):
+    holds.hold(bench.parts, "everything", reason="held by hand before", actor=STAFF)
+    assert holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    assert not holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    with pytest.raises(Refused, match="hold.restore"):
+        holds.let_go(bench.parts, "everything", reason="never mind that", actor=STAFF)
+    with pytest.raises(Refused, match="reason"):
+        holds.end_restore_hold(bench.parts, reason="", actor=STAFF)
+    holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF)
+    with pytest.raises(NotFound):
+        holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF)
+
+
+def test_the_mark_outside_tells_an_older_copy_and_another_database_from_our_own(bench, spike, tmp_path):
+    anchor = Anchor(tmp_path / "anchor.json", bench.store)
+    assert anchor.compare() == "no-mark"
+    anchor.write()
+    assert anchor.compare() == "same"
+    bench.send_due()
+    assert anchor.compare() == "same"
+    anchor.write()
+    with bench.store.begin() as tx:
+        from coordinator.store.tables import audit, audit_heads
+
+        seq = tx.connection.execute(audit_heads.select()).first().seq
+        tx.connection.execute(audit.delete().where(audit.c.seq > seq - 2))
+    assert anchor.compare() == "older"
+    (tmp_path / "anchor.json").write_text("{broken")
+    assert anchor.compare() == "older"
+    assert (tmp_path / "anchor.json").stat().st_mode & 0o077 == 0
