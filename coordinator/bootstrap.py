@@ -13,6 +13,7 @@ from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.delivery import State
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import EndpointRow, Step, check_endpoint, list_endpoints
+from coordinator.flow.endpoint_test import send_test
 from coordinator.flow.ledger import Ledger
 from coordinator.flow.letter_reader import LetterReader
 from coordinator.flow.link import LinkBook, LinkDoor, set_access_code
@@ -21,6 +22,7 @@ from coordinator.flow.ports import Channel, ReceiptSource
 from coordinator.flow.read_models import Actor
 from coordinator.flow.registry_desk import RegistryDesk
 from coordinator.flow.runner import Runner
+from coordinator.flow.sending_desk import StaffSending
 from coordinator.flow.staff_desk import StaffDesk
 from coordinator.letters.write import load_letters
 from coordinator.mapping.load import load
@@ -36,6 +38,7 @@ from coordinator.security.smart import jwks_document
 from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore
+from coordinator.store.anchor import Anchor
 from coordinator.store.engine import connect
 from coordinator.store.key_check import check_keys
 from coordinator.store.ledger import Store
@@ -115,11 +118,27 @@ class Service:
     reader: LetterReader
     answers: StaffAnswers
     codes: Passwords
+    sending: StaffSending
+    anchor: Anchor
 
     def open(self) -> None:
         """Migrate the database and make sure that our keys are its keys; raises ConfigurationError when not."""
         migrate.upgrade(self.store.engine)
         self.check_keys()
+        self.look_for_restore()
+
+    def look_for_restore(self) -> bool:
+        """Hold everything when the database is not the one we last worked with, else move the mark on.
+
+        Asked at every start and at every sweep. Returns whether the database is ours.
+        """
+        if self.anchor.compare() == "older":
+            reason = "The database is older than the mark kept outside it: it was restored, or replaced."
+            self.sending.restore_on(reason=reason, actor=Actor("job", "restore-watch"))
+            self.anchor.write()
+            return False
+        self.anchor.write()
+        return True
 
     def check_keys(self) -> None:
         """Raise ConfigurationError unless our field keys are the ones the database was written with."""
@@ -154,6 +173,7 @@ class Service:
             sweep_every_s=0.5 if quick else 2.0,
             receipts_every_s=0.5 if quick else 5.0,
             chores=(self.accounts.tidy, self.door.tidy),
+            before_sweep=self.look_for_restore,
         )
 
     def health(self) -> Mapping[str, object]:
@@ -175,6 +195,10 @@ class Service:
     def check_endpoint(self, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
         """Return what one endpoint's far side is like, step by step; sends nothing. Raises NotFound."""
         return check_endpoint(self.parts, self.outside.checkers, endpoint_id, actor)
+
+    def test_endpoint(self, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
+        """Send the agreed test patient's message to one endpoint; return what came back. Raises NotFound or Refused."""
+        return send_test(self.parts, endpoint_id, actor)
 
     def jwks(self) -> dict[str, object]:
         """Return our public keys, as SMART servers fetch them."""
@@ -228,6 +252,8 @@ def build(settings: Settings) -> Service:
         reader=LetterReader(parts),
         answers=StaffAnswers(parts),
         codes=codes,
+        sending=StaffSending(parts),
+        anchor=Anchor(settings.anchor_file or settings.data_dir / "anchor.json", store),
     )
 
 

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     """File that holds the database URL, password and all; wins over database_url."""
     key_file: Path | None = None
     """32-byte field key, mode 0600; None means data_dir/field.key, made at the first start outside production."""
+    anchor_file: Path | None = None
+    """File outside the database that says how far it had come, so that a restored older copy is noticed and nothing
+    goes out unseen. Keep it on another volume than the database; None means data_dir/anchor.json."""
     host: str = "127.0.0.1"
     """Address that the API and the console listen on."""
     port: int = 8080

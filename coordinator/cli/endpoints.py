@@ -39,13 +39,18 @@ def list_(as_json: bool) -> None:
 
 @endpoints.command()
 @click.argument("endpoint_id")
+@click.option("--test-message", is_flag=True, help="Also send the message of the test patient agreed with the partner.")
 @click.option("--json", "as_json", is_flag=True)
-def check(endpoint_id: str, as_json: bool) -> None:
+def check(endpoint_id: str, test_message: bool, as_json: bool) -> None:
     """Ask ENDPOINT_ID's far side whether it would take a message. Sends none, and names no patient.
 
-    Exit code 1 when any step failed.
+    With --test-message the partner's own test patient is named, in one marked message, where the registry says that
+    the partner agreed. Exit code 1 when any step failed.
     """
-    steps = service().check_endpoint(endpoint_id, Actor("staff", f"terminal:{getpass.getuser()}"[:64]))
+    actor = Actor("staff", f"terminal:{getpass.getuser()}"[:64])
+    steps = service().check_endpoint(endpoint_id, actor)
+    if test_message:
+        steps = (*steps, *service().test_endpoint(endpoint_id, actor)[-1:])
     if as_json:
         click.echo(orjson.dumps([asdict(one) for one in steps], option=orjson.OPT_INDENT_2).decode())
     else:

@@ -59,6 +59,7 @@ def need_schema(made: Service) -> None:
     if not schema.is_current(made.store.engine):
         raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
     made.check_keys()
+    made.look_for_restore()
 
 
 @click.command()

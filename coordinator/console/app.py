@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from coordinator.console import answers, gallery, lists, message, sign_in
+from coordinator.console import answers, gallery, lists, message, resends, sending, sign_in
 from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Public, TooMuch, check_routes, person_of
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import STATIC, Pages
@@ -25,7 +25,7 @@ def create() -> FastAPI:
     from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
 
     made = service()
-    return build(made, letters=made.parts.workshop.letters, answers_service=made)
+    return build(made, letters=made.parts.workshop.letters, answers_service=made, sending_service=made)
 
 
 def build(
@@ -34,10 +34,12 @@ def build(
     now: Callable[[], datetime] = _utc_now,
     letters: gallery.Letters | None = None,
     answers_service: answers.AnswersService | None = None,
+    sending_service: sending.SendingService | None = None,
 ) -> FastAPI:
     """Return the console around a service. `letters` shows the gallery; by default the shipped templates do.
 
-    With `answers_service` there is also the page where recipients' answers are reviewed.
+    With `answers_service` there is also the page where recipients' answers are reviewed, with `sending_service`
+    those of holds, of addresses and of sending many again.
 
     Raises ConfigurationError for an http address beyond loopback, and when a route
     says nothing about who may see it.
@@ -56,6 +58,10 @@ def build(
     gallery.add_routes(app.router, pages, letters)
     if answers_service is not None:
         answers.add_routes(app.router, answers_service, pages)
+    if sending_service is not None:
+        sending.add_routes(app.router, sending_service, pages)
+        resends.add_recompose(app.router, sending_service, pages)
+        resends.add_routes(app.router, sending_service, pages)
     _add_static(app.router, pages)
     check_routes(app)
     _add_handlers(app, pages)

@@ -83,6 +83,7 @@ def attention_page(
         moving=sum(count for state, count in overview.by_state if state in presenters.MOVING),
         held=service.desk.held_events(person.actor),
         groups=presenters.groups(rows),
+        left_alone=pages.left_alone(),
         shown=len(rows),
         stuck=max(overview.needs_attention - overview.held_events, len(rows)),
         done=words.DONE.get(done or ""),

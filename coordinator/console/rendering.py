@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +18,7 @@ from coordinator.console.access import Person, form_token
 from coordinator.console.contracts import Service
 from coordinator.domain.errors import NotFound
 from coordinator.flow.read_models import Actor, Overview
+from coordinator.flow.sending_desk import LeftAlone, SendingDesk
 
 HERE = Path(__file__).parent
 STATIC: Mapping[str, str] = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
@@ -50,6 +51,8 @@ class Pages:
         self.environment.globals["asset"] = self.asset
         self.environment.globals["words"] = words
         self.environment.globals["has_answers"] = False
+        self.environment.globals["has_sending"] = False
+        self._sending: SendingDesk | None = None
         self.environment.filters["time"] = self.time
         self.environment.filters["since"] = self.since
         self.environment.filters["day"] = words.day
@@ -71,11 +74,21 @@ class Pages:
             csrf=person.csrf if person else form_token(form_cookie),
             waiting=waiting,
             mark=mark,
+            standing_holds=() if self._sending is None or person is None else self._sending.holds(),
             here=request.url.path,
             now=self.now(),
             **shown,
         )
         return HTMLResponse(text, status_code=status)
+
+    def show_holds(self, sending: SendingDesk) -> None:
+        """Show on every page what is held: nobody may wonder why nothing goes out."""
+        self._sending = sending
+        self.environment.globals["has_sending"] = True
+
+    def left_alone(self) -> Sequence[LeftAlone]:
+        """Return the addresses that are left alone, each one problem with the messages behind it."""
+        return () if self._sending is None else self._sending.left_alone()
 
     def clinic(self) -> tuple[str, ZoneInfo]:
         """Return the clinic's name and time zone, read again every minute; no name and UTC while there is none."""

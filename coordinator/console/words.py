@@ -97,9 +97,18 @@ DOCUMENTS: Mapping[str, str] = {
     "fhir-message": "FHIR message",
 }
 
+JOB_STATES: Mapping[str, str] = {
+    "draft": "Not started yet",
+    "running": "Under way",
+    "paused": "Paused",
+    "done": "Done",
+    "cancelled": "Stopped",
+}
+
 DONE: Mapping[str, str] = {
     "resend": "A new delivery was made; it goes out shortly.",
     "release": "Released. It goes on when it is due.",
+    "recompose": "A new version was composed and goes out shortly. The old one is kept.",
     "cancel": "Withdrawn. Nothing of it has left.",
     "handover": "The hand-over is on record.",
     "confirmed": "Answered. The event goes on.",

@@ -41,6 +41,8 @@ class Case:
     already_sent: tuple[SentLetter, ...] = ()
     digest_of: tuple[SessionOutcome, ...] = ()
     """For a digest: the sessions it tells of, oldest first, the event itself last."""
+    revision: int = 0
+    """How often a person had the message composed anew before any of it left. The documents keep their names."""
 
     @property
     def clinic(self) -> Clinic:
@@ -73,6 +75,8 @@ class Case:
     def message_id(self, provider_id: str) -> str:
         """Return the identifier of this recipient's message for this event version (or of its digest)."""
         name = stable_uuid("message", self.source, self.event.id, str(self.event.version), provider_id)
+        if self.revision:
+            name = stable_uuid("revision", name, str(self.revision))
         return stable_uuid("digest-item", name) if self.digest_of else name
 
     def document_id(self, provider_id: str, kind: str, version: int | None = None) -> str:

@@ -68,6 +68,14 @@ class Staff(Record):
     phone: Phone | None = None
 
 
+class Identifier(Record):
+    """A number somebody else keeps for the patient; `held_by` names whose it is."""
+
+    system: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s]+$")]
+    value: Line
+    held_by: Code | None = None
+
+
 class EndpointAuth(Record):
     """How we identify ourselves to a FHIR endpoint. Secrets are named here, never held."""
 
@@ -75,6 +83,19 @@ class EndpointAuth(Record):
     client_id: Line | None = None
     scope: Line | None = None
     secret: Code | None = None
+    certificate: Code | None = None
+    """Name of our client certificate for this endpoint in the secrets folder (NAME.crt, NAME.key), with any method."""
+
+
+class AgreedTest(Record):
+    """The partner's own test patient, and who there agreed that a marked test message may be sent about them."""
+
+    agreed_with: Line
+    agreed_on: date
+    name: Name
+    birth_date: date
+    sex: Literal["female", "male", "other", "unknown"]
+    identifiers: tuple[Identifier, ...] = ()
 
 
 class Endpoint(Record):
@@ -92,6 +113,15 @@ class Endpoint(Record):
     ccda: bool = False
     partner: Code | None = None
     patient_match: Literal["identifier", "demographics"] | None = None
+    test: AgreedTest | None = None
+
+
+class Contact(Record):
+    """Whom to call when the provider cannot be reached: a second contact, then the clinician who covers for them."""
+
+    role: Literal["second", "covering"]
+    name: Line
+    phone: Phone
 
 
 class Provider(Record):
@@ -104,15 +134,8 @@ class Provider(Record):
     organization: Line | None = None
     time_zone: TimeZone
     phone: Phone | None = None
+    contacts: tuple[Contact, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
-
-
-class Identifier(Record):
-    """A number somebody else keeps for the patient; `held_by` names whose it is."""
-
-    system: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s]+$")]
-    value: Line
-    held_by: Code | None = None
 
 
 class PatientCourse(Record):

@@ -72,6 +72,8 @@ class EndpointRow:
     usable: bool
     why_not: str
     """Empty when it may carry PHI today."""
+    test_agreed: bool = False
+    """Whether the partner agreed to a message about its own test patient."""
 
 
 def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
@@ -100,7 +102,7 @@ def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: s
         endpoint = next((one for one in known if one.id == endpoint_id), None)
         if endpoint is None or registry is None:
             raise NotFound("endpoint")
-        steps = (_address(parts, tx, endpoint, _today(parts, registry)), _breaker(parts, tx, endpoint))
+        steps = standing_steps(parts, tx, registry, endpoint)
         tx.audit(actor, "endpoint checked", at=parts.clock.now(), subject=endpoint_id)
     if endpoint.kind == "by-hand":
         return (*steps, Step("channel", True, "By hand needs no far side: staff print the letter and hand it over."))
@@ -109,6 +111,11 @@ def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: s
         todo = NOT_SET_UP.get(endpoint.kind, "See the settings of this channel in docs/configuration.md.")
         return (*steps, Step("channel", False, "This service has nothing set up to ask this kind of address.", todo))
     return (*steps, *_asked(parts, checker.probes(endpoint)))
+
+
+def standing_steps(parts: Parts, tx: Transaction, registry: Registry, endpoint: Endpoint) -> tuple[Step, ...]:
+    """Return what we know of an endpoint without asking it: its address, and whether messages are held back."""
+    return (_address(parts, tx, endpoint, _today(parts, registry)), _breaker(parts, tx, endpoint))
 
 
 def _asked(parts: Parts, probes: Sequence[Probe]) -> tuple[Step, ...]:
@@ -143,7 +150,7 @@ def _today(parts: Parts, registry: Registry) -> date:
 def _row(provider_id: str, endpoint: Endpoint, steps: tuple[Step, ...]) -> EndpointRow:
     why = " ".join(one.seen for one in steps if one.ok is False)
     on = None if endpoint.verified_on is None else endpoint.verified_on.isoformat()
-    return EndpointRow(endpoint.id, provider_id, endpoint.kind, endpoint.address, on, not why, why)
+    return EndpointRow(endpoint.id, provider_id, endpoint.kind, endpoint.address, on, not why, why, endpoint.test is not None)
 
 
 def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> Step:

@@ -325,6 +325,10 @@ class DeliveryPart(Protocol):
         """Return the endpoints whose breaker is open and not due for a probe, or that are suspended."""
         ...
 
+    def open_breakers(self) -> Sequence[EndpointHealth]:
+        """Return the endpoints whose breaker is open, the longest first."""
+        ...
+
     def counts(self) -> dict[str, int]:
         """Return the number of deliveries by state."""
         ...

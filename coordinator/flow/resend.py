@@ -48,47 +48,56 @@ def resend(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Ac
     The same token again returns the first outcome: a double click is one resend.
     Raises Refused when it may not be, NotFound when there is no such delivery.
     """
-    now = parts.clock.now()
     need_reason(reason)
     with parts.ledger.begin() as tx:
-        row = tx.delivery(delivery_id, lock=True)
-        if row is None:
-            raise NotFound("delivery")
-        tx.message(row.message_id, lock=True)
-        name = parts.dice.uuid()
-        earlier = tx.acted(token, "resend", name, now)
-        if earlier is not None:
-            return earlier
-        refusal = why_not_resend(parts, tx, row)
-        if refusal is not None:
-            raise Refused("resend.refused", refusal)
-        message = tx.message(row.message_id)
-        if message is None:
-            raise NotFound("message")
-        endpoint, channel, position = _route(tx, message, row)
-        for other in tx.deliveries(message.id):
-            if other.state == State.HELD:
-                tx.move_delivery(other.id, State.CANCELLED, at=now, cause="resend.replaced")
-        by_hand = channel == "by-hand"
-        tx.add_delivery(
-            NewDelivery(
-                id=name,
-                message_id=message.id,
-                provider_id=message.provider_id,
-                endpoint_id=endpoint,
-                channel=channel,
-                position=position,
-                priority=message.priority,
-                state=State.HELD if by_hand else State.PENDING,
-                cause="hand.print" if by_hand else None,
-                due_at=None if by_hand else now,
-                resend_of=row.id,
-                reason=reason,
-            ),
-            at=now,
-        )
-        tx.audit(actor, "resend asked for", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)
+        return resend_in(parts, tx, delivery_id, reason=reason, token=token, actor=actor)
+
+
+def resend_in(
+    parts: Parts, tx: Transaction, delivery_id: str, *, reason: str, token: str, actor: Actor
+) -> str:  # fmt: skip
+    """Do what `resend` does inside a transaction of the caller's; nothing is written before it is refused."""
+    now = parts.clock.now()
+    row = tx.delivery(delivery_id, lock=True)
+    if row is None:
+        raise NotFound("delivery")
+    message = tx.message(row.message_id, lock=True)
+    if message is None:
+        raise NotFound("message")
+    name = parts.dice.uuid()
+    earlier = tx.acted(token, "resend", name, now)
+    if earlier is not None:
+        return earlier
+    refusal = why_not_resend(parts, tx, row)
+    if refusal is not None:
+        raise Refused("resend.refused", refusal)
+    for other in tx.deliveries(message.id):
+        if other.state == State.HELD:
+            tx.move_delivery(other.id, State.CANCELLED, at=now, cause="resend.replaced")
+    tx.add_delivery(_new_delivery(tx, message, row, name, reason, now), at=now)
+    tx.audit(actor, "resend asked for", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)
     return name
+
+
+def _new_delivery(
+    tx: Transaction, message: MessageRecord, row: DeliveryRow, name: str, reason: str, now: datetime
+) -> NewDelivery:
+    endpoint, channel, position = _route(tx, message, row)
+    by_hand = channel == "by-hand"
+    return NewDelivery(
+        id=name,
+        message_id=message.id,
+        provider_id=message.provider_id,
+        endpoint_id=endpoint,
+        channel=channel,
+        position=position,
+        priority=message.priority,
+        state=State.HELD if by_hand else State.PENDING,
+        cause="hand.print" if by_hand else None,
+        due_at=None if by_hand else now,
+        resend_of=row.id,
+        reason=reason,
+    )
 
 
 def _route(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> tuple[str, str, int]:

@@ -28,6 +28,8 @@ class Runner:
     chores: tuple[Callable[[], None], ...] = ()
     """Done every `chores_every_s`: old sessions and used-up links, for one."""
     chores_every_s: float = 600.0
+    before_sweep: Callable[[], object] = lambda: None
+    """Asked before every sweep: whether the database is still the one we know."""
     name: str = "embedded"
     _stop: threading.Event = field(default_factory=threading.Event)
     _wake: threading.Event = field(default_factory=threading.Event)
@@ -89,6 +91,7 @@ class Runner:
         return len(claimed)
 
     def _sweep_round(self, _worker: str) -> int:
+        self.before_sweep()
         sweep(self.parts)
         return 0
 

@@ -97,7 +97,7 @@ class StaffDesk:
                 consent=f"{consent['decision']}: {consent['reason']} ({consent['directive'] or 'none'}{version})",
                 rules=tuple((one[0], one[1], one[2]) for one in message.plan["rules"]),
                 requests=tuple(one["text"] for one in message.plan["requests"]),
-                supersedes=message.corrects,
+                supersedes=message.corrects or message.plan.get("recomposed_from"),
                 superseded_by=message.superseded_by,
                 documents=tuple(DocumentView(*one) for one in tx.documents(message_id)),
                 deliveries=views,

@@ -9,6 +9,7 @@ from coordinator.flow.digest import prepare_digests
 from coordinator.flow.holds import review_restored
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
+from coordinator.flow.resend_jobs import work_jobs
 from coordinator.flow.track import ask_far_side, mark_in_doubt
 from coordinator.observe.log import Log, write
 
@@ -25,6 +26,7 @@ def sweep(parts: Parts) -> int:
     moved += late_receipts(parts)
     moved += prepare_digests(parts)
     moved += clocks(parts)
+    moved += work_jobs(parts)
     if moved:
         write(Log.SWEEP_DONE, count=moved)
     return moved

@@ -139,6 +139,8 @@ def _endpoint(endpoint: Endpoint, at: tuple[str | int, ...], staff: set[str]) ->
     if endpoint.kind == "fax" and not (endpoint.address.startswith("+") and _is_phone(endpoint.address)):
         fix = "Write the fax number in international form, such as +1-218-555-0143."
         yield Fault(where, "endpoint.address", "This address does not fit a fax endpoint.", fix)
+    if endpoint.test is not None:
+        yield from _name(endpoint.test.name, (*at, "test", "name"))
     if endpoint.verified_by is not None and endpoint.verified_by not in staff:
         fix = "Add the person under staff, or correct the id."
         yield Fault(pointer((*at, "verified_by")), "staff.unknown", "No member of staff has this id.", fix)

@@ -14,6 +14,8 @@ Permission = Literal[
     "answer",
     "act",
     "refusals",
+    "sending",
+    "hold",
 ]
 
 GRANTS: dict[Permission, frozenset[StaffRole]] = {
@@ -25,6 +27,8 @@ GRANTS: dict[Permission, frozenset[StaffRole]] = {
     "answer": frozenset({"sender"}),
     "act": frozenset({"sender"}),
     "refusals": frozenset({"viewer", "sender", "admin"}),
+    "sending": frozenset({"viewer", "sender", "admin"}),
+    "hold": frozenset({"sender", "admin"}),
 }
 """Viewer and admin see where messages stand, never a letter; sender also reads, answers and resends."""
 

@@ -4,8 +4,10 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import NEEDS_PERSON
 from coordinator.flow.read_models import Actor
@@ -22,6 +24,18 @@ def link(previous: str, *fields: str | None) -> str:
     """Return the hash of one audit line: SHA-256 over the line before and this line's fields."""
     text = "\x1f".join([previous, *("" if one is None else one for one in fields)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _health(row: Row[Any]) -> EndpointHealth:
+    return EndpointHealth(
+        row.endpoint_id,
+        row.failures,
+        row.open_since,
+        row.probe_at,
+        row.suspended_at,
+        row.suspended_address_key,
+        row.cause,
+    )
 
 
 class RecordRows(Part):
@@ -65,17 +79,12 @@ class RecordRows(Part):
         """Return what is remembered of an endpoint."""
         query = sa.select(endpoint_health).where(endpoint_health.c.endpoint_id == endpoint_id)
         row = self._one(self._locked(query, lock=lock))
-        if row is None:
-            return EndpointHealth(endpoint_id)
-        return EndpointHealth(
-            row.endpoint_id,
-            row.failures,
-            row.open_since,
-            row.probe_at,
-            row.suspended_at,
-            row.suspended_address_key,
-            row.cause,
-        )
+        return EndpointHealth(endpoint_id) if row is None else _health(row)
+
+    def open_breakers(self) -> Sequence[EndpointHealth]:
+        """Return the endpoints whose breaker is open, the longest first."""
+        query = sa.select(endpoint_health).where(endpoint_health.c.open_since.is_not(None))
+        return [_health(row) for row in self._all(query.order_by(endpoint_health.c.open_since))]
 
     def put_health(self, health: EndpointHealth, at: datetime) -> None:
         """Remember it."""

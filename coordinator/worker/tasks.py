@@ -32,6 +32,7 @@ def deliver_one(delivery_id: str) -> None:
 @shared_task(name="coordinator.sweep")
 def sweep_all() -> None:
     """Find every due, stale or overdue row again, and hint what is due."""
+    service().look_for_restore()
     parts = service().parts
     sweep.sweep(parts)
     events, deliveries = sweep.due_now(parts)

@@ -1,0 +1,154 @@
+"""Sending as a whole: what is held or left alone, the look-through after a restore, and asking an address how it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from coordinator.console.access import Person, Requires, posted
+from coordinator.console.rendering import Pages
+from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.values import Code
+from coordinator.flow.endpoint_checks import EndpointRow, Step
+from coordinator.flow.hold_rows import EVERYTHING
+from coordinator.flow.read_models import Actor
+from coordinator.flow.sending_desk import SendingDesk
+
+MAX_REASON = 500
+DONE: Mapping[str, str] = {
+    "held": "It is held. What waits stays in view here and uses up no attempt.",
+    "released": "It is released. What waited goes out now, the most pressing first.",
+    "restored": "Everything is held, and the far sides are being asked what they have.",
+    "ended": "Sending goes on. What nobody could say anything about stays in doubt, each for a person.",
+}
+
+Form = Annotated[Mapping[str, str], Depends(posted)]
+Looker = Annotated[Person, Depends(Requires("sending"))]
+Holder = Annotated[Person, Depends(Requires("hold"))]
+
+
+class SendingService(Protocol):
+    """The service as these pages see it."""
+
+    @property
+    def sending(self) -> SendingDesk:
+        """Holds, jobs and composing anew."""
+        ...
+
+    def endpoints(self) -> Sequence[EndpointRow]:
+        """Return every provider's endpoints."""
+        ...
+
+    def check_endpoint(self, endpoint_id: str, actor: Actor) -> Sequence[Step]:
+        """Return what one endpoint's far side is like; raise NotFound."""
+        ...
+
+    def test_endpoint(self, endpoint_id: str, actor: Actor) -> Sequence[Step]:
+        """Send the agreed test patient's message; raise NotFound or Refused."""
+        ...
+
+
+def add_routes(router: APIRouter, service: SendingService, pages: Pages) -> None:
+    """Add the page of sending and its forms."""
+    pages.show_holds(service.sending)
+
+    @router.get("/sending")
+    def show(request: Request, person: Looker, done: str | None = None) -> Response:
+        """Show what is held, what is left alone, and every address."""
+        return _page(request, service, pages, person, done=DONE.get(done or ""))
+
+    @router.post("/sending/hold")
+    def hold(request: Request, fields: Form, person: Holder) -> Response:
+        """Hold an address, a channel or everything."""
+        scope, reason = fields.get("scope", "")[:128], fields.get("reason", "").strip()[:MAX_REASON]
+        try:
+            service.sending.hold(scope, reason=reason, actor=person.actor)
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        return RedirectResponse("/sending?done=held", 303)
+
+    @router.post("/sending/release")
+    def release(request: Request, fields: Form, person: Holder) -> Response:
+        """Let go what is held."""
+        scope, reason = fields.get("scope", "")[:128], fields.get("reason", "").strip()[:MAX_REASON]
+        try:
+            service.sending.let_go(scope, reason=reason, actor=person.actor)
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        except NotFound:
+            wrong = "It is not held any more: somebody was faster."
+            return _page(request, service, pages, person, wrong=wrong, status=409)
+        return RedirectResponse("/sending?done=released", 303)
+
+    _add_restore(router, service, pages)
+    _add_checks(router, service, pages)
+
+
+def _add_restore(router: APIRouter, service: SendingService, pages: Pages) -> None:
+    @router.post("/sending/restore")
+    def restore(request: Request, fields: Form, person: Holder) -> Response:
+        """Begin or end the hold after a database restore."""
+        reason, verb = fields.get("reason", "").strip()[:MAX_REASON], fields.get("verb")
+        try:
+            if verb == "end":
+                service.sending.restore_off(reason=reason, actor=person.actor)
+                return RedirectResponse("/sending?done=ended", 303)
+            if len(reason) < 5:
+                raise Refused("reason.missing", "Say which copy was restored, and why; it is kept with the record.")
+            service.sending.restore_on(reason=reason, actor=person.actor)
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        except NotFound:
+            wrong = "The hold is over already: somebody was faster."
+            return _page(request, service, pages, person, wrong=wrong, status=409)
+        return RedirectResponse("/sending?done=restored", 303)
+
+
+def _add_checks(router: APIRouter, service: SendingService, pages: Pages) -> None:
+    @router.post("/sending/endpoints/{endpoint_id}/check")
+    def check(endpoint_id: Code, request: Request, fields: Form, person: Holder) -> Response:
+        """Ask the far side of one address whether it would take a message today."""
+        steps = service.check_endpoint(endpoint_id, person.actor)
+        return _page(request, service, pages, person, checked=endpoint_id, steps=steps)
+
+    @router.post("/sending/endpoints/{endpoint_id}/test")
+    def test(endpoint_id: Code, request: Request, fields: Form, person: Holder) -> Response:
+        """Send the message of the test patient that the partner agreed to."""
+        try:
+            steps = service.test_endpoint(endpoint_id, person.actor)
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        return _page(request, service, pages, person, checked=endpoint_id, steps=steps)
+
+
+def _page(
+    request: Request,
+    service: SendingService,
+    pages: Pages,
+    person: Person,
+    *,
+    done: str | None = None,
+    wrong: str | None = None,
+    status: int = 200,
+    checked: str = "",
+    steps: Sequence[Step] = (),
+) -> Response:
+    held = service.sending.holds()
+    return pages.page(
+        request,
+        "sending.html",
+        person,
+        status=status,
+        holds=held,
+        held={one.scope: one for one in held},
+        everything=EVERYTHING,
+        restore=service.sending.restore(),
+        left_alone={one.endpoint_id: one for one in service.sending.left_alone()},
+        endpoints=[one for one in service.endpoints() if one.kind != "by-hand"],
+        channels=sorted({one.kind for one in service.endpoints()} - {"by-hand"}),
+        checked=checked,
+        steps=steps,
+        done=done,
+        wrong=wrong,
+    )

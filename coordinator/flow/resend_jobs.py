@@ -1,0 +1,271 @@
+"""Sending many messages again: a frozen list first, then one by one at a limited rate, with a result for each.
+
+Everything is rows, so a job survives a restart, and any worker's sweep takes it on. An item and its new delivery are
+written in one transaction under a key of their own: no crash and no second worker makes two.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import NotFound, Refused
+from coordinator.flow.hold_rows import ItemState, JobItem, JobMode, JobRow, Selection
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.parts import Parts
+from coordinator.flow.presenting import message_row
+from coordinator.flow.read_models import Actor, MessageRow
+from coordinator.flow.recompose import recompose
+from coordinator.flow.resend import need_reason, resend_in, why_not_resend
+from coordinator.observe.log import Log, write
+
+DEFAULT_PER_MINUTE = 30
+FASTEST_PER_MINUTE = 600
+SAMPLE = 10
+DRAFT_KEPT = timedelta(hours=1)
+"""A list that nobody started says nothing about the messages of an hour later."""
+MOST_A_ROUND = 50
+Verb = Literal["start", "pause", "continue", "cancel"]
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """One message of a job, what came of it, and where its new delivery stands. PHI inside."""
+
+    position: int
+    message: MessageRow | None
+    state: ItemState
+    why: str | None
+    new_delivery_id: str | None
+    new_state: State | None
+    done_at: datetime | None
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One job: what was chosen and by whom, how many, how far it is, and a sample or a page of its items."""
+
+    id: str
+    state: str
+    mode: JobMode
+    selection: dict[str, object]
+    reason: str
+    per_minute: int
+    made_at: datetime
+    made_by: str
+    started_at: datetime | None
+    started_by: str | None
+    ended_at: datetime | None
+    total: int
+    waiting: int
+    made: int
+    refused: int
+    arrived: int
+    """Of those made: proven to have arrived, as far as the shown items go."""
+    items: tuple[ItemView, ...]
+    next_after: int | None
+    """Position after which the next page begins; None at the end."""
+
+
+def plan_job(
+    parts: Parts,
+    selection: Selection,
+    *,
+    reason: str,
+    actor: Actor,
+    mode: JobMode = "stored",
+    per_minute: int = DEFAULT_PER_MINUTE,
+) -> JobView:
+    """Freeze the list of what a selection means now, and return it with a sample. Nothing is sent by this."""
+    need_reason(reason)
+    if not 1 <= per_minute <= FASTEST_PER_MINUTE:
+        raise Refused("job.rate", f"Between 1 and {FASTEST_PER_MINUTE} messages a minute.")
+    named = (selection.endpoint_id, selection.provider_id, selection.channel, selection.cause, selection.since)
+    if all(one is None for one in named):
+        raise Refused("job.everything", "Say what is meant: a recipient, an address, a channel, a cause or a time.")
+    now = parts.clock.now()
+    chosen = {name: value for name, value in asdict(selection).items() if value not in (None, False)}
+    if selection.since is not None:
+        chosen["since"] = selection.since.isoformat()
+    with parts.ledger.begin() as tx:
+        found = tx.selected(selection)
+        if not found:
+            raise Refused("job.nothing", "No message fits; there is nothing to send again.")
+        row = JobRow(
+            parts.dice.uuid(), "draft", mode, json.dumps(chosen, sort_keys=True), reason.strip(), per_minute, now,
+            actor.name,
+        )  # fmt: skip
+        items = [JobItem(row.id, place, *pair) for place, pair in enumerate(found, start=1)]
+        tx.add_job(row, items)
+        tx.audit(actor, "resend job drawn up", at=now, subject=row.id, detail=f"{len(items)}: {reason}")
+        return _view(parts, tx, row, limit=SAMPLE)
+
+
+def job(parts: Parts, job_id: str, actor: Actor, *, after: int = 0, limit: int = 100) -> JobView:
+    """Return a job with a page of its items; raise NotFound."""
+    with parts.ledger.begin() as tx:
+        row = tx.job(job_id)
+        if row is None:
+            raise NotFound("resend job")
+        tx.audit(actor, "resend job opened", at=parts.clock.now(), subject=job_id)
+        return _view(parts, tx, row, after=after, limit=min(limit, 500))
+
+
+def jobs(parts: Parts) -> Sequence[JobView]:
+    """Return the newest jobs without their items. No PHI."""
+    with parts.ledger.begin(write=False) as tx:
+        return [_view(parts, tx, row, limit=0) for row in tx.jobs()]
+
+
+def move_job(parts: Parts, job_id: str, verb: Verb, *, actor: Actor) -> JobView:
+    """Start, pause, continue or cancel a job; raise Refused when it is not in a state for that.
+
+    Starting twice is starting once. What a cancelled job has put on its way stays on its way.
+    """
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.job(job_id, lock=True)
+        if row is None:
+            raise NotFound("resend job")
+        new = _moved(tx, row, verb, now, actor)
+        if new != row:
+            tx.put_job(new)
+            tx.audit(actor, f"resend job: {verb}", at=now, subject=job_id)
+            write(Log.RESEND_JOB, state=new.state, job="resend")
+        return _view(parts, tx, new, limit=SAMPLE)
+
+
+def _moved(tx: Transaction, row: JobRow, verb: Verb, now: datetime, actor: Actor) -> JobRow:
+    if verb == "start":
+        if row.state in {"running", "done"}:
+            return row
+        if row.state != "draft":
+            raise Refused("job.started", "It was started before; continue it instead.")
+        if now - row.made_at > DRAFT_KEPT:
+            raise Refused("job.old", "The list is more than an hour old. Draw it up again and look at it.")
+        other = tx.overlapping_job(row.id)
+        if other is not None:
+            raise Refused("job.overlap", "Another job that is under way holds some of these messages.")
+        return replace(row, state="running", started_at=now, started_by=actor.name, next_at=now)
+    if verb == "pause" and row.state in {"running", "paused"}:
+        return replace(row, state="paused", next_at=None)
+    if verb == "continue" and row.state in {"paused", "running"}:
+        return row if row.state == "running" else replace(row, state="running", next_at=now)
+    if verb == "cancel" and row.state in {"draft", "running", "paused", "cancelled"}:
+        return row if row.state == "cancelled" else replace(row, state="cancelled", next_at=None, ended_at=now)
+    raise Refused("job.state", f"That cannot be done to a job that is {row.state}.")
+
+
+def work_jobs(parts: Parts) -> int:
+    """Send on what is due of every running job; return how many items were done."""
+    with parts.ledger.begin(write=False) as tx:
+        running = [one.id for one in tx.jobs(("running",), limit=100)]
+    done = 0
+    for job_id in running:
+        for _ in range(MOST_A_ROUND):
+            if not _one_item(parts, job_id):
+                break
+            done += 1
+    return done
+
+
+def _one_item(parts: Parts, job_id: str) -> bool:
+    """Do the next item of a job if its time has come; return whether one was done."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.job(job_id, lock=True)
+        if row is None or row.state != "running" or row.next_at is None or row.next_at > now:
+            return False
+        item = tx.next_item(job_id)
+        if item is None:
+            tx.put_job(replace(row, state="done", ended_at=now, next_at=None))
+            write(Log.RESEND_JOB, state="done", job="resend")
+            return False
+        step = timedelta(minutes=1) / row.per_minute
+        # A job that slept does not make up for it in one burst.
+        tx.put_job(replace(row, next_at=max(row.next_at + step, now - step * MOST_A_ROUND)))
+        if row.mode == "stored":
+            tx.put_item(_resent(parts, tx, row, item, now))
+            return True
+    _recomposed(parts, row, item, now)
+    return True
+
+
+def _resent(parts: Parts, tx: Transaction, row: JobRow, item: JobItem, now: datetime) -> JobItem:
+    actor = Actor("staff", row.started_by or row.made_by)
+    held = tx.delivery(item.delivery_id)
+    refusal = "It is not there any more." if held is None else _moved_on(tx, item) or why_not_resend(parts, tx, held)
+    if refusal is not None:
+        return replace(item, state="refused", why=refusal[:500], done_at=now)
+    name = resend_in(
+        parts, tx, item.delivery_id, reason=row.reason, token=f"job|{row.id}|{item.position}", actor=actor
+    )  # fmt: skip
+    return replace(item, state="made", new_delivery_id=name, done_at=now)
+
+
+def _moved_on(tx: Transaction, item: JobItem) -> str | None:
+    """Return why the item is over when somebody has sent the message again since the list was frozen."""
+    rows = [one for one in tx.deliveries(item.message_id) if one.state != State.CANCELLED]
+    if rows and rows[-1].id != item.delivery_id:
+        return "Somebody has sent it again since the list was drawn up."
+    return None
+
+
+def _recomposed(parts: Parts, row: JobRow, item: JobItem, now: datetime) -> None:
+    actor = Actor("staff", row.started_by or row.made_by)
+    token = f"job|{row.id}|{item.position}"
+    try:
+        name = recompose(parts, item.message_id, seen=None, reason=row.reason, token=token, actor=actor)
+    except (Refused, NotFound) as refused:
+        why = refused.reason if isinstance(refused, Refused) else "It is not there any more."
+        done = replace(item, state="refused", why=why[:500], done_at=now)
+    else:
+        with parts.ledger.begin(write=False) as tx:
+            first = tx.deliveries(name)
+        done = replace(item, state="made", new_delivery_id=first[0].id if first else None, done_at=now)
+    with parts.ledger.begin() as tx:
+        tx.put_item(done)
+
+
+def _view(parts: Parts, tx: Transaction, row: JobRow, *, limit: int, after: int = 0) -> JobView:
+    counts = tx.job_counts(row.id)
+    items = tx.job_items(row.id, after=after, limit=limit) if limit else ()
+    shown = tuple(_item_view(parts, tx, one) for one in items)
+    total = sum(counts.values())
+    last = items[-1].position if items else total
+    return JobView(
+        id=row.id,
+        state=row.state,
+        mode=row.mode,
+        selection=json.loads(row.selection),
+        reason=row.reason,
+        per_minute=row.per_minute,
+        made_at=row.made_at,
+        made_by=row.made_by,
+        started_at=row.started_at,
+        started_by=row.started_by,
+        ended_at=row.ended_at,
+        total=total,
+        waiting=counts.get("waiting", 0),
+        made=counts.get("made", 0),
+        refused=counts.get("refused", 0),
+        arrived=sum(1 for one in shown if one.new_state == State.ACKNOWLEDGED),
+        items=shown,
+        next_after=last if last < total else None,
+    )
+
+
+def _item_view(parts: Parts, tx: Transaction, item: JobItem) -> ItemView:
+    new = None if item.new_delivery_id is None else tx.delivery(item.new_delivery_id)
+    message = tx.message(item.message_id)
+    return ItemView(
+        position=item.position,
+        message=None if message is None else message_row(parts, tx, message),
+        state=item.state,
+        why=item.why,
+        new_delivery_id=item.new_delivery_id,
+        new_state=None if new is None else new.state,
+        done_at=item.done_at,
+    )

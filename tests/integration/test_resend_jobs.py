@@ -1,0 +1,187 @@
+"""Sending many again: counted and frozen first, limited in rate, pausable, each with its result, and never doubled."""
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Permanent, Refused
+from coordinator.flow import resend_jobs as jobs
+from coordinator.flow.hold_rows import Selection
+from coordinator.flow.read_models import Actor
+
+KIT = Actor("staff", "kit")
+
+
+EVENTS = ("session-outcome.bp-spike", "dose-change.ketamine", "dose-change.stimulant-hold")
+
+
+def failed(bench) -> list:
+    """Return messages to the psychiatrist whose server refused each for good."""
+    found = []
+    for name in EVENTS:
+        told = bench.told(example(name))
+        if "pr-psych" in told:
+            found.append(told["pr-psych"])
+    way = bench.deliveries(found[0].id)[0]
+    bench.channels[way.channel].script = [Permanent("fhir.422")] * 50
+    for _ in EVENTS:
+        bench.send_due()
+        bench.clock.turn(seconds=10)
+    bench.channels[way.channel].script = []
+    return [one for one in found if bench.state(one.id) in {State.DEAD, State.HELD}]
+
+
+@pytest.fixture
+def group(bench):
+    stuck = failed(bench)
+    assert len(stuck) >= 2
+    return stuck
+
+
+def chosen(bench, stuck) -> Selection:
+    row = bench.deliveries(stuck[0].id)[-1]
+    return Selection(provider_id=row.provider_id, channel=row.channel, cause=row.cause)
+
+
+def run(bench, minutes: float = 2) -> None:
+    for _ in range(int(minutes * 30)):
+        jobs.work_jobs(bench.parts)
+        bench.clock.turn(seconds=2)
+
+
+def test_the_list_is_counted_sampled_and_frozen_before_anything_goes(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    assert (drawn.state, drawn.total, drawn.waiting) == ("draft", len(group), len(group))
+    oldest_first = sorted(group, key=lambda one: one.occurred_at)
+    assert [one.message.id for one in drawn.items] == [one.id for one in oldest_first]
+    run(bench)
+    assert all(len(bench.deliveries(one.id)) == 1 for one in group)
+
+
+def test_a_started_job_sends_each_once_oldest_first_and_says_what_came_of_it(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=KIT)
+    run(bench)
+    bench.send_due()
+    view = jobs.job(bench.parts, drawn.id, STAFF)
+    assert (view.state, view.made, view.refused, view.waiting) == ("done", len(group), 0, 0)
+    assert {one.new_state for one in view.items} == {State.ACKNOWLEDGED}
+    for one in group:
+        rows = bench.deliveries(one.id)
+        assert [row.resend_of for row in rows] == [None, rows[0].id]
+        assert rows[1].reason == "their server was mended"
+
+
+def test_the_rate_is_kept(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="slowly please", actor=STAFF, per_minute=1)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    jobs.work_jobs(bench.parts)
+    jobs.work_jobs(bench.parts)
+    assert jobs.job(bench.parts, drawn.id, STAFF).made == 1
+    bench.clock.turn(seconds=59)
+    jobs.work_jobs(bench.parts)
+    assert jobs.job(bench.parts, drawn.id, STAFF).made == 1
+    bench.clock.turn(seconds=2)
+    jobs.work_jobs(bench.parts)
+    assert jobs.job(bench.parts, drawn.id, STAFF).made == 2
+
+
+def test_a_paused_job_rests_and_a_continued_one_goes_on_where_it_was(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="slowly please", actor=STAFF, per_minute=1)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    jobs.work_jobs(bench.parts)
+    jobs.move_job(bench.parts, drawn.id, "pause", actor=KIT)
+    run(bench, minutes=5)
+    assert jobs.job(bench.parts, drawn.id, STAFF).made == 1
+    jobs.move_job(bench.parts, drawn.id, "continue", actor=KIT)
+    run(bench, minutes=10)
+    assert jobs.job(bench.parts, drawn.id, STAFF).state == "done"
+    assert all(len(bench.deliveries(one.id)) == 2 for one in group)
+
+
+def test_a_cancelled_job_sends_nothing_more(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="slowly please", actor=STAFF, per_minute=1)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    jobs.work_jobs(bench.parts)
+    jobs.move_job(bench.parts, drawn.id, "cancel", actor=STAFF)
+    run(bench, minutes=5)
+    assert sum(len(bench.deliveries(one.id)) for one in group) == len(group) + 1
+    with pytest.raises(Refused):
+        jobs.move_job(bench.parts, drawn.id, "continue", actor=STAFF)
+
+
+def test_two_starts_are_one_and_two_jobs_never_hold_the_same_message(bench, group):
+    first = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    second = jobs.plan_job(bench.parts, chosen(bench, group), reason="so say I too", actor=KIT)
+    jobs.move_job(bench.parts, first.id, "start", actor=STAFF)
+    jobs.move_job(bench.parts, first.id, "start", actor=KIT)
+    with pytest.raises(Refused, match="job.overlap"):
+        jobs.move_job(bench.parts, second.id, "start", actor=KIT)
+    run(bench)
+    bench.send_due()
+    jobs.move_job(bench.parts, second.id, "start", actor=KIT)
+    run(bench)
+    bench.send_due()
+    again = jobs.job(bench.parts, second.id, STAFF)
+    assert (again.made, again.refused) == (0, len(group))
+    assert {one.why for one in again.items} == {"Somebody has sent it again since the list was drawn up."}
+    assert all(len(bench.deliveries(one.id)) == 2 for one in group)
+
+
+def test_a_job_goes_on_after_the_process_died_between_two_items(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    jobs._one_item(bench.parts, drawn.id)
+    # Another process, with nothing in its memory, finds the rows.
+    bench.clock.turn(minutes=5)
+    while jobs.work_jobs(bench.parts):
+        bench.clock.turn(seconds=5)
+    assert jobs.job(bench.parts, drawn.id, STAFF).state == "done"
+    assert all(len(bench.deliveries(one.id)) == 2 for one in group)
+
+
+def test_what_may_not_be_sent_is_refused_item_by_item_with_the_reason(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    bench.change_patient(consents=[])
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    run(bench)
+    bench.send_due()
+    view = jobs.job(bench.parts, drawn.id, STAFF)
+    assert (view.made, view.refused) == (0, len(group))
+    assert all("consent" in one.why.lower() for one in view.items)
+
+
+def test_everything_of_an_address_since_a_time_takes_what_arrived_only_when_asked(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    row = bench.deliveries(told["pr-psych"].id)[0]
+    start = bench.clock.now()
+    bench.send_due()
+    since = Selection(endpoint_id=row.endpoint_id, since=start)
+    with pytest.raises(Refused, match="job.nothing"):
+        jobs.plan_job(bench.parts, since, reason="they lost a day", actor=STAFF)
+    louder = Selection(endpoint_id=row.endpoint_id, since=start, with_arrived=True)
+    assert jobs.plan_job(bench.parts, louder, reason="they lost a day", actor=STAFF).total == 1
+    bench.clock.turn(hours=1)
+    later = Selection(endpoint_id=row.endpoint_id, since=bench.clock.now(), with_arrived=True)
+    with pytest.raises(Refused, match="job.nothing"):
+        jobs.plan_job(bench.parts, later, reason="they lost a day", actor=STAFF)
+
+
+def test_a_list_that_means_everything_or_lies_for_an_hour_is_not_started(bench, group):
+    with pytest.raises(Refused, match="job.everything"):
+        jobs.plan_job(bench.parts, Selection(), reason="all of it", actor=STAFF)
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    bench.clock.turn(minutes=61)
+    with pytest.raises(Refused, match="job.old"):
+        jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+
+
+def test_a_job_that_composes_anew_makes_linked_new_messages(bench, group):
+    drawn = jobs.plan_job(
+        bench.parts, chosen(bench, group), reason="the template was mended", actor=STAFF, mode="recomposed"
+    )
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    run(bench)
+    view = jobs.job(bench.parts, drawn.id, STAFF)
+    assert view.made + view.refused == len(group)
+    assert view.made >= 1
