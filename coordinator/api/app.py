@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from coordinator.api import events, letters, messages, open_routes, registry
+from coordinator.api import events, letters, messages, open_routes, registry, sending
 from coordinator.api.access import check_routes
 from coordinator.api.contracts import Service
 from coordinator.api.problems import Problem, internal_problem, unavailable_problem
@@ -18,11 +18,12 @@ def create() -> FastAPI:
     from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
 
     made = service()
-    return build(made, made)
+    return build(made, made, made)
 
 
-def build(service: Service, letter_service: letters.LetterService | None = None) -> FastAPI:
-    """Return the application around a service, with the letter pages where there is a service for them.
+def build(service: Service, letter_service: letters.LetterService | None = None,
+          sending_service: sending.SendingService | None = None) -> FastAPI:  # fmt: skip
+    """Return the application around a service, with the letter pages and holds where there is a service for them.
 
     Raises ConfigurationError when a route says nothing about access.
     """
@@ -38,6 +39,8 @@ def build(service: Service, letter_service: letters.LetterService | None = None)
         part.add_routes(app.router, service)
     if letter_service is not None:
         letters.add_routes(app.router, letter_service)
+    if sending_service is not None:
+        sending.add_routes(app.router, sending_service)
     check_routes(app)
     _add_handlers(app)
     app.add_middleware(LastCatch, answer=internal_problem)

@@ -11,6 +11,7 @@ from coordinator.cli.people import accounts, sources
 from coordinator.cli.previewing import check_letters, preview_letter
 from coordinator.cli.render import render
 from coordinator.cli.running import beat, migrate, serve, worker
+from coordinator.cli.sending import holds, resend, restore_hold
 from coordinator.cli.submit import registry, submit
 from coordinator.cli.verifying import check_mappings, verify
 from coordinator.cli.watching import watch
@@ -49,6 +50,9 @@ for one in (
     registry,
     messages,
     endpoints,
+    holds,
+    restore_hold,
+    resend,
     watch,
     render,
     verify,

@@ -3,7 +3,7 @@
 import click
 
 from coordinator.bootstrap import service
-from coordinator.domain.access import SCOPES, Scope, StaffRole
+from coordinator.domain.access import SCOPES, STAFF_ROLES, Scope, StaffRole
 
 
 @click.group()
@@ -15,12 +15,13 @@ def accounts() -> None:
 @click.argument("name")
 @click.option("--full-name", default="", help="As the console shows it.")
 @click.option("--role", "roles", multiple=True, default=("viewer",), show_default=True,
-              type=click.Choice(["viewer", "sender", "admin", "auditor"]))  # fmt: skip
-def add_account(name: str, full_name: str, roles: tuple[StaffRole, ...]) -> None:
+              type=click.Choice(list(STAFF_ROLES)))  # fmt: skip
+@click.option("--licence", help="Of a clinician, such as: MD 55012, Minnesota. Stands beside every review.")
+def add_account(name: str, full_name: str, roles: tuple[StaffRole, ...], licence: str | None) -> None:
     """Add a member of staff and print a one-time sign-in link."""
     made = service()
     made.open()
-    made.accounts.add(name, full_name or name, roles)
+    made.accounts.add(name, full_name or name, roles, licence=licence)
     click.echo(f"{made.settings.console_url}/sign-in/link/{made.accounts.make_link(name)}")
 
 

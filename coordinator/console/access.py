@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from coordinator.domain.errors import ConfigurationError
 from coordinator.flow.read_models import Actor
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FORM_FIELDS = 50
+MAX_UPLOAD_BYTES = 9 * 1024 * 1024
+"""A page of eight MiB, and what goes around it in a form."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -138,12 +141,53 @@ async def posted(request: Request) -> Mapping[str, str]:
     except ValueError:
         raise Forged from None
     fields = dict(pairs)
+    await run_in_threadpool(_check_token, request, fields)
+    return fields
+
+
+def _check_token(request: Request, fields: dict[str, str]) -> None:
+    """Take the token out of the fields; raise Forged unless it is this session's."""
     cookies = request.app.state.cookies
-    secret = request.cookies.get(cookies.session) if await run_in_threadpool(person_of, request) else None
+    secret = request.cookies.get(cookies.session) if person_of(request) else None
     secret = secret or request.cookies.get(cookies.form, "")
     if not secret or not hmac.compare_digest(form_token(secret).encode(), fields.pop("csrf", "").encode()):
         raise Forged
-    return fields
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A form that carries at most one file."""
+
+    fields: Mapping[str, str]
+    media_type: str
+    body: bytes
+    """Empty when no file was chosen."""
+
+
+async def posted_with_file(request: Request) -> Upload:
+    """Return the fields and the one file of a form of ours; raise Forged or TooMuch. Guarded as `posted` is.
+
+    The length has to be said beforehand, so that nothing larger than our limit is ever read.
+    """
+    _check_site(request)
+    said = request.headers.get("content-length", "")
+    if not said.isdigit():
+        raise Forged
+    if int(said) > MAX_UPLOAD_BYTES:
+        raise TooMuch
+    try:
+        form = await request.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_FORM_BYTES)
+    except (HTTPException, ValueError):
+        raise Forged from None
+    try:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        file = next((one for one in form.values() if isinstance(one, UploadFile)), None)
+        body = b"" if file is None else await file.read()
+        media_type = "" if file is None else (file.content_type or "").partition(";")[0].strip().lower()
+    finally:
+        await form.close()
+    await run_in_threadpool(_check_token, request, fields)
+    return Upload(fields, media_type, body)
 
 
 def form_token(secret: str) -> str:
@@ -157,7 +201,7 @@ def check_routes(app: FastAPI) -> None:
         if not isinstance(route, APIRoute) or len(list(gates(route.dependant))) != 1:
             raise ConfigurationError("a route of the console does not say who may see it")
         calls = [one.call for one in route.dependant.dependencies]
-        if (route.methods or set()) - {"GET", "HEAD"} and posted not in calls:
+        if (route.methods or set()) - {"GET", "HEAD"} and not {posted, posted_with_file} & set(calls):
             raise ConfigurationError("a route of the console takes posts without the guard against forged ones")
 
 

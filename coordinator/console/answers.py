@@ -17,12 +17,15 @@ from coordinator.flow.read_models import Actor
 MAX_REASON = 500
 DONE: Mapping[str, str] = {
     "accepted": "The answer was accepted. A reported dose is now one more statement in the patient's record.",
+    "recorded": "The answer is recorded. It waits here for a clinician's review.",
+    "incident": "The incident is open, and the address carries nothing for anybody. Tell the privacy officer.",
+    "closed": "The incident is closed.",
     "rejected": "The answer was rejected. It stays on record and changes nothing.",
 }
 
 Form = Annotated[Mapping[str, str], Depends(posted)]
 Reader = Annotated[Person, Depends(Requires("letter"))]
-Reviewer = Annotated[Person, Depends(Requires("answer"))]
+Reviewer = Annotated[Person, Depends(Requires("review"))]
 
 
 class WholeRegistry(Protocol):
@@ -68,10 +71,29 @@ def add_routes(router: APIRouter, service: AnswersService, pages: Pages) -> None
             wrong = f"Choose accept or reject, and give a reason of at most {MAX_REASON} characters."
             return _page(request, service, pages, person, wrong=wrong, status=422)
         try:
-            service.answers.review(answer_id, accepted=accepted == "yes", actor=person.actor, reason=reason)
+            licence = person.signed_in.account.licence
+            service.answers.review(
+                answer_id, accepted=accepted == "yes", actor=person.actor, licence=licence, reason=reason
+            )
         except Refused as refused:
             return _page(request, service, pages, person, wrong=refused.reason, status=409)
         return RedirectResponse(f"/answers?done={'accepted' if accepted == 'yes' else 'rejected'}", 303)
+
+    @router.post("/incidents/{incident_id}/close")
+    def close(incident_id: Code, request: Request, fields: Form, person: Annotated[Person, Depends(Requires("answer"))]
+    ) -> Response:  # fmt: skip
+        """Close an incident with what was found out."""
+        found, right = fields.get("resolution", "").strip()[:MAX_REASON], fields.get("address")
+        if right not in ("right", "wrong"):
+            wrong = "Say whether the address is the right one after all, or not. Nothing was done."
+            return _page(request, service, pages, person, wrong=wrong, status=422)
+        try:
+            service.answers.close_incident(
+                incident_id, resolution=found, address_is_right=right == "right", actor=person.actor
+            )
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        return RedirectResponse("/answers?done=closed", 303)
 
     @router.get("/answers/{answer_id}/evidence")
     def evidence(answer_id: Code, person: Reader) -> Response:

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from coordinator.console import answers, gallery, lists, message, resends, sending, sign_in
+from coordinator.console import answers, gallery, lists, message, recording, resends, sending, sign_in
 from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Public, TooMuch, check_routes, person_of
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import STATIC, Pages
@@ -58,6 +58,7 @@ def build(
     gallery.add_routes(app.router, pages, letters)
     if answers_service is not None:
         answers.add_routes(app.router, answers_service, pages)
+        recording.add_routes(app.router, service, answers_service, pages)
     if sending_service is not None:
         sending.add_routes(app.router, sending_service, pages)
         resends.add_recompose(app.router, sending_service, pages)

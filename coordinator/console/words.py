@@ -62,6 +62,7 @@ ROLES: Mapping[str, str] = {
 STAFF_ROLES: Mapping[str, str] = {
     "viewer": "sees where messages stand, not the letters",
     "sender": "reads letters, answers questions, resends and withdraws",
+    "clinician": "reads letters, answers questions, and reviews what recipients report",
     "admin": "sees where messages stand; sets up accounts and addresses",
     "auditor": "sees the audit trail",
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-StaffRole = Literal["viewer", "sender", "admin", "auditor"]
-STAFF_ROLES: tuple[StaffRole, ...] = ("viewer", "sender", "admin", "auditor")
+StaffRole = Literal["viewer", "sender", "clinician", "admin", "auditor"]
+STAFF_ROLES: tuple[StaffRole, ...] = ("viewer", "sender", "clinician", "admin", "auditor")
 
 Scope = Literal["events:write", "registry:write", "messages:read", "messages:act"]
 SCOPES: tuple[Scope, ...] = ("events:write", "registry:write", "messages:read", "messages:act")
@@ -26,6 +26,8 @@ class StaffAccount:
     """None when the person comes in by link only."""
     disabled_at: datetime | None
     created_at: datetime
+    licence: str | None = None
+    """Licence of a clinician, as it stands beside every review: "MD 55012, Minnesota"."""
 
 
 @dataclass(frozen=True)

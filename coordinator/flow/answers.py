@@ -11,9 +11,9 @@ from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.registry import KnownMedication, Patient
+from coordinator.flow.incidents import IncidentView, close_incident, open_about, open_incident, open_incidents
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.link_rows import AnswerRow, AnswerState, AnswerVia, IncidentRow
-from coordinator.flow.outcome import suspend
+from coordinator.flow.link_rows import AnswerRow, AnswerState, AnswerVia
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor
@@ -74,16 +74,27 @@ class AnswersDesk(Protocol):
         """Record an answer that came by reply form (with the page) or by telephone; return its id; raise Refused."""
         ...
 
-    def review(self, answer_id: str, *, accepted: bool, actor: Actor, reason: str) -> None:
-        """Settle a waiting answer; raise Refused. An accepted dose becomes a statement in the patient's registry."""
+    def review(self, answer_id: str, *, accepted: bool, actor: Actor, licence: str | None, reason: str) -> None:
+        """Settle a waiting answer as a clinician of this licence; raise Refused.
+
+        An accepted dose becomes a statement in the patient's registry.
+        """
         ...
 
     def evidence(self, answer_id: str, actor: Actor) -> tuple[str, bytes]:
         """Return (media type, bytes) of the page an answer was typed from; raise NotFound."""
         ...
 
-    def incidents(self, actor: Actor) -> Sequence[IncidentRow]:
+    def incidents(self, actor: Actor) -> Sequence[IncidentView]:
         """Return the open incidents, newest first."""
+        ...
+
+    def open_incident(self, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
+        """Record that a letter reached the wrong place; freezes the address for all patients; raise Refused."""
+        ...
+
+    def close_incident(self, incident_id: str, *, resolution: str, address_is_right: bool, actor: Actor) -> None:
+        """Close an incident with what was found out; raise Refused or NotFound."""
         ...
 
 
@@ -128,7 +139,7 @@ def take(
     if said.kind not in UNSETTLING:
         _close_calls(tx, message, said, now)
     if said.kind in MISDIRECTED:
-        _misdirected(tx, message, said, name, delivery, now, actor)
+        open_about(tx, message, said.kind, now, actor, answer_id=name, delivery=delivery)
     return name, True
 
 
@@ -143,28 +154,6 @@ def _close_calls(tx: Transaction, message: MessageRecord, said: Said, now: datet
         due = stable_uuid("task", message.id, "call-back")
         if tx.add_task(due, message.id, "call-back", "call.due", now, now):
             write(Log.TASK_RAISED, message_id=message.id, code="call.due")
-
-
-def _misdirected(
-    tx: Transaction,
-    message: MessageRecord,
-    said: Said,
-    answer_id: str,
-    delivery: DeliveryRow | None,
-    now: datetime,
-    actor: Actor,
-) -> None:
-    """Open an incident and suspend the address the letter went to, for every patient."""
-    arrived = [one for one in tx.deliveries(message.id) if one.state in ARRIVED_MAYBE and one.channel != "by-hand"]
-    went = delivery or (arrived[-1] if arrived else None)
-    endpoint = None if went is None else went.endpoint_id
-    incident = stable_uuid("incident", message.id, said.kind)
-    tx.add_incident(IncidentRow(incident, message.id, message.patient_key, endpoint, said.kind, answer_id, now))
-    if went is not None:
-        suspend(tx, went, "link.not-mine", now)
-    tx.audit(actor, "incident opened", at=now, patient_key=message.patient_key, subject=message.id,
-             code="link.not-mine")  # fmt: skip
-    write(Log.DELIVERY_HELD, message_id=message.id, code="link.not-mine", endpoint_id=endpoint)
 
 
 class StaffAnswers:
@@ -209,8 +198,13 @@ class StaffAnswers:
             once = f"staff|{token}"
             return take(self._parts, tx, message, said, via=via, once=once, actor=actor, evidence=evidence)[0]
 
-    def review(self, answer_id: str, *, accepted: bool, actor: Actor, reason: str) -> None:
-        """Settle a waiting answer; raise Refused. An accepted dose becomes a statement in the patient's registry."""
+    def review(self, answer_id: str, *, accepted: bool, actor: Actor, licence: str | None, reason: str) -> None:
+        """Settle a waiting answer as a clinician of this licence; raise Refused.
+
+        An accepted dose becomes a statement in the patient's registry.
+        """
+        if not licence:
+            raise Refused("answer.clinician", "Only a clinician may review an answer, under their own licence.")
         if len(reason.strip()) < MIN_REASON:
             raise Refused("reason.missing", "Give a reason of a few words; it is kept with the record.")
         now = self._parts.clock.now()
@@ -221,7 +215,11 @@ class StaffAnswers:
                 raise NotFound("answer")
             try:
                 tx.settle_answer(
-                    answer_id, "accepted" if accepted else "rejected", by=actor.name, reason=reason, at=now
+                    answer_id,
+                    "accepted" if accepted else "rejected",
+                    by=actor.name,
+                    reason=f"{reason} ({licence})",
+                    at=now,
                 )
             except StateConflict as settled:
                 raise Refused("answer.reviewed", "Somebody has reviewed this answer already.") from settled
@@ -229,7 +227,8 @@ class StaffAnswers:
             if accepted and said.dose is not None:
                 _state_dose(tx, row, message, said.dose, now, actor)
             word = "answer accepted" if accepted else "answer rejected"
-            tx.audit(actor, word, at=now, patient_key=row.patient_key, subject=row.message_id, detail=reason)
+            tx.audit(actor, word, at=now, patient_key=row.patient_key, subject=row.message_id,
+                     detail=f"{reason} ({licence})")  # fmt: skip
 
     def evidence(self, answer_id: str, actor: Actor) -> tuple[str, bytes]:
         """Return (media type, bytes) of the page an answer was typed from; raise NotFound."""
@@ -241,13 +240,19 @@ class StaffAnswers:
                      subject=row.message_id)  # fmt: skip
         return found
 
-    def incidents(self, actor: Actor) -> Sequence[IncidentRow]:
+    def incidents(self, actor: Actor) -> Sequence[IncidentView]:
         """Return the open incidents, newest first."""
-        with self._parts.ledger.begin() as tx:
-            found = tx.incidents()
-            if found:
-                tx.audit(actor, "incidents listed", at=self._parts.clock.now())
-        return found
+        return open_incidents(self._parts, actor)
+
+    def open_incident(self, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
+        """Record that a letter reached the wrong place; freezes the address for all patients; raise Refused."""
+        return open_incident(self._parts, message_id, kind=kind, note=note, actor=actor)
+
+    def close_incident(self, incident_id: str, *, resolution: str, address_is_right: bool, actor: Actor) -> None:
+        """Close an incident with what was found out; raise Refused or NotFound."""
+        close_incident(
+            self._parts, incident_id, resolution=resolution, address_is_right=address_is_right, actor=actor
+        )  # fmt: skip
 
 
 def prescribes_stimulant(patient: Patient, provider_id: str, on: date) -> bool:

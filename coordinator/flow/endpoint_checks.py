@@ -150,7 +150,9 @@ def _today(parts: Parts, registry: Registry) -> date:
 def _row(provider_id: str, endpoint: Endpoint, steps: tuple[Step, ...]) -> EndpointRow:
     why = " ".join(one.seen for one in steps if one.ok is False)
     on = None if endpoint.verified_on is None else endpoint.verified_on.isoformat()
-    return EndpointRow(endpoint.id, provider_id, endpoint.kind, endpoint.address, on, not why, why, endpoint.test is not None)
+    return EndpointRow(
+        endpoint.id, provider_id, endpoint.kind, endpoint.address, on, not why, why, endpoint.test is not None
+    )
 
 
 def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> Step:

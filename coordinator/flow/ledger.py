@@ -208,9 +208,7 @@ class DeliveryPart(Protocol):
         """Lease due pending deliveries fairly over endpoints, skipping the `shut` ones; fence raised, state claimed."""
         ...
 
-    def due_ids(
-        self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]
-    ) -> Sequence[str]:
+    def due_ids(self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]) -> Sequence[str]:
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
         ...
 

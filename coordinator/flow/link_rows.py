@@ -79,6 +79,10 @@ class IncidentRow:
     answer_id: str | None
     raised_at: datetime
     closed_at: datetime | None = None
+    raised_by: str | None = None
+    note: str | None = None
+    closed_by: str | None = None
+    closing: str | None = None
 
 
 class LinkPart(Protocol):
@@ -162,6 +166,14 @@ class AnswerPart(Protocol):
 
     def add_incident(self, row: IncidentRow) -> bool:
         """Open an incident, once per message and kind; return whether it is new."""
+        ...
+
+    def incident(self, incident_id: str, *, lock: bool = False) -> IncidentRow | None:
+        """Return one incident."""
+        ...
+
+    def close_incident(self, incident_id: str, *, by: str, closing: str, at: datetime) -> bool:
+        """Close an open incident; return False when it was closed already."""
         ...
 
     def incidents(self, *, open_only: bool = True) -> Sequence[IncidentRow]:

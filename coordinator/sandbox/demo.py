@@ -207,7 +207,12 @@ def _prepare(stage: Stage) -> str:
                 stage.farm.ehr.admit(patient, "pr-psych")
     stage.farm.fax.script(people.WRONG_NUMBER, "human")
     with contextlib.suppress(Refused):  # an earlier run added her
-        stage.service.accounts.add("demo", "Dana Reyes, RN (demo)", ("viewer", "sender", "admin", "auditor"))
+        stage.service.accounts.add(
+            "demo",
+            "Dana Reyes, NP (demo)",
+            ("viewer", "sender", "clinician", "admin", "auditor"),
+            licence="DEMO-000, no real licence",
+        )
     return stage.service.accounts.make_link("demo")
 
 

@@ -68,14 +68,28 @@ class Accounts:
         self.sources = SourceCredentials(store, clock, dice)
 
     def add(
-        self, name: str, display_name: str, roles: tuple[StaffRole, ...], password: str | None = None
+        self,
+        name: str,
+        display_name: str,
+        roles: tuple[StaffRole, ...],
+        password: str | None = None,
+        *,
+        licence: str | None = None,
     ) -> StaffAccount:
-        """Return the new account; raise Refused when the name is taken, WeakPassword for a weak password."""
+        """Return the new account; raise Refused when the name is taken, WeakPassword for a weak password.
+
+        A clinician needs a licence: it stands beside every review.
+        """
         wanted = name.strip().casefold()
         if not wanted or len(wanted) > 64 or not wanted.isprintable() or not display_name.strip():
             raise Refused("account.name", "An account needs a sign-in name of at most 64 characters and a full name.")
         if not roles or not set(roles) <= set(STAFF_ROLES):
             raise Refused("account.roles", f"An account needs at least one role of {', '.join(STAFF_ROLES)}.")
+        kept = (licence or "").strip() or None
+        if kept is not None and (len(kept) > 64 or not kept.isprintable()):
+            raise Refused("account.licence", "A licence has at most 64 printable characters.")
+        if "clinician" in roles and kept is None:
+            raise Refused("account.licence", "A clinician needs a licence, such as: MD 55012, Minnesota.")
         if password is not None:
             check_strength(password, name=wanted)
         account = StaffAccount(
@@ -86,6 +100,7 @@ class Accounts:
             password_hash=None if password is None else self._passwords.hash(password),
             disabled_at=None,
             created_at=self._clock.now(),
+            licence=kept,
         )
         if not self._store.add_account(account):
             raise Refused("account.exists", "There is an account of that name already.")
@@ -107,6 +122,8 @@ class Accounts:
         account = self._named(name)
         if not roles or not set(roles) <= set(STAFF_ROLES):
             raise Refused("account.roles", f"An account needs at least one role of {', '.join(STAFF_ROLES)}.")
+        if "clinician" in roles and account.licence is None:
+            raise Refused("account.licence", "Add the clinician anew, with the licence; there is none on record.")
         self._store.set_roles(account.id, roles)
         self._store.end_sessions_of(account.id)
 

@@ -12,6 +12,7 @@ Permission = Literal[
     "messages",
     "letter",
     "answer",
+    "review",
     "act",
     "refusals",
     "sending",
@@ -19,18 +20,20 @@ Permission = Literal[
 ]
 
 GRANTS: dict[Permission, frozenset[StaffRole]] = {
-    "own-account": frozenset({"viewer", "sender", "admin", "auditor"}),
-    "help": frozenset({"viewer", "sender", "admin", "auditor"}),
-    "attention": frozenset({"viewer", "sender", "admin"}),
-    "messages": frozenset({"viewer", "sender", "admin"}),
-    "letter": frozenset({"sender"}),
-    "answer": frozenset({"sender"}),
+    "own-account": frozenset({"viewer", "sender", "clinician", "admin", "auditor"}),
+    "help": frozenset({"viewer", "sender", "clinician", "admin", "auditor"}),
+    "attention": frozenset({"viewer", "sender", "clinician", "admin"}),
+    "messages": frozenset({"viewer", "sender", "clinician", "admin"}),
+    "letter": frozenset({"sender", "clinician"}),
+    "answer": frozenset({"sender", "clinician"}),
+    "review": frozenset({"clinician"}),
     "act": frozenset({"sender"}),
-    "refusals": frozenset({"viewer", "sender", "admin"}),
-    "sending": frozenset({"viewer", "sender", "admin"}),
+    "refusals": frozenset({"viewer", "sender", "clinician", "admin"}),
+    "sending": frozenset({"viewer", "sender", "clinician", "admin"}),
     "hold": frozenset({"sender", "admin"}),
 }
-"""Viewer and admin see where messages stand, never a letter; sender also reads, answers and resends."""
+"""Viewer and admin see where messages stand, never a letter; sender also reads, answers and resends; clinician reads,
+answers, and alone reviews what recipients reported about a medicine."""
 
 
 def may(roles: Iterable[StaffRole], permission: Permission) -> bool:

@@ -99,9 +99,7 @@ class DeliveryRows(Part):
         rows = self._all(query)
         return [self._lease(row, worker, now, lease_until) for row in rows]
 
-    def due_ids(
-        self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]
-    ) -> Sequence[str]:
+    def due_ids(self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]) -> Sequence[str]:
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
         table = deliveries.c
         query = (

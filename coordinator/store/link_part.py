@@ -114,7 +114,8 @@ ANSWER_COLUMNS = (
     "recorded_by", "evidence_sha256", "evidence_type", "reviewed_at", "reviewed_by",
 )  # fmt: skip
 INCIDENT_COLUMNS = (
-    "id", "message_id", "patient_key", "endpoint_id", "kind", "answer_id", "raised_at", "closed_at",
+    "id", "message_id", "patient_key", "endpoint_id", "kind", "answer_id", "raised_at", "closed_at", "raised_by",
+    "closed_by",
 )  # fmt: skip
 
 
@@ -252,14 +253,37 @@ class AnswerRows(Part):
 
     def add_incident(self, row: IncidentRow) -> bool:
         """Open an incident, once per message and kind; return whether it is new."""
-        return self._insert_once(incidents, vars(row))
+        values = {name: getattr(row, name) for name in INCIDENT_COLUMNS}
+        note = None if row.note is None else self._seal("incidents", row.id, "note", row.note.encode())
+        return self._insert_once(incidents, {**values, "note_sealed": note})
+
+    def incident(self, incident_id: str, *, lock: bool = False) -> IncidentRow | None:
+        """Return one incident."""
+        row = self._one(self._locked(sa.select(incidents).where(incidents.c.id == incident_id), lock=lock))
+        return None if row is None else self._incident(row)
+
+    def close_incident(self, incident_id: str, *, by: str, closing: str, at: datetime) -> bool:
+        """Close an open incident; return False when it was closed already."""
+        sealed = self._seal("incidents", incident_id, "closing", closing.encode())
+        change = sa.update(incidents).where(incidents.c.id == incident_id, incidents.c.closed_at.is_(None))
+        return self.connection.execute(change.values(closed_at=at, closed_by=by, closing_sealed=sealed)).rowcount == 1
 
     def incidents(self, *, open_only: bool = True) -> Sequence[IncidentRow]:
         """Return incidents, newest first."""
         query = sa.select(incidents).order_by(incidents.c.raised_at.desc(), incidents.c.id)
         if open_only:
             query = query.where(incidents.c.closed_at.is_(None))
-        return [IncidentRow(**{name: getattr(row, name) for name in INCIDENT_COLUMNS}) for row in self._all(query)]
+        return [self._incident(row) for row in self._all(query)]
+
+    def _incident(self, row: Row[Any]) -> IncidentRow:
+        def opened(field: str, sealed: bytes | None) -> str | None:
+            return None if sealed is None else self._open("incidents", row.id, field, sealed).decode()
+
+        return IncidentRow(
+            **{name: getattr(row, name) for name in INCIDENT_COLUMNS},
+            note=opened("note", row.note_sealed),
+            closing=opened("closing", row.closing_sealed),
+        )
 
     def _answer(self, row: Row[Any]) -> AnswerRow:
         reason = row.review_sealed

@@ -25,6 +25,8 @@ DOSE = {
     "as_of": "2026-10-15",
 }
 
+LICENCE = "MD 55012, Minnesota"
+
 
 def said(kind="agree", **more) -> Said:
     return Said.model_validate({"kind": kind, "name": "Łukasz Müller-Ångström", "role": "psychiatrist"} | more)
@@ -150,7 +152,7 @@ def test_an_accepted_dose_becomes_one_more_statement_and_overwrites_none(links):
     before = medications(links)
     links.reader.answer(links.enter(), said("current-dose", dose=DOSE), "n-1")
     (waiting,) = links.answers.waiting(STAFF)
-    links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="as agreed by telephone")
+    links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="as agreed by telephone")
     after = medications(links)
     assert after[: len(before)] == before
     stated = after[-1]
@@ -169,10 +171,10 @@ def test_a_rejected_dose_changes_nothing(links):
     before = medications(links)
     links.reader.answer(links.enter(), said("current-dose", dose=DOSE), "n-1")
     (waiting,) = links.answers.waiting(STAFF)
-    links.answers.review(waiting.id, accepted=False, actor=STAFF, reason="another patient's dose")
+    links.answers.review(waiting.id, accepted=False, actor=STAFF, licence=LICENCE, reason="another patient's dose")
     assert medications(links) == before
     with pytest.raises(Refused, match=r"answer\.reviewed"):
-        links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="on second thoughts")
+        links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="on second thoughts")
     assert medications(links) == before
 
 
@@ -184,7 +186,7 @@ def test_two_clinicians_at_once_review_an_answer_once(links):
 
     def review():
         try:
-            links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="as agreed")
+            links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="as agreed")
             found.append("done")
         except Refused as refused:
             found.append(refused.code)
@@ -203,9 +205,9 @@ def test_a_review_needs_a_reason(links):
     links.reader.answer(links.enter(), said(), "n-1")
     (waiting,) = links.answers.waiting(STAFF)
     with pytest.raises(Refused, match=r"reason\.missing"):
-        links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="ok")
+        links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="ok")
     with pytest.raises(NotFound):
-        links.answers.review("none", accepted=True, actor=STAFF, reason="as agreed")
+        links.answers.review("none", accepted=True, actor=STAFF, licence=LICENCE, reason="as agreed")
 
 
 def test_a_planned_dose_is_not_stated_before_its_day(links):
@@ -214,10 +216,10 @@ def test_a_planned_dose_is_not_stated_before_its_day(links):
     by_phone(links, message, said("different-plan", dose=plan), via="form", evidence=EVIDENCE)
     (waiting,) = links.answers.waiting(STAFF)
     with pytest.raises(Refused, match=r"answer\.not-yet"):
-        links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="form compared")
+        links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="form compared")
     assert len(links.answers.waiting(STAFF)) == 1
     links.clock.turn(days=3)
-    links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="form compared")
+    links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="form compared")
     assert str(medications(links)[-1].dose) == "20 mg"
 
 
@@ -233,7 +235,7 @@ def test_only_the_prescriber_can_report_the_dose(links):
     by_phone(links, message, said("current-dose", dose=DOSE))
     (waiting,) = links.answers.waiting(STAFF)
     with pytest.raises(Refused, match=r"answer\.not-prescriber"):
-        links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="as agreed")
+        links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="as agreed")
 
 
 def test_a_reply_form_is_typed_in_with_its_page_as_evidence(links):
@@ -306,7 +308,7 @@ def test_the_prescribers_word_settles_a_disagreement_without_losing_the_patients
     links.reader.answer(links.enter(), said("current-dose", dose=thirty), "n-1")
     (waiting,) = links.answers.waiting(STAFF)
     assert [str(one.dose) for one in waiting.statements] == ["20 mg"]
-    links.answers.review(waiting.id, accepted=True, actor=STAFF, reason="as they wrote")
+    links.answers.review(waiting.id, accepted=True, actor=STAFF, licence=LICENCE, reason="as they wrote")
     assert [(str(one.dose), one.source) for one in medications(links)] == [
         ("20 mg", "patient"),
         ("30 mg", "prescriber"),
@@ -324,7 +326,7 @@ def test_nothing_a_reader_types_and_no_secret_stands_in_clear_in_database_or_log
     links.reader.answer(session, answer, "nonce-zqxcanary")
     by_phone(links, message, said("call-me", phone="+12187777777", note="Zqxcanary call"))
     for one in links.answers.waiting(STAFF):
-        links.answers.review(one.id, accepted=False, actor=STAFF, reason="Zqxcanary reason")
+        links.answers.review(one.id, accepted=False, actor=STAFF, licence=LICENCE, reason="Zqxcanary reason")
     stored = clear_text(links.bench)
     logged = caplog.text + "".join(str(one.__dict__) for one in caplog.records)
     notice = links.notice()

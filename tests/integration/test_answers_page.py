@@ -35,7 +35,7 @@ class Desk:
         accounts = Accounts(
             SqlAccountStore(bench.store.engine), bench.clock, bench.dice, passwords=Passwords(memory_kib=64, passes=1)
         )
-        accounts.add("rae", "Rae Okafor", roles)
+        accounts.add("rae", "Rae Okafor", roles, licence="MD 55012" if "clinician" in roles else None)
         self.session = accounts.sign_in_by_link(accounts.make_link("rae"), address="127.0.0.1").token
         service = SimpleNamespace(
             desk=bench.desk,
@@ -59,7 +59,7 @@ class Desk:
 def test_a_clinician_sees_the_dose_beside_what_is_on_record_and_accepts_it(links):
     links.told()
     links.reader.answer(links.enter(), said("current-dose", dose=DOSE, note="since Monday"), "n-1")
-    desk = Desk(links, "sender")
+    desk = Desk(links, "sender", "clinician")
     page = desk.get("/answers")
     assert page.status_code == 200
     for one in ("reports the current dose", "Adderall XR 20 mg", "On record: Adderall XR 30 mg", "since Monday"):
@@ -80,7 +80,7 @@ def desk_actor():
 def test_a_review_without_reason_or_twice_says_what_to_do(links):
     links.told()
     links.reader.answer(links.enter(), said("agree"), "n-1")
-    desk = Desk(links, "sender")
+    desk = Desk(links, "sender", "clinician")
     (waiting,) = links.answers.waiting(desk_actor())
     assert desk.post(f"/answers/{waiting.id}/review", accepted="yes", reason=" ").status_code == 422
     assert desk.post(f"/answers/{waiting.id}/review", accepted="no", reason="typed by mistake").status_code == 303
@@ -92,19 +92,19 @@ def test_a_review_without_reason_or_twice_says_what_to_do(links):
 def test_an_incident_stands_on_top_of_the_page(links):
     links.told()
     links.reader.answer(links.enter(), said("not-my-patient"), "n-1")
-    assert "may have reached the wrong person" in Desk(links, "sender").get("/answers").text
+    assert "may have reached the wrong place" in Desk(links, "sender", "clinician").get("/answers").text
 
 
 def test_the_page_of_a_reply_form_can_be_looked_at(links):
     message = links.told()
     name = by_phone(links, message, said("agree"), via="form", evidence=EVIDENCE)
-    found = Desk(links, "sender").get(f"/answers/{name}/evidence")
+    found = Desk(links, "sender", "clinician").get(f"/answers/{name}/evidence")
     assert (found.content, found.headers["content-disposition"]) == (PAGE, 'attachment; filename="reply-form.pdf"')
 
 
 def test_an_access_code_is_shown_once_and_opens_the_letter(links):
     links.told()
-    desk = Desk(links, "sender")
+    desk = Desk(links, "sender", "clinician")
     page = desk.post("/access-codes", endpoint=ENDPOINT)
     links.code = re.search(r"<code>([0-9A-Z]{4}-[0-9A-Z]{4})</code>", page.text).group(1)
     assert links.code not in desk.get("/answers").text

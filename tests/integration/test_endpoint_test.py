@@ -66,7 +66,7 @@ def test_nothing_of_it_enters_the_record_but_the_evidence(bench):
 
 
 def test_without_an_agreement_nothing_is_sent(bench):
-    with pytest.raises(Refused, match="test.not-agreed"):
+    with pytest.raises(Refused, match=r"test\.not-agreed"):
         send_test(bench.parts, "ep-psych-fhir", STAFF)
     with pytest.raises(NotFound):
         send_test(bench.parts, "nobody", STAFF)
@@ -82,7 +82,7 @@ def test_without_an_agreement_nothing_is_sent(bench):
 )
 def test_a_test_patient_who_could_be_a_real_one_is_refused(bench, changes):
     name = agree(bench, **changes)
-    with pytest.raises(Refused, match="test.real"):
+    with pytest.raises(Refused, match=r"test\.real"):
         send_test(bench.parts, name, STAFF)
     assert all(one.calls == 0 for one in bench.channels.values())
 
@@ -99,5 +99,5 @@ def test_what_the_far_side_refuses_is_shown_with_what_to_do(bench):
 def test_a_held_address_takes_no_test_message_either(bench):
     name = agree(bench)
     holds.hold(bench.parts, f"endpoint:{name}", reason="they asked us to stop", actor=STAFF)
-    with pytest.raises(Refused, match="release.paused"):
+    with pytest.raises(Refused, match=r"release\.paused"):
         send_test(bench.parts, name, STAFF)

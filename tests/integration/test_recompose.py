@@ -64,7 +64,7 @@ def test_a_double_click_composes_once(bench, refused):
 def test_a_record_that_changed_after_the_look_is_shown_again_and_not_sent_unseen(bench, refused):
     shown = recompose.preview(bench.parts, refused.id, STAFF)
     rename(bench)
-    with pytest.raises(Refused, match="recompose.changed"):
+    with pytest.raises(Refused, match=r"recompose\.changed"):
         recompose.recompose(
             bench.parts, refused.id, seen=shown.seen, reason="the name was wrong", token=TOKEN, actor=STAFF
         )

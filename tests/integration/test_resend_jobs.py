@@ -115,7 +115,7 @@ def test_two_starts_are_one_and_two_jobs_never_hold_the_same_message(bench, grou
     second = jobs.plan_job(bench.parts, chosen(bench, group), reason="so say I too", actor=KIT)
     jobs.move_job(bench.parts, first.id, "start", actor=STAFF)
     jobs.move_job(bench.parts, first.id, "start", actor=KIT)
-    with pytest.raises(Refused, match="job.overlap"):
+    with pytest.raises(Refused, match=r"job\.overlap"):
         jobs.move_job(bench.parts, second.id, "start", actor=KIT)
     run(bench)
     bench.send_due()
@@ -157,22 +157,22 @@ def test_everything_of_an_address_since_a_time_takes_what_arrived_only_when_aske
     start = bench.clock.now()
     bench.send_due()
     since = Selection(endpoint_id=row.endpoint_id, since=start)
-    with pytest.raises(Refused, match="job.nothing"):
+    with pytest.raises(Refused, match=r"job\.nothing"):
         jobs.plan_job(bench.parts, since, reason="they lost a day", actor=STAFF)
     louder = Selection(endpoint_id=row.endpoint_id, since=start, with_arrived=True)
     assert jobs.plan_job(bench.parts, louder, reason="they lost a day", actor=STAFF).total == 1
     bench.clock.turn(hours=1)
     later = Selection(endpoint_id=row.endpoint_id, since=bench.clock.now(), with_arrived=True)
-    with pytest.raises(Refused, match="job.nothing"):
+    with pytest.raises(Refused, match=r"job\.nothing"):
         jobs.plan_job(bench.parts, later, reason="they lost a day", actor=STAFF)
 
 
 def test_a_list_that_means_everything_or_lies_for_an_hour_is_not_started(bench, group):
-    with pytest.raises(Refused, match="job.everything"):
+    with pytest.raises(Refused, match=r"job\.everything"):
         jobs.plan_job(bench.parts, Selection(), reason="all of it", actor=STAFF)
     drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
     bench.clock.turn(minutes=61)
-    with pytest.raises(Refused, match="job.old"):
+    with pytest.raises(Refused, match=r"job\.old"):
         jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
 
 

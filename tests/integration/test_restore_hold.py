@@ -97,7 +97,7 @@ def test_the_hold_of_a_restore_is_not_lifted_like_another(bench, spike):
     holds.hold(bench.parts, "everything", reason="held by hand before", actor=STAFF)
     assert holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
     assert not holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
-    with pytest.raises(Refused, match="hold.restore"):
+    with pytest.raises(Refused, match=r"hold\.restore"):
         holds.let_go(bench.parts, "everything", reason="never mind that", actor=STAFF)
     with pytest.raises(Refused, match="reason"):
         holds.end_restore_hold(bench.parts, reason="", actor=STAFF)

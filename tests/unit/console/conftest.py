@@ -11,8 +11,9 @@ def service():
     from web_fakes import PASSWORD, FakeService
 
     made = FakeService()
-    for name in ("viewer", "sender", "admin", "auditor"):
-        made.accounts.add(name, f"{name.title()} Person", (name,), PASSWORD)
+    for name in ("viewer", "sender", "clinician", "admin", "auditor"):
+        licence = "MD 55012" if name == "clinician" else None
+        made.accounts.add(name, f"{name.title()} Person", (name,), PASSWORD, licence=licence)
     return made
 
 

@@ -1,0 +1,143 @@
+"""A letter that reached the wrong place: opened by an answer or by staff, and closed with what was found out.
+
+Opening one freezes the address for every patient. Closing it lifts that only when a person says that the address is
+right after all; a wrong one stays frozen until another one was verified.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from coordinator.domain.delivery import ARRIVED_MAYBE
+from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.ids import stable_uuid
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.link_rows import IncidentRow
+from coordinator.flow.outcome import suspend
+from coordinator.flow.parts import Parts
+from coordinator.flow.presenting import title_of
+from coordinator.flow.read_models import Actor
+from coordinator.flow.resend import need_reason
+from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.observe.log import Log, write
+
+KINDS = ("misdirected-fax", "wrong-recipient", "not-my-patient")
+"""What staff may report; the last two are also what a reader may answer."""
+CAUSE = "link.not-mine"
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """An incident as staff see it. PHI inside."""
+
+    id: str
+    message_id: str
+    endpoint_id: str | None
+    kind: str
+    raised_at: datetime
+    raised_by: str | None
+    note: str | None
+    patient_name: str
+    birth_date: str
+    recipient: str
+    title: str
+    frozen: bool
+    """Whether the address still carries nothing for anybody."""
+
+
+def open_about(
+    tx: Transaction,
+    message: MessageRecord,
+    kind: str,
+    now: datetime,
+    actor: Actor,
+    *,
+    answer_id: str | None = None,
+    delivery: DeliveryRow | None = None,
+    note: str | None = None,
+) -> str:
+    """Open an incident and suspend the address the letter went to, for every patient; return its id."""
+    arrived = [one for one in tx.deliveries(message.id) if one.state in ARRIVED_MAYBE and one.channel != "by-hand"]
+    went = delivery or (arrived[-1] if arrived else None)
+    endpoint = None if went is None else went.endpoint_id
+    name = stable_uuid("incident", message.id, kind)
+    row = IncidentRow(name, message.id, message.patient_key, endpoint, kind, answer_id, now, raised_by=actor.name,
+                      note=note)  # fmt: skip
+    tx.add_incident(row)
+    if went is not None:
+        suspend(tx, went, CAUSE, now)
+    tx.audit(actor, "incident opened", at=now, patient_key=message.patient_key, subject=message.id, code=CAUSE,
+             detail=note)  # fmt: skip
+    write(Log.DELIVERY_HELD, message_id=message.id, code=CAUSE, endpoint_id=endpoint)
+    return name
+
+
+def open_incident(parts: Parts, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
+    """Record that staff learned of a letter in the wrong place; return the incident; raise Refused or NotFound."""
+    need_reason(note)
+    if kind not in KINDS:
+        raise Refused("incident.kind", "Say what happened: a misdirected fax, a wrong recipient, or a wrong patient.")
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        message = tx.message(message_id, lock=True)
+        if message is None:
+            raise NotFound("message")
+        gone = [one for one in tx.deliveries(message_id) if one.tries > 0 and one.channel not in {"by-hand", "none"}]
+        if not gone:
+            raise Refused("incident.not-sent", "This letter has not left, so it cannot have reached the wrong place.")
+        earlier = tx.incident(stable_uuid("incident", message_id, kind))
+        if earlier is not None:
+            raise Refused("incident.there", "This was reported before; look at the incident.")
+        return open_about(tx, message, kind, now, actor, delivery=gone[-1], note=note)
+
+
+def close_incident(
+    parts: Parts, incident_id: str, *, resolution: str, address_is_right: bool, actor: Actor
+) -> None:  # fmt: skip
+    """Close an incident with what was found out; lift the freeze of its address only when that is right after all."""
+    need_reason(resolution)
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.incident(incident_id, lock=True)
+        if row is None:
+            raise NotFound("incident")
+        if not tx.close_incident(incident_id, by=actor.name, closing=resolution, at=now):
+            raise Refused("incident.closed", "Somebody has closed this incident already.")
+        if address_is_right and row.endpoint_id is not None:
+            others = [one for one in tx.incidents() if one.endpoint_id == row.endpoint_id]
+            if others:
+                raise Refused("incident.others", "Another open incident is about this address. Settle that one first.")
+            health = tx.health(row.endpoint_id, lock=True)
+            tx.put_health(replace(health, suspended_at=None, suspended_address_key=None, cause=None), now)
+        word = "incident closed, address right" if address_is_right else "incident closed, address stays frozen"
+        tx.audit(actor, word, at=now, patient_key=row.patient_key, subject=row.message_id, detail=resolution)
+
+
+def open_incidents(parts: Parts, actor: Actor) -> Sequence[IncidentView]:
+    """Return the open incidents, newest first, with what a person needs to look into them."""
+    with parts.ledger.begin() as tx:
+        found = [_view(tx, row) for row in tx.incidents()]
+        if found:
+            tx.audit(actor, "incidents listed", at=parts.clock.now())
+    return [one for one in found if one is not None]
+
+
+def _view(tx: Transaction, row: IncidentRow) -> IncidentView | None:
+    message = tx.message(row.message_id)
+    if message is None:
+        return None
+    frozen = row.endpoint_id is not None and tx.health(row.endpoint_id).suspended_at is not None
+    return IncidentView(
+        id=row.id,
+        message_id=row.message_id,
+        endpoint_id=row.endpoint_id,
+        kind=row.kind,
+        raised_at=row.raised_at,
+        raised_by=row.raised_by,
+        note=row.note,
+        patient_name=message.plan["patient"]["name"],
+        birth_date=message.plan["patient"]["birth_date"],
+        recipient=message.plan["recipient"],
+        title=title_of(message),
+        frozen=frozen,
+    )
