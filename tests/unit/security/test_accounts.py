@@ -292,11 +292,24 @@ def test_nobody_may_do_anything_by_default():
     assert not any(may((), permission) for permission in GRANTS)
 
 
-def test_only_senders_read_letters_and_act():
-    for permission in ("letter", "act", "answer"):
-        assert GRANTS[permission] == {"sender"}
+def test_only_senders_act_only_clinicians_review_and_both_read_letters():
+    for permission in ("letter", "answer"):
+        assert GRANTS[permission] == {"sender", "clinician"}
+    assert GRANTS["act"] == {"sender"}
+    assert GRANTS["review"] == {"clinician"}
     assert may(("auditor", "sender"), "act")
-    assert not may(("auditor", "viewer", "admin"), "act")
+    assert not may(("auditor", "viewer", "admin", "clinician"), "act")
+    assert not may(("auditor", "viewer", "admin", "sender"), "review")
+
+
+def test_a_clinician_needs_a_licence_and_cannot_become_one_without(house):
+    with pytest.raises(Refused, match=r"account\.licence"):
+        house.accounts.add("doc", "Doc Tor", ("clinician",), PASSWORD)
+    made = house.accounts.add("doc", "Doc Tor", ("clinician",), PASSWORD, licence=" MD 55012, Minnesota ")
+    assert made.licence == "MD 55012, Minnesota"
+    with pytest.raises(Refused, match=r"account\.licence"):
+        house.accounts.set_roles("mara", ("sender", "clinician"))
+    house.accounts.set_roles("doc", ("clinician", "sender"))
 
 
 def test_a_source_credential_works_until_it_is_revoked(house):
