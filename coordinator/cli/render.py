@@ -10,7 +10,7 @@ import click
 import orjson
 
 from coordinator.bootstrap import workshop
-from coordinator.domain.case import Case, SentLetter
+from coordinator.domain.case import Case, SentLetter, corrected_by
 from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.domain.registry import Registry
 from coordinator.flow.case_file import occurred_at
@@ -123,7 +123,8 @@ def _with_earlier_letters(settings: Settings, case: Case, sent_at: datetime) -> 
         for one in plan.recipients
         if one.letters and one.not_sent_because is None
     )
-    return Case(case.source, case.event, case.registry, case.history, case.composed_at, case.previous, sent)
+    held = tuple(one for one in sent if corrected_by(case.event, one))
+    return Case(case.source, case.event, case.registry, case.history, case.composed_at, case.previous, held)
 
 
 def _write(out: Path, composed: Composed) -> None:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from coordinator.domain.events import DoseChange, SessionOutcome
+from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
 from coordinator.domain.ids import letter_reference, stable_uuid
 from coordinator.domain.plan import LetterKind
 from coordinator.domain.registry import Clinic, Patient, Provider, Registry, Staff
 
 ClinicEvent = SessionOutcome | DoseChange
+ENDS_A_HOLD = ("resume", "stop", "start", "switch")
+"""Changes of a stimulant after which nobody waits for the end of its hold any more."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,15 @@ class SentLetter:
     version: int
     sent_at: datetime
     requests: tuple[str, ...]
+
+
+def corrected_by(event: ClinicEvent, sent: SentLetter) -> bool:
+    """Return whether a newer version of an event makes a letter of an older one wrong.
+
+    The letter about a course's start (L6) told what was planned. That the planned session
+    then took place, or did not, is told by a letter of its own and corrects nothing.
+    """
+    return sent.kind != "L6" or event.status in ("scheduled", "arrived", "entered-in-error")
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,27 @@ class Case:
         if found is None:
             raise LookupError("the provider is not in the registry")
         return found
+
+    @property
+    def course_over(self) -> bool:
+        """Whether the registry says that the event's course has ended, on the day of composing or before."""
+        courses = [*([self.patient.course] if self.patient.course else []), *self.patient.earlier_courses]
+        ended = next((one.ended_on for one in courses if one.id == self.event.course.id), None)
+        return ended is not None and ended <= self.composed_at.astimezone(ZoneInfo(self.clinic.time_zone)).date()
+
+    @property
+    def open_holds(self) -> tuple[tuple[int, DoseChange], ...]:
+        """The stimulant holds asked for whose end is not known to us, each with its place in the history."""
+        found: dict[str, tuple[int, DoseChange]] = {}
+        for place, one in enumerate(self.history):
+            if not isinstance(one, DoseChange) or one.subject != "stimulant" or one.status != "active":
+                continue
+            product = next((part.product for part in (one.from_, one.to) if isinstance(part, Regimen)), "")
+            if one.action == "hold":
+                found[product] = (place, one)
+            elif one.action in ENDS_A_HOLD:
+                found.pop(product, None)
+        return tuple(found.values())
 
     def member(self, staff_id: str | None) -> Staff | None:
         """Return a member of staff, or None."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from coordinator.domain.case import Case, ClinicEvent, SentLetter
+from coordinator.domain.case import Case, ClinicEvent, SentLetter, corrected_by
 from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.registry import Registry
@@ -47,7 +47,7 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
     """Return the case of an inbox row, or None while the registry has no clinic or no such patient."""
     earlier = [one for one in tx.inbox_versions(row.source, row.event.id) if one.version < row.version]
     planned = [one for one in earlier if one.state == "prepared"]
-    sent = already_sent(tx, planned)
+    sent = tuple(one for one in already_sent(tx, planned) if corrected_by(row.event, one))
     providers = [one.provider for one in sent]
     asked = getattr(row.event, "requested_of", None)
     registry = tx.registry_for(row.event.patient, [*providers, *([asked] if asked else [])])

@@ -9,12 +9,12 @@ PAGE_ONE_WORDS = 350
 
 _FOOTER_WORDS = 6
 _TITLE = re.compile(r"(?<=>)\s*<title>.*?</title>", re.DOTALL)
-_SECOND_PAGE = re.compile(r'<section class="(?:form|apart|further)">')
+_SECOND_PAGE = re.compile(r'<section class="(?:form|apart)">')
 _WORD = re.compile(r"[^\W\d_]{2}")
 
 
 def page_one_words(html: str) -> int:
-    """Return the words of a letter's first page as its HTML has it: everything before the second page's part.
+    """Return the words of a letter's first page as its HTML has it: everything before the part for the second page.
 
     The text alternatives of pictures are not printed and do not count; see `words_of`.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from coordinator.domain.plan import LetterKind
 from coordinator.domain.registry import Audience
@@ -22,7 +23,7 @@ class Sheet:
     view: str
     version: int
     body: str
-    reply_form: bool
+    reply_form: Literal["never", "when-asked", "always"]
     retraction_title: str | None
 
     @property
@@ -48,6 +49,12 @@ class Catalogue:
         raise LetterRefused("letter.template", f"{kind} for {audience}")
 
 
+def _reply_form(data: Mapping[str, Any], audience: str) -> Literal["never", "when-asked", "always"]:
+    if audience in data.get("reply_form_always", ()):
+        return "always"
+    return "when-asked" if audience in data.get("reply_form", ()) else "never"
+
+
 def load_catalogue(letters: Path) -> Catalogue:
     """Read every letter.yaml below the folder."""
     sheets: dict[tuple[LetterKind, Audience], Sheet] = {}
@@ -63,7 +70,7 @@ def load_catalogue(letters: Path) -> Catalogue:
                 view=data["view"],
                 version=int(data["version"]),
                 body=f"letters/{folder}/{audience}/body.html",
-                reply_form=audience in data.get("reply_form", ()),
+                reply_form=_reply_form(data, audience),
                 retraction_title=data.get("retraction_title"),
             )
     return Catalogue(sheets)

@@ -1,7 +1,7 @@
 """Synthetic cases that previews and golden letters are made from."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -68,7 +68,7 @@ class Samples:
             event_version=event.version,
             questions=(),
             rules=tuple(_rule(one) for one in row.get("rules", ())),
-            recipients=tuple(recipients.values()),
+            recipients=(*recipients.values(), *(_copied(row, one) for one in row.get("copied", ()))),
             lane_subject="sample",
         )
         return Sample(name, case, plan, recipients)
@@ -107,6 +107,12 @@ def _recipient(row: dict[str, Any], audience: Audience, provider: str) -> Recipi
         channels=(),
         phone_call=row.get("phone_call", False),
     )
+
+
+def _copied(row: dict[str, Any], provider: str) -> RecipientPlan:
+    """Return somebody else who gets a letter, so that a letter names more than one copy."""
+    first = next(iter(row["letters"]))
+    return replace(_recipient(row, cast("Audience", first), provider), requests=())
 
 
 def _request(one: dict[str, Any]) -> Request:

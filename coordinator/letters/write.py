@@ -29,6 +29,7 @@ from coordinator.letters.views.change import change_view
 from coordinator.letters.views.correction import correction_view
 from coordinator.letters.views.course import end_view, query_view, start_view
 from coordinator.letters.views.frame import Frame, frame
+from coordinator.letters.views.holds import is_first_heard
 from coordinator.letters.views.medicines import stimulant
 from coordinator.letters.views.paper import cover_view, misdirected_view, reply_view
 from coordinator.letters.views.session import alert_view, missed_view, summary_view
@@ -218,10 +219,15 @@ class LetterRoom:
         sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
         if kind == "L4" and brief.change.kind != "requested-of-prescriber":
             raise LetterRefused("letter.template", "L4 is about a request to the prescriber")
-        built = frame(brief, course_start=sheet.view == "start")
+        starts = sheet.view == "start" or (sheet.view == "summary" and is_first_heard(brief.case))
+        built = frame(brief, course_start=starts)
         parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
         form = None
-        if "L11" in brief.recipient.letters or (sheet.reply_form and brief.recipient.requests):
+        if (
+            "L11" in brief.recipient.letters
+            or sheet.reply_form == "always"
+            or (sheet.reply_form == "when-asked" and brief.recipient.requests)
+        ):
             parts["reply"] = reply_view(built, stimulant(brief, None, "event:"))
             form = "letters/reply_form/body.html"
         return Page(kind, sheet, parts, sheet.title, sheet.body, None, form)

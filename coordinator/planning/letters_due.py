@@ -18,7 +18,10 @@ MISSED = ("aborted", "not-given", "no-show")
 LATEST_PHASE_DIGEST = timedelta(weeks=4)
 """With digests per phase, an uneventful session is told of after four weeks at the latest."""
 LAST_SESSION = "last planned session"
-"""Why a course's end is told: then the letter is L7, which lists every hold that is still open."""
+COURSE_OVER = "course ended"
+COURSE_ENDS = (LAST_SESSION, COURSE_OVER)
+"""Why a course's end is told: then the letter is L7, or L8 without a dose; both list every hold that is still open."""
+COURSE_START = "course start"
 DISCREPANCY = "R17"
 """The rule that two statements about the stimulant differ: then no request quotes a dose, the prescriber is asked."""
 QUERY: tuple[LetterKind, ...] = ("L12", "L11")
@@ -98,18 +101,18 @@ def _of_change(event: DoseChange, to: Recipient, *, differ: bool) -> Due:
 
 def _of_session(case: Case, event: SessionOutcome, to: Recipient, fired: Sequence[RuleOutcome]) -> Due:
     if event.status in ("scheduled", "arrived"):
-        return Due((), "", nothing_because="The session has not taken place yet.")
+        return _of_planned(case, event)
     missed: tuple[LetterKind, ...] = ("L8",) if event.status != "completed" else _summary(to)
-    if any(one.priority in ("urgent", "stat") for one in fired):
+    if event.status != "no-show" and any(one.priority in ("urgent", "stat") for one in fired):
         return Due(("L5",), f"rule {fired[0].id}")
     if fired:
         return Due(missed, f"rule {fired[0].id}")
     if event.status in MISSED:
         return Due(missed, "session not completed")
     if event.status == "cancelled":
-        return Due((), "", nothing_because="A session that was called off beforehand makes no letter.")
+        return _of_cancelled(case)
     reason = _told_at_once(case, event)
-    if reason == LAST_SESSION and event.administration is not None:
+    if reason in COURSE_ENDS and event.administration is not None:
         return Due(("L7",), reason)
     if reason is not None:
         return Due(_summary(to), reason)
@@ -125,12 +128,42 @@ def _of_session(case: Case, event: SessionOutcome, to: Recipient, fired: Sequenc
     return Due(_summary(to), "digest", "digest", due)
 
 
+def _of_planned(case: Case, event: SessionOutcome) -> Due:
+    """Return the letter about the course's start for its first planned session, and none for any other."""
+    if event.status == "scheduled" and opens_course(case, event):
+        return Due(("L6",), COURSE_START)
+    return Due((), "", nothing_because="The session has not taken place yet.")
+
+
+def _of_cancelled(case: Case) -> Due:
+    if case.course_over:
+        return Due(("L8",), COURSE_OVER)
+    if _was_announced(case):
+        return Due(("L8",), "first session called off")
+    return Due((), "", nothing_because="A session that was called off beforehand makes no letter.")
+
+
+def opens_course(case: Case, event: SessionOutcome) -> bool:
+    """Return whether a planned session is the first of its course that we hear of."""
+    if event.course.session_number not in (None, 1):
+        return False
+    return not any(isinstance(one, SessionOutcome) and one.course.id == event.course.id for one in case.history)
+
+
+def _was_announced(case: Case) -> bool:
+    """Return whether the session that was called off is the one the letter about the course's start promised."""
+    before = case.previous
+    return isinstance(before, SessionOutcome) and before.status == "scheduled" and opens_course(case, before)
+
+
 def _told_at_once(case: Case, event: SessionOutcome) -> str | None:
     """Return why an uneventful session is told of now, or None."""
     before = [one for one in r.sessions_before(event, case.history) if one.status == "completed"]
     number = event.course.session_number
     if number == 1 or (number is None and not before):
         return "first session"
+    if case.course_over:
+        return COURSE_OVER
     if facts_of(case)["clinic_dose_changed"].value is True:
         return "dose changed"
     if number is not None and number == event.course.planned_sessions:

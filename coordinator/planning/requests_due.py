@@ -13,6 +13,8 @@ from coordinator.planning.facts import facts_of
 from coordinator.planning.recipients import Recipient
 from coordinator.planning.rules import Asked, RuleBook, fill
 
+CLOSE_HOLD = "close-hold"
+"""The row of the rules data with what is asked when a course ends while a hold is open."""
 MOST_REQUESTS = 3
 """A reader who is asked more than three things answers none (letters, section on Box A)."""
 
@@ -22,9 +24,27 @@ def requests_for(
 ) -> tuple[Request, ...]:
     """Return what this recipient is asked, most severe first, at most three."""
     requests = [*_of_rules(case, book, to, fired)]
+    if to.prescribes_stimulant and ends_course(case, letters):
+        requests = [*_of_open_holds(case, book, to), *requests]
     if isinstance(case.event, DoseChange) and "L4" in letters and to.asked:
         requests = [*_of_prescriber(case, case.event, book, to), *requests]
     return tuple(requests[:MOST_REQUESTS])
+
+
+def ends_course(case: Case, letters: Sequence[LetterKind]) -> bool:
+    """Return whether these letters tell that the course is over, on whichever way out of it."""
+    return "L7" in letters or ("L8" in letters and case.course_over)
+
+
+def _of_open_holds(case: Case, book: RuleBook, to: Recipient) -> Iterator[Request]:
+    """Yield a request for each hold that is still open: nobody stays untreated because nobody said it is over."""
+    asked = book.of_prescriber.get(CLOSE_HOLD)
+    if asked is None:
+        return
+    for _, one in case.open_holds:
+        named = next((part for part in (one.from_, one.to) if isinstance(part, Regimen)), None)
+        text = asked.text.format_map({"product": named.product if named else book.words["product"]})
+        yield _request(asked, text, None, case, to, None)
 
 
 def _of_rules(case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome]) -> Iterator[Request]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
+from coordinator.domain.events import SessionOutcome
 from coordinator.letters.brief import Brief
 from coordinator.letters.curve import Trend, trend
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
+from coordinator.letters.views.holds import OpenHold, open_holds
 from coordinator.letters.views.measured import EventLine, ScoreLine, event_lines, scores
 from coordinator.letters.views.medicines import MedicineRow, Stimulant, session_row, stimulant
 
@@ -28,21 +29,10 @@ class StartView:
     indications: tuple[Traced, ...]
     started_on: Traced | None
     planned: Traced | None
-    product: Traced | None
-    route: Traced | None
-    ordered: Traced | None
     first_on: Traced | None
     medicines: tuple[BaselineMedicine, ...]
     letters_come: str
-
-
-@dataclass(frozen=True)
-class OpenHold:
-    """A hold that was asked for and whose end has not been told to us."""
-
-    drug: Traced
-    asked_on: Traced
-    resume_when: Traced | None
+    plan: Traced | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +73,6 @@ def start_view(brief: Brief) -> StartView:
     """Return the view of a course's start."""
     course, event = brief.course, brief.case.event
     session = event if isinstance(event, SessionOutcome) else None
-    dose = session.administration if session else None
     planned = event.course.planned_sessions
     at = brief.at_patient("/course")
     return StartView(
@@ -93,14 +82,12 @@ def start_view(brief: Brief) -> StartView:
         ),
         started_on=brief.day(course.started_on, f"{at}/started_on") if course and course.started_on else None,
         planned=brief.count(planned, "event:/course/planned_sessions") if planned else None,
-        product=brief.words("product", dose.product, "event:/administration/product") if dose else None,
-        route=brief.words("route", dose.route, "event:/administration/route") if dose else None,
-        ordered=brief.amount(dose.ordered, "event:/administration/ordered") if dose and dose.ordered else None,
         first_on=brief.day(session.next_session_on, "event:/next_session_on")
         if session and session.next_session_on
         else None,
         medicines=_baseline(brief),
         letters_come=brief.case.clinic.digest,
+        plan=fact(session.plan, None, "event:/plan") if session and session.plan else None,
     )
 
 
@@ -130,13 +117,13 @@ def end_view(brief: Brief) -> EndView:
     planned = session.course.planned_sessions
     lines = [(_day(brief, at, one), line) for at, one in rows for line in event_lines(brief, one, at)]
     return EndView(
-        given=fact(str(len(rows)), len(rows), *(f"{at}/administration/dose" for at, _ in rows)),
+        given=fact(str(len(rows)), len(rows), *(f"{at}/status" for at, _ in rows)),
         planned=brief.count(planned, "event:/course/planned_sessions") if planned else None,
         from_day=_day(brief, *rows[0]),
         to_day=_day(brief, *rows[-1]),
         row=session_row(brief),
         stimulant=stimulant(brief, session, "event:"),
-        holds=_open_holds(brief),
+        holds=open_holds(brief),
         scores=scores(brief, session, "event:"),
         events=tuple(lines),
         plan=fact(session.plan, None, "event:/plan") if session.plan else None,
@@ -160,28 +147,6 @@ def _given_sessions(brief: Brief) -> list[tuple[str, SessionOutcome]]:
 def _day(brief: Brief, at: str, one: SessionOutcome) -> Traced:
     start = one.administration.started_at if one.administration else one.recorded_at
     return brief.day_of(start, f"{at}/administration/started_at")
-
-
-def _open_holds(brief: Brief) -> tuple[OpenHold, ...]:
-    """Return each hold that was asked for and after which no resumption of the same drug is known to us."""
-    found: dict[str, OpenHold] = {}
-    for place, one in enumerate(brief.case.history):
-        if not isinstance(one, DoseChange) or one.subject != "stimulant" or one.status != "active":
-            continue
-        before = next((part for part in (one.from_, one.to) if isinstance(part, Regimen)), None)
-        if before is None:
-            continue
-        at = f"history/{place}:"
-        side = "from" if before is one.from_ else "to"
-        if one.action == "hold":
-            found[before.product] = OpenHold(
-                drug=fact(before.product, before.product, f"{at}/{side}/product", kind="name"),
-                asked_on=brief.day(one.effective_from, f"{at}/effective_from"),
-                resume_when=fact(one.resume_when, None, f"{at}/resume_when") if one.resume_when else None,
-            )
-        else:
-            found.pop(before.product, None)
-    return tuple(found.values())
 
 
 def query_view(brief: Brief) -> QueryView:

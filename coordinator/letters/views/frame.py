@@ -188,6 +188,8 @@ def _applies(brief: Brief, when: str, *, course_start: bool) -> bool:
             return bool(session and session.discharge and session.discharge.advised_not_to_drive)
         case "compounded":
             return bool(dose and dose.compounded)
+        case "not-adhd":
+            return not (brief.course and "adhd" in brief.course.indications)
         case "racemic-not-adhd":
             return "ketamine" in _products(brief) and not (brief.course and "adhd" in brief.course.indications)
     raise LetterRefused("letter.template", f"statements.yaml when {when}")

@@ -15,6 +15,7 @@ from coordinator.domain.events import (
 from coordinator.domain.values import NotDone, Unknown
 from coordinator.letters import formats
 from coordinator.letters.brief import Brief
+from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
 
 
@@ -73,12 +74,14 @@ class ScoreLine:
 
 @dataclass(frozen=True)
 class EventLine:
-    """One untoward event, with its course."""
+    """One adverse event, with its course."""
 
     term: Traced
     severity: Traced
     serious: bool
     resolved: Traced | None
+    outcome: Traced | None
+    """How it came out, where no time of its end is recorded."""
     action: Traced | None
 
 
@@ -323,12 +326,14 @@ def _item_9_highest(brief: Brief, session: SessionOutcome) -> Traced | None:
             scale = brief.lexicon.instrument(one.instrument)
             highest = scale.item_highest
             data = f"letters:/instruments/{scale.key}/item_highest"
-            return None if highest is None else fact(str(highest), highest, data)
+            if highest is None:
+                raise LetterRefused("letter.template", f"instruments.yaml {scale.key} items")
+            return fact(str(highest), highest, data)
     return None
 
 
 def event_lines(brief: Brief, session: SessionOutcome, at: str) -> tuple[EventLine, ...]:
-    """Return the untoward events that were recorded; none also when nobody recorded whether there were any."""
+    """Return the adverse events that were recorded; none also when nobody recorded whether there were any."""
     events = session.adverse_events
     told = () if isinstance(events, NotDone | Unknown) else events
     return tuple(_event_line(brief, one, f"{at}/adverse_events/{index}") for index, one in enumerate(told))
@@ -341,6 +346,7 @@ def _event_line(brief: Brief, one: AdverseEvent, at: str) -> EventLine:
         severity=brief.words("severity", one.severity, f"{at}/severity"),
         serious=one.serious,
         resolved=None if resolved is None else _resolved(brief, resolved, f"{at}/resolved_at"),
+        outcome=brief.words("outcome", one.outcome, f"{at}/outcome") if one.outcome and resolved is None else None,
         action=fact(one.action, one.action, f"{at}/action") if one.action else None,
     )
 

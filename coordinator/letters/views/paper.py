@@ -99,7 +99,9 @@ class Code:
 
 @dataclass(frozen=True)
 class ReplyView:
-    """What the reply form prints."""
+    """What the reply form prints. `asks`: the letter asks for something; else it only starts a course."""
+
+    asks: bool
 
     reference: Traced
     fax: Traced | None
@@ -111,6 +113,7 @@ class ReplyView:
 def reply_view(frame: Frame, stimulant: Stimulant) -> ReplyView:
     """Return the reply form of a letter; its code holds the reference and nothing else."""
     return ReplyView(
+        asks=bool(frame.asks),
         reference=frame.reference,
         fax=frame.letterhead.fax,
         phone=frame.letterhead.phone,

@@ -7,6 +7,7 @@ from coordinator.domain.events import SessionOutcome, SymptomReport
 from coordinator.letters.brief import Brief
 from coordinator.letters.curve import Curve, Trend, curve, trend
 from coordinator.letters.traced import Traced, fact
+from coordinator.letters.views.holds import LastGiven, OpenHold, is_first_heard, last_given, open_holds
 from coordinator.letters.views.measured import (
     Mind,
     Safety,
@@ -71,33 +72,46 @@ class SessionView:
     scores: tuple[ScoreLine, ...]
     safety: Safety | None
     mind: Mind | None
-    reported: tuple[tuple[str, Traced], ...]
+    reported: tuple[tuple[Traced, Traced], ...]
     left: Leaving | None
     emergency_care: Literal["used", "not-used"] | None
     next_on: Traced | None
     plan: Traced | None
     digest: tuple[Told, ...]
     prompted_by: Traced | None
+    holds: tuple[OpenHold, ...]
+    last_given: LastGiven | None
+    course_over: bool
+    letters_to_come: str | None
     curve: Curve | None
     trend: Trend | None
 
 
 def summary_view(brief: Brief) -> SessionView:
-    """Return the view of L1 and L2. Primary care gets no scores of the mind beyond one line, and no reports."""
-    whole = _whole_view(brief)
+    """Return the view of L1 and L2. Primary care gets no scores of the mind beyond one line, and no reports.
+
+    The first a reader hears of a course also says which letters will come.
+    """
+    whole = replace(_whole_view(brief), status=None, status_reason=None, prompted_by=None, holds=(), last_given=None)
+    if is_first_heard(brief.case):
+        whole = replace(whole, letters_to_come=brief.case.clinic.digest)
     if brief.recipient.audience == "primary-care":
-        return replace(whole, status=None, status_reason=None, prompted_by=None, mind=None, reported=(), trend=None)
-    return replace(whole, status=None, status_reason=None, prompted_by=None)
+        return replace(whole, mind=None, reported=(), trend=None)
+    return whole
 
 
 def alert_view(brief: Brief) -> SessionView:
     """Return the view of L5: the event and its numbers, one screen."""
     whole = _whole_view(brief)
-    return replace(whole, status=None, status_reason=None, row=None, scores=(), reported=(), digest=(), trend=None)
+    bare = replace(whole, status=None, status_reason=None, row=None, scores=(), reported=(), digest=(), trend=None)
+    return replace(bare, holds=(), last_given=None)
 
 
 def missed_view(brief: Brief) -> SessionView:
-    """Return the view of L8: the facts, the stimulant, what is next; measurements only where there were any."""
+    """Return the view of L8: the facts, the last dose, the stimulant with every hold that is open, what is next.
+
+    Measurements stand there only where there were any.
+    """
     whole = _whole_view(brief)
     missed = replace(
         whole, planned=None, phase=None, row=None, scores=(), reported=(), digest=(), trend=None, prompted_by=None
@@ -115,7 +129,7 @@ def _whole_view(brief: Brief) -> SessionView:
         number=number,
         planned=planned,
         phase=phase,
-        status=brief.words("session_status", event.status, "event:/status"),
+        status=brief.words("session_told", event.status, "event:/status"),
         status_reason=fact(event.status_reason, None, "event:/status_reason") if event.status_reason else None,
         given=given(brief, event, at),
         row=session_row(brief),
@@ -138,6 +152,10 @@ def _whole_view(brief: Brief) -> SessionView:
         if len(brief.case.digest_of) > 1
         else (),
         prompted_by=_prompted_by(brief),
+        holds=open_holds(brief),
+        last_given=last_given(brief),
+        course_over=brief.case.course_over,
+        letters_to_come=None,
         curve=curve(brief, event, at),
         trend=trend(brief),
     )
@@ -163,11 +181,16 @@ def _place(brief: Brief, event: SessionOutcome) -> tuple[Traced | None, Traced |
     return number, planned, brief.words("phase", course.phase, "event:/course/phase")
 
 
-def _reported(brief: Brief, report: SymptomReport | None) -> tuple[tuple[str, Traced], ...]:
+def _reported(brief: Brief, report: SymptomReport | None) -> tuple[tuple[Traced, Traced], ...]:
     if report is None:
         return ()
     rows = (("mood", report.mood), ("anxiety", report.anxiety), ("calm", report.calm), ("focus", report.focus))
-    return tuple((key, brief.words("change", value, f"event:/symptom_report/{key}")) for key, value in rows if value)
+    at = "event:/symptom_report"
+    return tuple(
+        (brief.words("reported", key, f"{at}/{key}"), brief.words("change", value, f"{at}/{key}"))
+        for key, value in rows
+        if value
+    )
 
 
 def _left(brief: Brief, event: SessionOutcome) -> Leaving | None:

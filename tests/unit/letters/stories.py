@@ -100,6 +100,52 @@ def _t1_end() -> Case:
     )
 
 
+PLANNED_ONLY: Changes = {
+    "status": "scheduled",
+    "administration": None,
+    "vitals": [],
+    "scores": [],
+    "sedation": None,
+    "dissociation": None,
+    "suicide_risk": None,
+    "adverse_events": [],
+    "other_medications_taken": [],
+    "symptom_report": None,
+    "blood_pressure_symptoms": None,
+    "discharge": None,
+    "monitoring_ended_at": None,
+    "attested_by": None,
+    "plan": None,
+}
+
+
+def _t1_start() -> Case:
+    """The first session is planned; nothing has been given yet."""
+    day = {"id": "sess-8800", "recorded_at": "2026-10-06T09:00:00-05:00", "next_session_on": "2026-10-08"}
+    course = {"course/session_number": 1}
+    return case(spike({**PLANNED_ONLY, **day, **course}))
+
+
+def _t1_called_off() -> Case:
+    """The course ends before its last planned session, with the hold of the stimulant never ended."""
+    day = {"id": "sess-8850", "recorded_at": "2026-10-20T09:00:00-05:00", "next_session_on": None}
+    history = (spike(), _example("dose-change.stimulant-hold.json"))
+    return case(
+        spike({**PLANNED_ONLY, **day, "status": "cancelled"}),
+        history=history,
+        registry={"patients/0/course/ended_on": "2026-10-20"},
+    )
+
+
+def _t1_missed() -> Case:
+    """The second session in a row is missed, while the hold of the stimulant is still open."""
+    first = {"id": "sess-8850", "recorded_at": "2026-10-16T13:00:00-05:00", "status": "no-show"}
+    again = {"id": "sess-8851", "recorded_at": "2026-10-19T13:00:00-05:00", "status": "no-show"}
+    number = {"course/session_number": 4}
+    history = (spike(), _example("dose-change.stimulant-hold.json"), spike({**PLANNED_ONLY, **first, **number}))
+    return case(spike({**PLANNED_ONLY, **again, **number}), history=history)
+
+
 def _t2() -> Case:
     restrict = {
         "id": "cn-3", "version": 3, "decision": "restrict", "recipient": "pr-pcp", "content": ["all"],
@@ -245,7 +291,10 @@ def _t12() -> Case:
 STORIES: Mapping[str, Callable[[], Case]] = {
     "T1-spike": _t1,
     "T1-hold": _t1_hold,
+    "T1-start": _t1_start,
     "T1-end": _t1_end,
+    "T1-called-off": _t1_called_off,
+    "T1-missed": _t1_missed,
     "T2-restriction": _t2,
     "T3-moved": _t3_moved,
     "T3-correction": _t3_correction,

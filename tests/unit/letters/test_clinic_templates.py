@@ -7,15 +7,17 @@ from coordinator.letters.pdf import pages_text
 GOOD = """{% from "macros/medicines.html" import medicine_table, stimulant_lines %}
 {% from "macros/vitals.html" import vitals_strip, rise_sentence, curve_picture %}
 {% from "macros/safety.html" import risk_line, events_line, mind_line %}
-{% from "macros/session.html" import given_line, next_line %}
+{% from "macros/session.html" import given_line, missed_sentence, next_line %}
+{% from "macros/course.html" import holds_lines %}
 <h2>Our own wording</h2>
-<p>{{ view.on }}: {{ view.status }}{% if view.number %} ({{ view.number }}){% endif %}.
+<p>{{ missed_sentence(view, frame.patient.name) }}
 {% if view.status_reason %}{{ view.status_reason }}.{% endif %}
 {% if view.given %}{{ given_line(view.given) }}.{% endif %}</p>
 {% if view.vitals %}{% if view.curve %}{{ curve_picture(view.curve, view.vitals) }}{% endif %}
 {{ vitals_strip(view.vitals, true) }}<p>{{ rise_sentence(view.vitals) }}</p>
 <p>{{ mind_line(view.mind) }}</p><p>{{ risk_line(view.safety) }} {{ events_line(view.safety) }}</p>{% endif %}
-{{ medicine_table(none, true) }}{{ stimulant_lines(view.stimulant) }}
+{{ medicine_table(none) }}{{ stimulant_lines(view.stimulant) }}
+{{ holds_lines(view.holds, view.course_over) }}
 {% for one in view.others %}<p>{{ one }}</p>{% endfor %}
 <p>{{ next_line(view) }}</p>
 """

@@ -40,35 +40,37 @@ def strip(**changes) -> Part:
 
 def test_the_rise_is_said_or_why_it_is_not(macro):
     assert macro("vitals.rise_sentence", strip()) == (
-        "Rise from before the dose: +50/+28 mmHg. Symptoms of high blood pressure: none."
+        "Rise from before the dose to the highest: +50/+28 mmHg. Symptoms of high blood pressure: none."
     )
     assert "because a reading is missing" in macro("vitals.rise_sentence", strip(rise=None))
 
 
 def test_the_pressure_is_one_sentence_whatever_was_recorded(macro):
     sentence = "vitals.pressure_sentence"
-    assert macro(sentence, strip()).startswith("Blood pressure rose from 134/84 to 184/112 mmHg")
+    assert macro(sentence, strip()) == (
+        "Blood pressure was 134/84 mmHg before the dose, 184/112 mmHg at its highest and 138/86 mmHg at discharge."
+    )
     assert "highest blood pressure recorded was 184/112" in macro(sentence, strip(discharge=None))
     assert "no later reading" in macro(sentence, strip(peak=None, discharge=None))
     assert macro(sentence, strip(baseline=None, peak=None, discharge=None)) == "No blood pressure was recorded."
 
 
 def test_a_reading_that_is_missing_from_the_strip_says_so(macro):
-    assert "Discharge: not recorded" in macro("vitals.vitals_strip", strip(discharge=None))
+    assert "Discharge: not recorded" in macro("vitals.vitals_strip", strip(discharge=None), True)
 
 
-def test_untoward_events_are_listed_or_said_to_be_none_or_unknown(macro):
+def test_adverse_events_are_listed_or_said_to_be_none_or_unknown(macro):
     event = Part(term="nausea", severity="mild", serious=True, resolved="11:10 CDT", action="none needed")
     told = Part(events=(event,), events_missing=None, given=("ondansetron 4 mg, 10:40 CDT",))
     assert macro("safety.events_line", told) == (
-        "Untoward events: nausea, mild, serious, over: 11:10 CDT, action: none needed. "
-        "Medicines given for it: ondansetron 4 mg, 10:40 CDT."
+        "Adverse events: nausea, mild, serious, resolved: 11:10 CDT, action: none needed. "
+        "Treated with: ondansetron 4 mg, 10:40 CDT."
     )
     assert macro("safety.events_line", Part(events=(), events_missing=None, given=())) == (
-        "Untoward events: none reported."
+        "Adverse events: none reported."
     )
     assert macro("safety.events_line", Part(events=None, events_missing="unknown", given=())) == (
-        "Untoward events: unknown."
+        "Adverse events: unknown."
     )
 
 
@@ -86,7 +88,7 @@ def test_dissociation_is_present_absent_or_missing(macro):
     present = Part(
         **{**base, "dissociation": True, "dissociation_missing": None, "cadss": "14", "resolved": "11:15 CDT"}
     )
-    assert macro("safety.mind_line", present).startswith("Dissociation: present (CADSS 14), over: 11:15 CDT.")
+    assert macro("safety.mind_line", present).startswith("Dissociation: present (CADSS 14), resolved: 11:15 CDT.")
     assert macro("safety.mind_line", Part(**{**base, "dissociation": False, "dissociation_missing": None})).startswith(
         "Dissociation: none."
     )
@@ -113,7 +115,40 @@ def test_a_time_taken_that_nobody_knows_is_said_to_be_unknown(macro):
 
 
 def test_a_medicine_table_says_when_nothing_else_changed(macro):
-    assert macro("medicines.medicine_table", None, True) == "No changes to medicines by the clinic."
+    assert macro("medicines.medicine_table", None) == "We made no changes to medicines."
+    row = Part(drug="ketamine", before="35 mg", now="41 mg", since="14 October 2026", why="response", decided_by="Dr A")
+    assert "We made no other changes to medicines." in macro("medicines.medicine_table", row)
+
+
+def test_open_holds_are_named_each_with_its_end_and_what_becomes_of_the_request(macro):
+    hold = Part(drug="Adderall XR", asked_on="8 October 2026", resume_when="the evening after each session")
+    told = macro("course.holds_lines", (hold,), True)
+    assert "Open hold: we asked for Adderall XR to be held from 8 October 2026" in told
+    assert "It was to end: the evening after each session. Our request ends with the course" in told
+    endless = Part(drug="Adderall XR", asked_on="8 October 2026", resume_when=None)
+    assert "The prescriber decides whether it still applies." in macro("course.holds_lines", (endless,), False)
+    assert macro("course.holds_lines", (), False) == "No stimulant hold that we asked for is open."
+
+
+@pytest.mark.parametrize(
+    ("digest", "said"),
+    [("weekly", "one summary a week"), ("per-phase", "each phase of treatment"), ("every-session", "every session")],
+)
+def test_what_letters_will_come_depends_on_the_clinic(macro, digest, said):
+    text = macro("course.what_comes", digest)
+    assert said in text
+    assert "If you would rather not receive summaries" in text
+
+
+def test_a_session_that_was_missed_is_one_sentence_with_the_last_dose(macro):
+    missed = Part(number="4", on="16 October 2026", status="was missed", course_over=False, last_given=None)
+    assert macro("session.missed_sentence", missed, "Zoe") == "Session 4 for Zoe on 16 October 2026 was missed."
+    last = Part(dose="41 mg", on="14 October 2026")
+    over = Part(number=None, on="16 October 2026", status="was cancelled", course_over=True, last_given=last)
+    assert macro("session.missed_sentence", over, "Zoe") == (
+        "The session for Zoe on 16 October 2026 was cancelled. The course of treatment has ended. "
+        "Last dose given: 41 mg on 14 October 2026."
+    )
 
 
 def test_a_score_without_band_or_earlier_value_still_says_its_window(macro):
@@ -122,7 +157,6 @@ def test_a_score_without_band_or_earlier_value_still_says_its_window(macro):
         on="1 October 2026", previous=None, previous_on=None,
     )  # fmt: skip
     assert macro("scores.score_line", (score,)) == ("ASRS-5 (ADHD screener) 15 of 24 (past 6 months, 1 October 2026)")
-    assert "Before: none known" in macro("scores.score_table", (score,))
 
 
 def test_a_missing_part_stops_a_macro_instead_of_printing_nothing(macro):

@@ -132,7 +132,7 @@ def test_the_cover_comes_first_and_its_pages_are_counted(room, one):
     sample = one("stimulant-hold.psychiatrist").sample
     faxed = room.write(sample.case, sample.plan, sample.recipients["psychiatrist"], fax=True)[0].cover_pdf
     texts = pages_text(faxed)
-    assert f"{page_count(faxed)}, this cover counted" in " ".join(texts[0].split())
+    assert f"{page_count(faxed)}, including this cover" in " ".join(texts[0].split())
     assert "Zoë" not in texts[0]
     assert "born" not in texts[0]
     for word in ("ketamine", "Adderall", "ADHD", "stimulant"):

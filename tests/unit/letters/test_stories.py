@@ -42,6 +42,42 @@ def test_t1_the_last_session_ends_the_course_and_lists_the_hold_that_is_still_op
         assert "the evening after each session, once blood pressure is back to baseline" in text
 
 
+@pytest.mark.parametrize("story", ["T1-end", "T1-called-off"])
+def test_t1_on_either_way_out_of_the_course_the_prescriber_is_asked_to_close_the_hold(told, story):
+    asked = "Please decide when Adderall XR is taken again: our request to hold it ends with this course."
+    assert asked in told(story, "pr-psych")
+    assert "Reply form" in told(story, "pr-psych")
+    assert asked not in told(story, "pr-pcp")
+    for reader in ("pr-psych", "pr-pcp"):
+        assert "Open hold: we asked for Adderall XR to be held from 16 October 2026" in told(story, reader)
+
+
+def test_t1_missed_sessions_name_the_open_hold_and_the_last_dose(composed, told):
+    assert [[one.kind for one in row.letters] for row in composed["T1-missed"].recipients] == [["L8"], ["L8"]]
+    text = told("T1-missed", "pr-psych")
+    assert "Open hold: we asked for Adderall XR" in text
+    assert "Last dose given: 41 mg on 14 October 2026." in text
+    assert "URGENT" in text
+
+
+def test_t1_the_course_starts_with_a_letter_before_its_first_session(composed, told):
+    assert [[one.kind for one in row.letters] for row in composed["T1-start"].recipients] == [["L6"], ["L6"]]
+    for reader in ("pr-psych", "pr-pcp"):
+        text = told("T1-start", reader)
+        for said in ("First session: 8 October 2026.", "usually not covered by insurance", "Please send no summaries"):
+            assert said in text
+
+
+def test_a_first_session_nobody_announced_says_what_the_start_of_a_course_says(told):
+    text = told("T6-dose", "pr-psych", "L1")
+    assert "usually not covered by insurance" in text
+    assert "You will hear from us" in text
+    assert "usually not covered by insurance" in told("T6-dose", "pr-pcp")
+    later = told("T4-amended", "pr-psych")
+    assert "usually not covered by insurance" not in later
+    assert "You will hear from us" not in later
+
+
 def test_t2_the_reader_left_out_is_neither_copied_nor_mentioned(composed, told):
     blocked = next(one for one in composed["T2-restriction"].recipients if one.plan.provider == "pr-pcp")
     assert blocked.letters == ()

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from coordinator.domain.case import SentLetter, corrected_by
+
 CHICAGO = ZoneInfo("America/Chicago")
 
 
@@ -94,6 +96,87 @@ def test_a_session_that_was_not_completed_is_told_now(desk, status):
     given = {} if status == "aborted" else {"/administration": None}
     plan = quiet(desk, {"/status": status, **given})
     assert {(one.letters, one.when) for one in plan.recipients} == {(("L8",), "now")}
+
+
+def planned(desk, changes=None):
+    """The first session of a course, as it is planned: nothing has been given yet."""
+    bare = {
+        "/id": "s-0",
+        "/status": "scheduled",
+        "/course/session_number": None,
+        "/recorded_at": "2026-10-02T13:10:00-05:00",
+        "/administration": None,
+        "/vitals": [],
+        "/scores": [],
+        "/discharge": None,
+        "/attested_by": None,
+    }
+    return desk.session({**bare, **(changes or {})})
+
+
+def sent(kind, version=1):
+    at = datetime(2026, 10, 2, 13, 30, tzinfo=CHICAGO)
+    return tuple(SentLetter(one, kind, version, at, ()) for one in ("pr-psych", "pr-pcp"))
+
+
+def letters(plan):
+    return {(one.letters, one.why) for one in plan.recipients}
+
+
+def test_the_first_planned_session_starts_the_course(desk):
+    assert letters(desk.plan(planned(desk))) == {(("L6",), "course start")}
+    assert letters(desk.plan(planned(desk, {"/course/session_number": 1}))) == {(("L6",), "course start")}
+
+
+def test_a_course_is_started_once(desk):
+    later = planned(desk, {"/id": "s-1", "/recorded_at": "2026-10-03T13:10:00-05:00"})
+    assert letters(desk.plan(later, history=(planned(desk),))) == {((), "")}
+    assert letters(desk.plan(planned(desk, {"/course/session_number": 4}))) == {((), "")}
+
+
+def test_a_moved_first_session_corrects_the_letter_that_named_the_day(desk):
+    moved = planned(desk, {"/version": 2, "/next_session_on": "2026-10-09"})
+    plan = desk.plan(moved, previous=planned(desk), already_sent=sent("L6"))
+    assert letters(plan) == {(("L9", "L6"), "correction")}
+
+
+def test_the_planned_session_that_took_place_is_told_and_corrects_nothing(desk):
+    took_place = desk.session({"/id": "s-0", "/version": 2, "/course/session_number": 1})
+    held = tuple(one for one in sent("L6") if corrected_by(desk.read(took_place), one))
+    assert held == ()
+    plan = desk.plan(took_place, previous=planned(desk), already_sent=held)
+    assert letters(plan) == {(("L1",), "first session"), (("L2",), "first session")}
+
+
+def test_a_first_session_that_is_called_off_is_told_to_those_who_expect_it(desk):
+    called_off = planned(desk, {"/version": 2, "/status": "cancelled"})
+    plan = desk.plan(called_off, previous=planned(desk))
+    assert letters(plan) == {(("L8",), "first session called off")}
+
+
+def test_a_course_that_was_planned_in_error_is_withdrawn(desk):
+    wrong = planned(desk, {"/version": 2, "/status": "entered-in-error"})
+    plan = desk.plan(wrong, previous=planned(desk), already_sent=sent("L6"))
+    assert letters(plan) == {(("L9",), "retraction")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({}, "L7"), ({"/status": "cancelled", "/administration": None}, "L8")],
+)
+def test_a_course_that_ends_before_its_last_planned_session_is_told_now(desk, changes, told):
+    registry = desk.registry({"/patients/0/course/ended_on": "2026-10-14"})
+    assert letters(quiet(desk, changes, registry=registry)) == {((told,), "course ended")}
+
+
+def test_missed_sessions_are_told_as_such_however_urgent(desk):
+    missed = {"/status": "no-show", "/administration": None, "/vitals": [], "/scores": []}
+    before = [
+        desk.hold({"/recorded_at": "2026-10-08T13:10:00-05:00", "/effective_from": "2026-10-08"}),
+        desk.session({"/id": "s-9", **missed}, day="2026-10-12"),
+    ]
+    plan = desk.plan(desk.session(missed), history=tuple(before))
+    assert {(one.letters, one.priority) for one in plan.recipients} == {(("L8",), "urgent")}
 
 
 @pytest.mark.parametrize("status", ["scheduled", "arrived", "cancelled"])

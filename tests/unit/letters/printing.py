@@ -1,0 +1,44 @@
+"""Everything that the samples print, as HTML: each letter in each form, and the pages that belong to none."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from coordinator.letters.brief import Brief
+from coordinator.letters.views.paper import cover_view, misdirected_view
+from coordinator.letters.write import LetterRoom
+
+REFERENCE = "K7QF-2M9X-4T0B"
+AT = datetime(2026, 10, 15, 15, 0, tzinfo=UTC)
+
+
+def everything(room: LetterRoom) -> Iterator[tuple[str, Any, str]]:
+    """Yield (name, what it prints, HTML) of each."""
+    for name in room.samples().names():
+        sample = room.samples().sample(name)
+        for audience, recipient in sample.recipients.items():
+            brief = Brief(sample.case, sample.plan, recipient, room._lexicon)
+            for page in room._pages(brief):
+                plain = room._html(brief, page, fax=False)
+                yield f"{name}.{audience}.{page.kind}", page.parts, plain
+                for form in ({"fax": True}, {"apart": True}, {"apart": True, "long": True}, {"preview": True}):
+                    yield (
+                        f"{name}.{audience}.{page.kind} {'+'.join(form)}",
+                        page.parts,
+                        room._html(brief, page, **{"fax": False, **form}),
+                    )
+        yield from bare_pages(room, name)
+
+
+def bare_pages(room: LetterRoom, name: str) -> Iterator[tuple[str, Any, str]]:
+    """Yield the pages about no patient, for the clinic and the providers of a sample."""
+    case = room.samples().sample(name).case
+    for provider in case.registry.providers:
+        letter = {"language": "en", "created": AT.isoformat()}
+        for marks in ({}, {"copy_of": "Direct, 14 October 2026", "resent": True, "attempt": 2}):
+            view = cover_view(case.clinic, provider, REFERENCE, 3, AT, **marks)
+            html = room._render("letters/fax_cover/body.html", {"view": view, "letter": letter})
+            yield f"{name}.{provider.id}.L10", view, html
+        view = misdirected_view(case.clinic, provider, REFERENCE, AT, AT)
+        html = room._render("letters/misdirected/body.html", {"view": view, "letter": letter})
+        yield f"{name}.{provider.id}.L13", view, html
