@@ -1,6 +1,5 @@
 """Every letter of the table has something that makes it: an event, or an act of a person. Nothing is preview only."""
 
-from typing import get_args
 
 import pytest
 
