@@ -1,8 +1,7 @@
 """How many words stand on the first page. A busy clinician reads one page, so it has a limit."""
 
 import re
-
-from coordinator.letters.text import text_of
+from html import unescape
 
 PAGE_ONE_WORDS = 350
 """At most this many words on page one (a structured letter of a page is read; 849 words is typical and too long)."""
@@ -10,6 +9,7 @@ PAGE_ONE_WORDS = 350
 _FOOTER_WORDS = 6
 _TITLE = re.compile(r"(?<=>)\s*<title>.*?</title>", re.DOTALL)
 _SECOND_PAGE = re.compile(r'<section class="(?:form|apart)">')
+_TAG = re.compile(r"<[^>]*>")
 _WORD = re.compile(r"[^\W\d_]{2}")
 
 
@@ -18,8 +18,8 @@ def page_one_words(html: str) -> int:
 
     The text alternatives of pictures are not printed and do not count; see `words_of`.
     """
-    printed = _SECOND_PAGE.split(html, maxsplit=1)[0]
-    return words_of(text_of(_TITLE.sub(" ", printed))) + _FOOTER_WORDS
+    printed = _SECOND_PAGE.split(html, maxsplit=1)[0].rpartition("</head>")[2]
+    return words_of(unescape(_TAG.sub(" ", _TITLE.sub(" ", printed)))) + _FOOTER_WORDS
 
 
 def words_of(text: str) -> int:

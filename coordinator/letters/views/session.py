@@ -224,9 +224,10 @@ def _told(brief: Brief, one: SessionOutcome, place: int) -> Told:
 
 
 def _prompted_by(brief: Brief) -> Traced | None:
-    """Return the title of the most severe rule that fired: one alert, never a list of them."""
+    """Return the title of the one rule for which this reader is told: one alert, never a list of them."""
     fired = [one for one in brief.plan.fired() if one.title]
-    if not fired:
+    told_for = next((one for one in fired if brief.recipient.why == f"rule {one.id}"), next(iter(fired), None))
+    if told_for is None:
         return None
-    place = [one.id for one in brief.plan.rules].index(fired[0].id)
-    return fact(fired[0].title, fired[0].id, f"plan:/rules/{place}/title", kind="words")
+    place = [one.id for one in brief.plan.rules].index(told_for.id)
+    return fact(told_for.title, told_for.id, f"plan:/rules/{place}/title", kind="words")

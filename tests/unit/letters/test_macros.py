@@ -40,7 +40,7 @@ def strip(**changes) -> Part:
 
 def test_the_rise_is_said_or_why_it_is_not(macro):
     assert macro("vitals.rise_sentence", strip()) == (
-        "Rise from before the dose to the highest: +50/+28 mmHg. Symptoms of high blood pressure: none."
+        "Rise to the highest reading: +50/+28 mmHg. Symptoms of high blood pressure: none."
     )
     assert "because a reading is missing" in macro("vitals.rise_sentence", strip(rise=None))
 

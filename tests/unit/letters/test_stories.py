@@ -24,6 +24,7 @@ def test_t1_the_spike_makes_one_urgent_letter_with_its_true_peak_and_no_order(co
     for said in ("184/112", "+50/+28", "ketamine 41 mg", "30 mg at 07:30 CDT", "patient report"):
         assert said in text
     assert "172" not in text
+    assert "Very high blood pressure during the session. On 14 October" in text
 
 
 def test_t1_the_hold_asks_its_prescriber_with_an_end_and_a_reply_form(told):
