@@ -1,6 +1,5 @@
 """Every letter of the table has something that makes it: an event, or an act of a person. Nothing is preview only."""
 
-
 import pytest
 
 from coordinator.domain.plan import LetterKind
