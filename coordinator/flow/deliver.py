@@ -1,6 +1,6 @@
 """T3 and T4: claim, ask for release, mark, send, and write down what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,6 +28,7 @@ class Claimed:
     message: MessageRecord
     loaded: Loaded
     attempt: int
+    claimed_at: datetime
 
 
 def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
@@ -46,6 +47,7 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
             per_endpoint=parts.policy.per_endpoint,
             shut_channels=sorted(closed.channels),
         )
+        tx.read_ahead([row.id for row in rows], contents=True)
         kept = _one_probe_each(parts, tx, rows, now)
         ready = [_release(parts, tx, row, worker, now) for row in kept]
     return [one for one in ready if one is not None]
@@ -114,7 +116,7 @@ def _release(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: 
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=wrong.code)
         return None
     number = tx.open_attempt(row, parts.dice.uuid(), worker, now, answer.directive, answer.version)
-    return Claimed(row, message, loaded, number)
+    return Claimed(row, message, loaded, number, now)
 
 
 def attempt(parts: Parts, claimed: Claimed) -> None:
@@ -139,7 +141,7 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         outcome = taken(answer, parts.clock.now())
     except StateConflict:
         # Somebody withdrew it, or consent ended, between claim and mark: not a byte has left.
-        _let_go(parts, claimed)
+        let_go(parts, claimed)
         return
     except DeliveryError as error:
         outcome = failed(error)
@@ -165,10 +167,15 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
 
 
 def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> None:
-    """Commit the on-wire mark, right before the first byte. Raises StateConflict when it may no longer go."""
-    now = parts.clock.now()
+    """Commit the on-wire mark, right before the first byte. Raises StateConflict when it may no longer go.
+
+    The lease begins anew: however long the delivery waited for its turn, the send itself
+    ends well within it.
+    """
     row = claimed.delivery
-    with parts.ledger.begin() as tx:
+
+    def act(tx: Transaction) -> None:
+        now = parts.clock.now()
         current = tx.delivery(row.id, lock=True)
         message = tx.message(row.message_id)
         if current is None or message is None or current.state != State.CLAIMED or current.fence != row.fence:
@@ -184,11 +191,14 @@ def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> None:
             fence=row.fence,
             far_side_ref=far_side_ref,
             content_sha256=claimed.loaded.sha256,
+            lease_until=now + parts.policy.lease,
         )
         tx.mark_on_wire(row.id, row.fence, now)
 
+    parts.together.write(parts.ledger, "mark", row.id, act)
 
-def _let_go(parts: Parts, claimed: Claimed) -> None:
+
+def let_go(parts: Parts, claimed: Claimed) -> None:
     """Close the attempt of a delivery that was not sent after all; hold or withdraw it if it is still ours."""
     now = parts.clock.now()
     row = claimed.delivery
@@ -210,6 +220,3 @@ def _let_go(parts: Parts, claimed: Claimed) -> None:
         tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause=code, status=None, detail=b"", facts="",
                          content_sha256=None)  # fmt: skip
     write(Log.DELIVERY_HELD, delivery_id=row.id, code=code)
-
-
-Send = Callable[[Parts, Claimed], None]

@@ -36,6 +36,10 @@ class RegistryPart(Protocol):
         """Return clinic, staff, this patient (if known) and the providers that matter; None without a clinic."""
         ...
 
+    def registry_of(self, patient_key: str, provider: str) -> Registry | None:
+        """Return the clinic with this patient and this provider (each if known), nobody else; None without a clinic."""
+        ...
+
     def patient(self, patient_key: str) -> Patient | None:
         """Return one patient by key."""
         ...
@@ -97,6 +101,10 @@ class InboxPart(Protocol):
 
     def free_inbox(self) -> int:
         """Give back every lease on `received` rows; only for one who knows that no other worker lives."""
+        ...
+
+    def inbox_due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the ids of due `received` rows that nobody has leased, oldest first."""
         ...
 
     def inbox_in(self, states: Sequence[InboxState]) -> Sequence[InboxRow]:
@@ -161,12 +169,12 @@ class MessagePart(Protocol):
         """Return messages in state `digest` whose time has come."""
         ...
 
-    def overdue(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
-        """Return open messages past `tell_by_at` that were not told of yet."""
+    def clocks_due(self, now: datetime, limit: int) -> Sequence[tuple[MessageRecord, bool, bool]]:
+        """Return (message, arrived or withdrawn, call raised) of those one of whose clocks has run out."""
         ...
 
-    def unanswered(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
-        """Return open messages past `acknowledge_by_at` without a reader's answer or a task."""
+    def wind_clock(self, message_id: str, at: datetime | None) -> None:
+        """Set when the message's clocks are looked at next; never, once both have run out."""
         ...
 
     def find_messages(self, wanted: MessageFilter) -> Sequence[MessageRecord]:
@@ -181,6 +189,10 @@ class MessagePart(Protocol):
         """Return (id, role, title, media type, sha256, size) of a message's documents."""
         ...
 
+    def contents(self, message_id: str) -> Sequence[NewDocument]:
+        """Return a message's documents with their bytes, in the order of `documents`."""
+        ...
+
     def document(self, document_id: str) -> tuple[NewDocument, str] | None:
         """Return one document with its bytes, and its message's patient key."""
         ...
@@ -191,6 +203,10 @@ class DeliveryPart(Protocol):
 
     def add_delivery(self, delivery: NewDelivery, *, at: datetime) -> None:
         """Insert a delivery."""
+        ...
+
+    def read_ahead(self, delivery_ids: Sequence[str], *, contents: bool = False, attempts: bool = False) -> None:
+        """Read in few statements, and lock, what a step about each of these deliveries will ask for."""
         ...
 
     def delivery(self, delivery_id: str, *, lock: bool = False) -> DeliveryRow | None:
@@ -229,6 +245,7 @@ class DeliveryPart(Protocol):
         far_side_ref: str | None = None,
         use_attempt: bool = False,
         content_sha256: str | None = None,
+        lease_until: datetime | None = None,
     ) -> State:
         """Move by the table and return the old state. Raises StateConflict (other fence) or IllegalMove."""
         ...
@@ -239,6 +256,10 @@ class DeliveryPart(Protocol):
 
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
         """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
+        ...
+
+    def doubts_due(self, now: datetime, limit: int) -> Sequence[DeliveryRow]:
+        """Return deliveries in doubt whose far side may be asked by now, longest due first."""
         ...
 
     def in_state(self, states: Sequence[State], limit: int) -> Sequence[DeliveryRow]:

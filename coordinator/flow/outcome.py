@@ -66,9 +66,10 @@ def write_outcome(parts: Parts, row: DeliveryRow, sha256: str | None, outcome: O
     outcome settles a delivery that was put in doubt meanwhile. Under another fence
     only the attempt is closed, as evidence.
     """
-    now = parts.clock.now()
     facts = ";".join(f"{name}={value}" for name, value in outcome.facts)[:1000]
-    with parts.ledger.begin() as tx:
+
+    def act(tx: Transaction) -> None:
+        now = parts.clock.now()
         tx.close_attempt(
             row.id,
             row.fence,
@@ -89,6 +90,8 @@ def write_outcome(parts: Parts, row: DeliveryRow, sha256: str | None, outcome: O
             settle(parts, tx, current, outcome, now)
         except StateConflict:
             return
+
+    parts.together.write(parts.ledger, "outcome", row.id, act)
 
 
 def settle(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, now: datetime) -> None:
@@ -158,15 +161,17 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
     if code in SUSPENDING:
         suspend(tx, row, code, now)
         return
-    health = tx.health(row.endpoint_id, lock=True)
+    health = tx.health(row.endpoint_id)
     if outcome.word in {"proven", "taken"}:
         if health.failures or health.open_since:
+            health = tx.health(row.endpoint_id, lock=True)
             tx.put_health(replace(health, failures=0, open_since=None, probe_at=None), now)
             if health.open_since:
                 write(Log.BREAKER_CLOSED, endpoint_id=row.endpoint_id)
         return
     if outcome.word != "transient" or not code.startswith(SERVER_AWAY):
         return
+    health = tx.health(row.endpoint_id, lock=True)
     failures = health.failures + 1
     if failures >= parts.policy.breaker_after:
         probe_at = now + parts.policy.breaker_probe * parts.policy.retry_scale

@@ -1,11 +1,13 @@
 """The parts every step works with, put together once by bootstrap."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from coordinator.flow.bell import Bell
 from coordinator.flow.ledger import Ledger
 from coordinator.flow.ports import Channel, Clock, Dice
+from coordinator.flow.together import Together
 from coordinator.letters.write import LetterRoom
 from coordinator.mapping.load import Mappings
 from coordinator.planning.causes import Causes
@@ -57,3 +59,7 @@ class Parts:
     retries: Retries
     policy: Policy
     identifier_system: str = "urn:ietf:rfc:3986"
+    together: Together = field(default_factory=Together)
+    """Where the sending threads of this process fold their marks and outcomes into one commit."""
+    bell: Bell = field(default_factory=Bell)
+    """Rung after a commit that made something due."""

@@ -68,19 +68,22 @@ def _store(parts: Parts, row: InboxRow, composed: Composed) -> None:
             if any(one.version > row.version for one in tx.inbox_versions(row.source, row.event.id)):
                 tx.move_inbox(row.id, "superseded", at=now, cause="event.superseded")
                 return
-            for made in composed.recipients:
-                add_message(parts, tx, row, composed.case, composed, made)
+            due = [add_message(parts, tx, row, composed.case, composed, made) for made in composed.recipients]
             tx.move_inbox(row.id, "prepared", at=now, expect=("received",))
             tx.audit(PREPARE, "event prepared", at=now, patient_key=row.patient_key, subject=row.id)
     except StateConflict:
         return
     write(Log.EVENT_PREPARED, event_ref=row.id, count=len(composed.recipients))
+    parts.bell.ring("delivery", [one for one in due if one is not None])
 
 
 def add_message(
     parts: Parts, tx: Transaction, row: InboxRow, case: Case, composed: Composed, made: ForRecipient
-) -> None:
-    """Store one recipient's message: withheld, for the digest, or with its documents and first delivery."""
+) -> str | None:
+    """Store one recipient's message: withheld, for the digest, or with its documents and first delivery.
+
+    Returns the delivery that is due now, if there is one.
+    """
     now = parts.clock.now()
     plan = made.plan
     message = new_message(row, case, composed.plan, plan)
@@ -90,20 +93,21 @@ def add_message(
             # Nothing that this recipient was told has changed; that is decided, kept, and done.
             tx.add_message(replace(message, state="nothing-to-send"), at=now, terms=())
             tx.audit(PREPARE, "nothing to send", at=now, patient_key=row.patient_key, subject=message.id)
-            return
+            return None
         tx.add_message(message, at=now, terms=search_terms(case, plan.provider))
         tx.add_delivery(_delivery(message, plan, "none", "none", 0, State.HELD, cause, None), at=now)
         tx.audit(PREPARE, "message withheld", at=now, patient_key=row.patient_key, subject=message.id, code=cause)
-        return
+        return None
     if plan.when == "digest":
         add_digest_item(parts, tx, row, case, composed, plan)
         if not made.contents or not any(one.usable and one.kind.startswith("fhir") for one in plan.channels):
-            return
+            return None
     tx.add_message(message, at=now, terms=search_terms(case, plan.provider))
     for document in documents_of(message.id, made):
         tx.add_document(document, at=now)
-    if supersede_older(parts, tx, message):
-        first_delivery(parts, tx, message, plan)
+    if not supersede_older(parts, tx, message):
+        return None
+    return first_delivery(parts, tx, message, plan)
 
 
 def withheld_because(case: Case, plan: RecipientPlan) -> str | None:
@@ -132,8 +136,8 @@ def add_digest_item(
     tx.add_message(item, at=parts.clock.now(), terms=search_terms(case, plan.provider))
 
 
-def first_delivery(parts: Parts, tx: Transaction, message: NewMessage, plan: RecipientPlan) -> None:
-    """Create the delivery on the first usable channel; by hand when there is no other."""
+def first_delivery(parts: Parts, tx: Transaction, message: NewMessage, plan: RecipientPlan) -> str | None:
+    """Create the delivery on the first usable channel; by hand when there is no other. Returns its id if it is due."""
     now = parts.clock.now()
     for position, choice in enumerate(plan.channels):
         if choice.usable and choice.kind != "by-hand":
@@ -152,6 +156,7 @@ def first_delivery(parts: Parts, tx: Transaction, message: NewMessage, plan: Rec
         name = stable_uuid("task", message.id, "call")
         if tx.add_task(name, message.id, "call", "priority.stat", due_at, now):
             write(Log.TASK_RAISED, message_id=message.id)
+    return made.id if made.state == State.PENDING else None
 
 
 def _delivery(

@@ -29,7 +29,10 @@ def record(parts: Parts, source: str, body: bytes) -> Recorded:
         with parts.ledger.begin() as tx:
             return _refuse(parts, tx, source, body, None, wrong.faults)
     with parts.ledger.begin() as tx:
-        return _record(parts, tx, source, body, event)
+        answer = _record(parts, tx, source, body, event)
+    if answer.outcome == "accepted" and answer.event_ref is not None:
+        parts.bell.ring("event", [answer.event_ref])
+    return answer
 
 
 def canonical(event: ClinicEvent) -> bytes:

@@ -30,7 +30,7 @@ def ask_release(
     """Return whether this delivery may go at this moment. Reads everything again; trusts nothing remembered."""
     if message.state in {"superseded", "cancelled"}:
         return ReleaseAnswer(False, "release.superseded", withdraw=True)
-    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+    registry = tx.registry_of(message.patient_key, message.provider_id)
     if registry is None:
         return ReleaseAnswer(False, "registry.patient-missing")
     provider = registry.provider(message.provider_id)

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from coordinator.flow.deliver import attempt, claim
+from coordinator.flow.deliver import attempt
+from coordinator.flow.hand import Hand
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import ReceiptSource
 from coordinator.flow.prepare import prepare
@@ -12,7 +13,9 @@ from coordinator.flow.sweep import sweep, take_back_leases
 from coordinator.flow.track import fetch_receipts
 from coordinator.observe.log import Log, write
 
-PREPARE_LEASE_TRIES = 4
+PREPARE_AT_ONCE = 4
+BATCH = 32
+"""Deliveries claimed in one transaction."""
 
 
 @dataclass
@@ -32,8 +35,12 @@ class Runner:
     """Asked before every sweep: whether the database is still the one we know."""
     name: str = "embedded"
     _stop: threading.Event = field(default_factory=threading.Event)
-    _wake: threading.Event = field(default_factory=threading.Event)
+    _hand: Hand = field(init=False)
     _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make the hand that the senders take from."""
+        self._hand = Hand(self.parts, f"{self.name}-send", BATCH)
 
     def start(self) -> None:
         """Take back what a dead process held, then run the loops until `stop`."""
@@ -48,28 +55,29 @@ class Runner:
 
     def wake(self) -> None:
         """Say that there is something new, so that nobody waits out a pause."""
-        self._wake.set()
+        self.parts.bell.wake()
 
     def stop(self, timeout_s: float = 70.0) -> None:
-        """Finish what is under way and end the loops."""
+        """Finish what is under way, give back what was not begun, and end the loops."""
         self._stop.set()
-        self._wake.set()
+        self.wake()
         for thread in self._threads:
             thread.join(timeout_s)
+        self._hand.give_back()
 
     def _loop(self, name: str, round_of_work: Callable[[str], int], pause_s: float) -> None:
         worker = f"{self.name}-{name}"
 
         def run() -> None:
             while not self._stop.is_set():
+                heard = self.parts.bell.heard()
                 try:
                     done = round_of_work(worker)
                 except Exception as bug:
                     write(Log.BUG, worker=worker, error_type=type(bug).__name__)
                     done = 0
-                if not done:
-                    self._wake.wait(pause_s)
-                    self._wake.clear()
+                if not done and not self._stop.is_set():
+                    self.parts.bell.wait(heard, pause_s)
 
         thread = threading.Thread(target=run, name=worker, daemon=True)
         self._threads.append(thread)
@@ -78,17 +86,17 @@ class Runner:
     def _prepare_round(self, worker: str) -> int:
         now = self.parts.clock.now()
         with self.parts.ledger.begin() as tx:
-            ids = tx.claim_inbox(worker, now, now + self.parts.policy.lease, PREPARE_LEASE_TRIES)
+            ids = tx.claim_inbox(worker, now, now + self.parts.policy.lease, PREPARE_AT_ONCE)
         for event_ref in ids:
             prepare(self.parts, event_ref)
-            self._wake.set()
         return len(ids)
 
-    def _send_round(self, worker: str) -> int:
-        claimed = claim(self.parts, worker, 1)
-        for one in claimed:
-            attempt(self.parts, one)
-        return len(claimed)
+    def _send_round(self, _worker: str) -> int:
+        claimed = self._hand.take()
+        if claimed is None:
+            return 0
+        attempt(self.parts, claimed)
+        return 1
 
     def _sweep_round(self, _worker: str) -> int:
         self.before_sweep()

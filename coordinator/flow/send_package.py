@@ -27,12 +27,12 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
     endpoint is gone from the registry.
     """
     documents = []
-    for name, role, title, media_type, sha256, _size in tx.documents(message.id):
-        found = tx.document(name)
-        if found is None or hashlib.sha256(found[0].body).hexdigest() != sha256:
+    for one in tx.contents(message.id):
+        if hashlib.sha256(one.body).hexdigest() != one.sha256:
             raise NeedsHuman("content.changed")
-        documents.append(StoredDocument(name, role, media_type, found[0].body, sha256, title))  # type: ignore[arg-type]
-    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+        kept = StoredDocument(one.id, one.role, one.media_type, one.body, one.sha256, one.title)  # type: ignore[arg-type]
+        documents.append(kept)
+    registry = tx.registry_of(message.patient_key, message.provider_id)
     patient = None if registry is None else registry.patient(message.plan["patient"]["id"])
     provider = None if registry is None else registry.provider(message.provider_id)
     if registry is None or patient is None or provider is None:

@@ -7,9 +7,11 @@ from coordinator.domain.delivery import State
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.digest import prepare_digests
 from coordinator.flow.holds import review_restored
+from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend_jobs import work_jobs
+from coordinator.flow.rows import MessageRecord
 from coordinator.flow.track import ask_far_side, mark_in_doubt
 from coordinator.observe.log import Log, write
 
@@ -59,12 +61,11 @@ def settle_doubts(parts: Parts) -> int:
     """Ask the far side about deliveries in doubt whose settle pause is over."""
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
-        rows = tx.in_state((State.IN_DOUBT,), BATCH)
-    due = [row for row in rows if row.due_at is not None and row.due_at <= now]
-    for row in due:
+        rows = tx.doubts_due(now, BATCH)
+    for row in rows:
         ask_far_side(parts, row.id)
         _ask_again_later(parts, row.id, now)
-    return len(due)
+    return len(rows)
 
 
 def _ask_again_later(parts: Parts, delivery_id: str, now: datetime) -> None:
@@ -98,29 +99,47 @@ def late_receipts(parts: Parts) -> int:
 def clocks(parts: Parts) -> int:
     """Let overdue messages appear under needs-attention, and raise the telephone tasks of unanswered ones."""
     now = parts.clock.now()
+    with parts.ledger.begin(write=False) as tx:
+        if not tx.clocks_due(now, 1):
+            return 0
+    raised = 0
     with parts.ledger.begin() as tx:
-        late = tx.overdue(now, BATCH)
-        for message in late:
-            tx.mark_told(message.id, now)
-            tx.audit(SWEEP, "delivery overdue", at=now, patient_key=message.patient_key, subject=message.id,
-                     code="clock.overdue")  # fmt: skip
-        silent = tx.unanswered(now, BATCH)
-        for message in silent:
-            due_at = message.acknowledge_by_at or now
-            name = stable_uuid("task", message.id, "answer")
-            if tx.add_task(name, message.id, "call", "answer.overdue", due_at, now):
-                tx.audit(SWEEP, "answer overdue", at=now, patient_key=message.patient_key, subject=message.id)
-                write(Log.TASK_RAISED, message_id=message.id, code="answer.overdue")
-    return len(late) + len(silent)
+        for message, arrived, called in tx.clocks_due(now, BATCH):
+            if message.state == "open":
+                raised += _overdue(tx, message, now) if not arrived else 0
+                raised += _unanswered(tx, message, now) if not called else 0
+            left = [one for one in (message.tell_by_at, message.acknowledge_by_at) if one is not None and one >= now]
+            tx.wind_clock(message.id, min(left, default=None))
+    return raised
+
+
+def _overdue(tx: Transaction, message: MessageRecord, now: datetime) -> bool:
+    if message.told_at is not None or message.tell_by_at is None or message.tell_by_at >= now:
+        return False
+    tx.mark_told(message.id, now)
+    tx.audit(SWEEP, "delivery overdue", at=now, patient_key=message.patient_key, subject=message.id,
+             code="clock.overdue")  # fmt: skip
+    return True
+
+
+def _unanswered(tx: Transaction, message: MessageRecord, now: datetime) -> bool:
+    if message.acknowledge_by_at is None or message.acknowledge_by_at >= now:
+        return False
+    name = stable_uuid("task", message.id, "answer")
+    if not tx.add_task(name, message.id, "call", "answer.overdue", message.acknowledge_by_at, now):
+        return False
+    tx.audit(SWEEP, "answer overdue", at=now, patient_key=message.patient_key, subject=message.id)
+    write(Log.TASK_RAISED, message_id=message.id, code="answer.overdue")
+    return True
 
 
 def due_now(parts: Parts, limit: int = BATCH) -> tuple[Sequence[str], Sequence[str]]:
     """Return (events to prepare, deliveries to send) that are due: what beat hands to the workers as hints."""
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
-        events = [row.id for row in tx.inbox_in(("received",))]
+        events = tx.inbox_due(now, limit)
         closed = tx.closed()
         shut = [*tx.shut_endpoints(now), *sorted(closed.endpoints)]
         # What may not go now must not fill the hints, or a thousand held messages would hide the ones behind them.
         due = [] if closed.everything else tx.due_ids(now, limit, shut=shut, shut_channels=sorted(closed.channels))
-    return events[:limit], due
+    return events, due

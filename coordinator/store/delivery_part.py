@@ -1,6 +1,7 @@
 """Deliveries and attempts in the database: the claim, the lease, the fence, and the one way to move."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,81 @@ from coordinator.domain.delivery import State, check_move
 from coordinator.domain.errors import NotFound, StateConflict
 from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord, NewDelivery
 from coordinator.store.sealed import Part
-from coordinator.store.tables import attempts, deliveries, messages
+from coordinator.store.tables import UtcInstant, attempts, deliveries, messages
 
 ROW_COLUMNS = (
     "id", "message_id", "provider_id", "endpoint_id", "channel", "position", "priority", "cause", "due_at",
     "receipt_due_at", "tries", "attempts_used", "lease_owner", "lease_until", "fence", "content_sha256", "resend_of",
     "created_at", "updated_at",
 )  # fmt: skip
-URGENCY = sa.case((deliveries.c.priority == "stat", 0), (deliveries.c.priority == "urgent", 1), else_=2)
+URGENCY = ("stat", "urgent", "routine")
+
+_PENDING_ROWS = deliveries.c.state == sa.literal_column("'pending'")
+"""Written out, as in the index that holds only these rows: a database does not use it for a bound value."""
+_HELD_BY_WORKER = deliveries.c.state.in_([sa.literal_column("'claimed'"), sa.literal_column("'on-wire'")])
+_BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("of_id"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
+_BY_IDS = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+_BY_IDS_FREE = _BY_IDS.order_by(deliveries.c.id).with_for_update(skip_locked=True)
+_PENDING = _BY_IDS.where(_PENDING_ROWS)
+_PENDING_FREE = _PENDING.with_for_update(skip_locked=True)
+_OF_MESSAGES = (
+    sa.select(deliveries)
+    .where(deliveries.c.message_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(deliveries.c.message_id, deliveries.c.ordinal)
+)
+_BUSY = (
+    sa.select(deliveries.c.endpoint_id, sa.func.count().label("busy"))
+    .where(_HELD_BY_WORKER)
+    .group_by(deliveries.c.endpoint_id)
+)
+_GOING = (
+    sa.select(messages.c.id, messages.c.patient_key, messages.c.provider_id, messages.c.lane_subject)
+    .join(deliveries, deliveries.c.message_id == messages.c.id)
+    .where(_HELD_BY_WORKER, deliveries.c.state == State.ON_WIRE)
+)
+_OPEN_ATTEMPTS = sa.select(attempts.c.id, attempts.c.delivery_id, attempts.c.fence).where(
+    attempts.c.delivery_id.in_(sa.bindparam("ids", expanding=True)), attempts.c.ended_at.is_(None)
+)
+
+
+def _waiting(*, lateral: bool) -> sa.Select[Any]:
+    """Return the first `most` due rows of each endpoint and urgency, by walking the index from queue to queue."""
+    ends = sa.select(sa.func.min(deliveries.c.endpoint_id).label("endpoint_id")).where(_PENDING_ROWS)
+    walk = ends.cte("ends", recursive=True)
+    after = sa.select(sa.func.min(deliveries.c.endpoint_id)).where(
+        _PENDING_ROWS, deliveries.c.endpoint_id > walk.c.endpoint_id
+    )
+    walk = walk.union_all(sa.select(after.scalar_subquery()).where(walk.c.endpoint_id.is_not(None)))
+    levels = sa.union_all(*[sa.select(sa.literal_column(f"'{one}'").label("level")) for one in URGENCY]).cte("levels")
+    queue = deliveries.alias("queue")
+    first = (
+        sa.select(queue.c.id)
+        .where(
+            queue.c.state == sa.literal_column("'pending'"),
+            queue.c.endpoint_id == walk.c.endpoint_id,
+            queue.c.priority == levels.c.level,
+            queue.c.due_at <= sa.bindparam("now", type_=UtcInstant),
+        )
+        .order_by(queue.c.due_at, queue.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .correlate(walk, levels)
+    )
+    one = deliveries
+    columns = (one.c.id, one.c.endpoint_id, one.c.channel, one.c.priority, one.c.due_at)
+    both = walk.join(levels, sa.true())
+    if lateral:
+        next_up = first.lateral("next_up")
+        return sa.select(*columns).select_from(both.join(next_up, sa.true()).join(one, one.c.id == next_up.c.id))
+    return sa.select(*columns).select_from(both.join(one, one.c.id.in_(first)))
+
+
+_WAITING, _WAITING_LATERAL = _waiting(lateral=False), _waiting(lateral=True)
+
+
+def next_fence(fence: int) -> int:
+    """Return the number of the next claim: whoever holds an older one may no longer send."""
+    return fence + 1
 
 
 class DeliveryRows(Part):
@@ -50,13 +118,66 @@ class DeliveryRows(Part):
             )
         )
 
+    def read_ahead(self, delivery_ids: Sequence[str], *, contents: bool = False, attempts: bool = False) -> None:
+        """Read, in one statement a kind, what a step about each of these deliveries will ask for.
+
+        The deliveries are locked, in one order; one that another transaction holds is left
+        out, and is locked like any other when it is asked for. `contents` adds the documents
+        and what the sending itself needs, `attempts` the attempts that are open.
+        """
+        missing = [one for one in delivery_ids if one not in self._ahead.deliveries]
+        if missing:
+            query = _BY_IDS_FREE if self._postgres else _BY_IDS
+            for row in self._all(query, ids=sorted(missing)):
+                self._ahead.deliveries[row.id] = self._delivery(row)
+        rows = [self._ahead.deliveries[one] for one in delivery_ids if one in self._ahead.deliveries]
+        if not rows:
+            return
+        self._read_messages(sorted({row.message_id for row in rows}))
+        known = [self._ahead.messages[row.message_id] for row in rows if row.message_id in self._ahead.messages]
+        self._read_registry(sorted({one.patient_key for one in known}), sorted({one.provider_id for one in known}))
+        self._read_health(sorted({row.endpoint_id for row in rows}))
+        if contents:
+            self._read_contents([one.id for one in known])
+            self._read_siblings([one.id for one in known])
+            self._read_lanes()
+        if attempts:
+            self._read_attempts(rows)
+
+    def _read_siblings(self, message_ids: Sequence[str]) -> None:
+        self._ahead.siblings.update({one: [] for one in message_ids})
+        for row in self._all(_OF_MESSAGES, ids=list(message_ids)):
+            self._ahead.siblings[row.message_id].append(self._delivery(row))
+
+    def _read_lanes(self) -> None:
+        self._ahead.lanes = {}
+        for row in self._all(_GOING):
+            lane = (row.patient_key, row.provider_id, row.lane_subject)
+            self._ahead.lanes.setdefault(lane, set()).add(row.id)
+
+    def _read_attempts(self, rows: Sequence[DeliveryRow]) -> None:
+        self._ahead.open_attempts.update({(row.id, row.fence): None for row in rows})
+        for row in self._all(_OPEN_ATTEMPTS, ids=[row.id for row in rows]):
+            self._ahead.open_attempts[row.delivery_id, row.fence] = row.id
+
     def delivery(self, delivery_id: str, *, lock: bool = False) -> DeliveryRow | None:
         """Return one delivery."""
-        row = self._one(self._locked(sa.select(deliveries).where(deliveries.c.id == delivery_id), lock=lock))
-        return None if row is None else self._delivery(row)
+        known = self._ahead.deliveries.get(delivery_id)
+        if known is not None:
+            return known
+        row = self._one(_BY_ID_LOCKED if lock and self._postgres else _BY_ID, of_id=delivery_id)
+        if row is None:
+            return None
+        made = self._delivery(row)
+        if lock:
+            self._ahead.deliveries[delivery_id] = made
+        return made
 
     def deliveries(self, message_id: str) -> Sequence[DeliveryRow]:
         """Return a message's deliveries, oldest first."""
+        known = self._ahead.siblings.get(message_id)
+        if known is not None:
+            return known
         query = sa.select(deliveries).where(deliveries.c.message_id == message_id).order_by(deliveries.c.ordinal)
         return [self._delivery(row) for row in self._all(query)]
 
@@ -66,38 +187,29 @@ class DeliveryRows(Part):
     ) -> Sequence[DeliveryRow]:  # fmt: skip
         """Lease due pending deliveries fairly over endpoints, skipping the `shut` ones; fence raised, state claimed.
 
-        Fair: each endpoint's own queue is numbered, and no endpoint gets more than
-        `per_endpoint` rows less what it already holds claimed or on the wire.
+        Fair: the endpoints take turns, each with its most urgent and longest due first, and
+        none gets more than `per_endpoint` rows less what it already holds claimed or on the
+        wire. Only the first few of each endpoint's queue are read, however long it is.
         """
-        table = deliveries
-        due = sa.and_(table.c.state == State.PENDING, table.c.due_at <= now, table.c.endpoint_id.not_in(list(shut)))
-        if shut_channels:
-            due = sa.and_(due, table.c.channel.not_in(list(shut_channels)))
-        busy = (
-            sa.select(table.c.endpoint_id, sa.func.count().label("busy"))
-            .where(table.c.state.in_([State.CLAIMED, State.ON_WIRE]))
-            .group_by(table.c.endpoint_id)
-            .subquery()
-        )
-        turn = sa.func.row_number().over(
-            partition_by=table.c.endpoint_id, order_by=(URGENCY, table.c.due_at, table.c.id)
-        )
-        queue = sa.select(table.c.id, table.c.endpoint_id, turn.label("turn")).where(due).subquery()
-        pick = (
-            sa.select(queue.c.id)
-            .outerjoin(busy, busy.c.endpoint_id == queue.c.endpoint_id)
-            .where(queue.c.turn + sa.func.coalesce(busy.c.busy, 0) <= per_endpoint)
-            .order_by(queue.c.turn, queue.c.id)
-            .limit(limit)
-        )
-        chosen = [row.id for row in self._all(pick)]
-        if not chosen:
-            return []
-        query = sa.select(table).where(table.c.id.in_(chosen), table.c.state == State.PENDING)
-        if self._postgres:
-            query = query.with_for_update(skip_locked=True)
-        rows = self._all(query)
-        return [self._lease(row, worker, now, lease_until) for row in rows]
+        most = min(per_endpoint, limit * (2 if self._postgres else 1))
+        busy = {row.endpoint_id: row.busy for row in self._all(_BUSY)}
+        waiting = self._all(_WAITING_LATERAL if self._postgres else _WAITING, now=now, most=most)
+        closed, closed_channels = set(shut), set(shut_channels)
+        turns: dict[str, int] = {}
+        queue = []
+        for row in sorted(waiting, key=lambda one: (URGENCY.index(one.priority), one.due_at, one.id)):
+            if row.endpoint_id in closed or row.channel in closed_channels:
+                continue
+            turn = turns[row.endpoint_id] = turns.get(row.endpoint_id, 0) + 1
+            if turn + busy.get(row.endpoint_id, 0) <= per_endpoint:
+                queue.append((turn, row.id))
+        order = [name for _, name in sorted(queue)]
+        leased: list[DeliveryRow] = []
+        while order and len(leased) < limit:
+            wanted, order = order[: limit - len(leased)], order[limit - len(leased) :]
+            rows = {row.id: row for row in self._all(_PENDING_FREE if self._postgres else _PENDING, ids=wanted)}
+            leased += [self._lease(rows[one], worker, now, lease_until) for one in wanted if one in rows]
+        return leased
 
     def due_ids(self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]) -> Sequence[str]:
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
@@ -113,13 +225,10 @@ class DeliveryRows(Part):
 
     def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
         """Lease this delivery if it is pending and due; else None."""
-        query = sa.select(deliveries).where(
-            deliveries.c.id == delivery_id, deliveries.c.state == State.PENDING, deliveries.c.due_at <= now
-        )
-        if self._postgres:
-            query = query.with_for_update(skip_locked=True)
-        row = self._one(query)
-        return None if row is None else self._lease(row, worker, now, lease_until)
+        found = self._one(_PENDING_FREE if self._postgres else _PENDING, ids=[delivery_id])
+        if found is None or found.due_at is None or found.due_at > now:
+            return None
+        return self._lease(found, worker, now, lease_until)
 
     def _lease(self, row: Row[Any], worker: str, now: datetime, lease_until: datetime) -> DeliveryRow:
         check_move(State(row.state), State.CLAIMED)
@@ -127,12 +236,13 @@ class DeliveryRows(Part):
             "state": State.CLAIMED,
             "lease_owner": worker,
             "lease_until": lease_until,
-            "fence": row.fence + 1,
+            "fence": next_fence(row.fence),
             "tries": row.tries + 1,
             "updated_at": now,
         }
-        self.connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(change))
-        return self._delivery(row, **change)
+        self._backlog.change(deliveries, {"id": row.id}, change)
+        made = self._ahead.deliveries[row.id] = self._delivery(row, **change)
+        return made
 
     def move_delivery(
         self,
@@ -147,18 +257,21 @@ class DeliveryRows(Part):
         far_side_ref: str | None = None,
         use_attempt: bool = False,
         content_sha256: str | None = None,
+        lease_until: datetime | None = None,
     ) -> State:
         """Move by the table and return the old state. Raises StateConflict (other fence) or IllegalMove."""
-        row = self._one(self._locked(sa.select(deliveries).where(deliveries.c.id == delivery_id), lock=True))
+        row = self.delivery(delivery_id, lock=True)
         if row is None:
             raise NotFound("delivery")
         if fence is not None and row.fence != fence:
             raise StateConflict("fence")
-        old = State(row.state)
+        old = row.state
         check_move(old, new)
         change: dict[str, Any] = {"state": new, "cause": cause, "updated_at": at, "due_at": due_at}
         if new not in (State.CLAIMED, State.ON_WIRE):
             change |= {"lease_owner": None, "lease_until": None}
+        elif lease_until is not None:
+            change["lease_until"] = lease_until
         if new == State.SENT or row.receipt_due_at is not None:
             change["receipt_due_at"] = receipt_due_at
         if far_side_ref is not None:
@@ -171,22 +284,34 @@ class DeliveryRows(Part):
             change["attempts_used"] = row.attempts_used + 1
         if content_sha256 is not None:
             change["content_sha256"] = content_sha256
-        self.connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(change))
+        self._backlog.change(deliveries, {"id": delivery_id}, change)
+        seen = {name: value for name, value in change.items() if name in ROW_COLUMNS or name == "state"}
+        if "far_side_key" in change:
+            seen["far_side_ref"] = far_side_ref
+        self._ahead.deliveries[delivery_id] = replace(row, **seen)
+        self._ahead.siblings.pop(row.message_id, None)
         return old
 
     def postpone(self, delivery_id: str, due_at: datetime) -> None:
         """Set when a delivery is looked at next, without moving it."""
-        self.connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=due_at))
+        self._ahead.deliveries.pop(delivery_id, None)
+        self._backlog.change(deliveries, {"id": delivery_id}, {"due_at": due_at})
 
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
         """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
         gone = deliveries.c.lease_until < now
         if owners_gone is not None:
             gone = sa.or_(gone, deliveries.c.lease_owner.in_(list(owners_gone)))
-        query = sa.select(deliveries).where(deliveries.c.state.in_([State.CLAIMED, State.ON_WIRE]), gone).limit(limit)
+        query = sa.select(deliveries).where(_HELD_BY_WORKER, gone).limit(limit)
         if self._postgres:
             query = query.with_for_update(skip_locked=True)
         return [self._delivery(row) for row in self._all(query)]
+
+    def doubts_due(self, now: datetime, limit: int) -> Sequence[DeliveryRow]:
+        """Return deliveries in doubt whose far side may be asked by now, longest due first."""
+        in_doubt = deliveries.c.state == sa.literal_column("'in-doubt'")
+        query = sa.select(deliveries).where(in_doubt, deliveries.c.due_at <= now)
+        return [self._delivery(row) for row in self._all(query.order_by(deliveries.c.due_at).limit(limit))]
 
     def in_state(self, states: Sequence[State], limit: int) -> Sequence[DeliveryRow]:
         """Return deliveries in these states, oldest first."""
@@ -202,7 +327,7 @@ class DeliveryRows(Part):
         """Return sent deliveries whose receipt is late."""
         query = (
             sa.select(deliveries)
-            .where(deliveries.c.state == State.SENT, deliveries.c.receipt_due_at < now)
+            .where(deliveries.c.state == sa.literal_column("'sent'"), deliveries.c.receipt_due_at < now)
             .order_by(deliveries.c.receipt_due_at)
             .limit(limit)
         )
@@ -210,15 +335,11 @@ class DeliveryRows(Part):
 
     def lane_on_wire(self, message: MessageRecord) -> bool:
         """Return whether another message of the same lane is being sent at this moment."""
-        same = sa.and_(
-            messages.c.patient_key == message.patient_key,
-            messages.c.provider_id == message.provider_id,
-            messages.c.lane_subject == message.lane_subject,
-            messages.c.id != message.id,
-        )
-        # From the few that are on the wire, not from the lane, which grows with the years.
-        going = sa.select(deliveries.c.message_id).where(deliveries.c.state == State.ON_WIRE)
-        return self._one(sa.select(messages.c.id).where(messages.c.id.in_(going), same).limit(1)) is not None
+        if self._ahead.lanes is None:
+            # From the few that are on the wire, not from the lane, which grows with the years.
+            self._read_lanes()
+        lane = (message.patient_key, message.provider_id, message.lane_subject)
+        return bool((self._ahead.lanes or {}).get(lane, set()) - {message.id})
 
     def by_far_side(self, channel: str, far_side_ref: str) -> DeliveryRow | None:
         """Return the delivery the far side knows by that name."""
@@ -237,24 +358,24 @@ class DeliveryRows(Part):
     ) -> int:
         """Insert the attempt row; return its number (1 is the first)."""
         number = delivery.tries
-        self.connection.execute(
-            sa.insert(attempts).values(
-                id=attempt_id,
-                delivery_id=delivery.id,
-                number=number,
-                fence=delivery.fence,
-                worker=worker,
-                started_at=at,
-                consent_directive=directive,
-                consent_version=version,
-            )
+        self._backlog.insert(
+            attempts,
+            {
+                "id": attempt_id,
+                "delivery_id": delivery.id,
+                "number": number,
+                "fence": delivery.fence,
+                "worker": worker,
+                "started_at": at,
+                "consent_directive": directive,
+                "consent_version": version,
+            },
         )
         return number
 
     def mark_on_wire(self, delivery_id: str, fence: int, at: datetime) -> None:
         """Stamp the open attempt's first-byte instant."""
-        where = sa.and_(attempts.c.delivery_id == delivery_id, attempts.c.fence == fence)
-        self.connection.execute(sa.update(attempts).where(where).values(on_wire_at=at))
+        self._backlog.change(attempts, {"delivery_id": delivery_id, "fence": fence}, {"on_wire_at": at})
 
     def close_attempt(
         self,
@@ -270,9 +391,12 @@ class DeliveryRows(Part):
         content_sha256: str | None,
     ) -> None:
         """Close the open attempt with what happened."""
-        where = sa.and_(attempts.c.delivery_id == delivery_id, attempts.c.fence == fence, attempts.c.ended_at.is_(None))
-        row = self._one(sa.select(attempts.c.id).where(where))
-        if row is None:
+        if (delivery_id, fence) in self._ahead.open_attempts:
+            name = self._ahead.open_attempts.pop((delivery_id, fence))
+        else:
+            found = self._all(_OPEN_ATTEMPTS, ids=[delivery_id])
+            name = next((row.id for row in found if row.fence == fence), None)
+        if name is None:
             return
         change = {
             "ended_at": at,
@@ -281,9 +405,9 @@ class DeliveryRows(Part):
             "status": status,
             "facts": facts,
             "content_sha256": content_sha256,
-            "detail_sealed": self._seal("attempts", row.id, "detail", detail) if detail else None,
+            "detail_sealed": self._seal("attempts", name, "detail", detail) if detail else None,
         }
-        self.connection.execute(sa.update(attempts).where(attempts.c.id == row.id).values(change))
+        self._backlog.change(attempts, {"id": name}, change)
 
     def attempts(self, delivery_id: str) -> Sequence[AttemptRow]:
         """Return a delivery's attempts, first first."""

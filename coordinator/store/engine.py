@@ -1,13 +1,16 @@
 """The database engine: SQLite in WAL with full synchronisation, or PostgreSQL."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+_TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 SQLITE_BUSY_MS = 30_000
 """How long a writer waits for the one before it; a backup may hold the file for seconds."""
 
@@ -25,6 +28,7 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
         )
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _sqlite_begin)
+        _TURNS[engine] = threading.Lock()
         return engine
     return sa.create_engine(
         parsed, hide_parameters=True, pool_pre_ping=True, pool_size=pool_size, max_overflow=pool_size
@@ -52,7 +56,10 @@ def _sqlite_begin(connection: Connection) -> None:
 @contextmanager
 def transaction(engine: Engine, *, write: bool = True) -> Iterator[Connection]:
     """Yield a connection in one transaction: committed on leaving, rolled back on an exception."""
-    with engine.connect() as plain:
+    # SQLite has one writer. Threads of one process take turns here, woken at once; SQLite itself would let them sleep
+    # and look again, ever longer.
+    turn = _TURNS.get(engine) if write else None
+    with engine.connect() as plain, turn or nullcontext():
         connection = plain.execution_options(coordinator_write=write)
         with connection.begin():
             yield connection

@@ -72,6 +72,7 @@ resend_items = sa.Table(
     sa.Index("ix_resend_items_state", "job_id", "state", "position"),
 )
 
+_SCOPES = sa.select(holds.c.scope)
 PAPER = ("by-hand", "none")
 JOB_COLUMNS = (
     "id", "state", "mode", "selection", "per_minute", "made_at", "made_by", "started_at", "started_by", "next_at",
@@ -100,10 +101,13 @@ class HoldRows(Part):
 
     def closed(self) -> Closed:
         """Return what is held, without the reasons: asked at every claim and before every first byte."""
-        return closed_by([row.scope for row in self._all(sa.select(holds.c.scope))])
+        if self._ahead.closed is None:
+            self._ahead.closed = closed_by([row.scope for row in self._all(_SCOPES)])
+        return self._ahead.closed
 
     def put_hold(self, row: HoldRow) -> bool:
         """Place a hold; return False when its scope is held already."""
+        self._ahead.closed = None
         values = {"scope": row.scope, "kind": row.kind, "placed_at": row.placed_at, "placed_by": row.placed_by}
         return self._insert_once(
             holds, {**values, "reason_sealed": self._seal("holds", row.scope, "reason", row.reason.encode())}
@@ -111,6 +115,7 @@ class HoldRows(Part):
 
     def lift_hold(self, scope: str) -> bool:
         """Lift a hold; return False when there was none."""
+        self._ahead.closed = None
         return self.connection.execute(sa.delete(holds).where(holds.c.scope == scope)).rowcount == 1
 
     def waiting_behind(self, scope: str) -> int:

@@ -136,6 +136,12 @@ class InboxRows(Part):
             )
         return ids
 
+    def inbox_due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the ids of due `received` rows that nobody has leased, oldest first."""
+        free = sa.or_(inbox.c.lease_until.is_(None), inbox.c.lease_until < now)
+        query = sa.select(inbox.c.id).where(inbox.c.state == "received", inbox.c.due_at <= now, free)
+        return [row.id for row in self._all(query.order_by(inbox.c.received_at, inbox.c.id).limit(limit))]
+
     def free_inbox(self) -> int:
         """Give back every lease on `received` rows; only for one who knows that no other worker lives."""
         held = sa.and_(inbox.c.state == "received", inbox.c.lease_until.is_not(None))

@@ -34,4 +34,6 @@ class Store:
     def begin(self, *, write: bool = True) -> Iterator[StoreTransaction]:
         """Open a transaction, committed on leaving, rolled back on an exception."""
         with transaction(self.engine, write=write) as connection:
-            yield StoreTransaction(connection, self.cipher)
+            tx = StoreTransaction(connection, self.cipher)
+            yield tx
+            tx.finish()

@@ -19,6 +19,26 @@ MESSAGE_COLUMNS = (
     "tell_by_at", "digest_due_at", "corrects",
 )  # fmt: skip
 
+_CLOCK = sa.case(
+    (messages.c.tell_by_at <= messages.c.acknowledge_by_at, messages.c.tell_by_at),
+    else_=sa.func.coalesce(messages.c.acknowledge_by_at, messages.c.tell_by_at),
+)
+"""Where a message's clocks begin again; one that has run out already is looked at in the next sweep."""
+MOST_PLANS = 1_000
+_PLANS: dict[str, tuple[bytes, dict[str, Any]]] = {}
+"""Plans read lately, by message, with the sealed text they were read from. Nobody changes one in place."""
+
+_BY_IDS = sa.select(messages).where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
+_CONTENTS = (
+    sa.select(documents)
+    .where(documents.c.message_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(documents.c.message_id, documents.c.role, documents.c.id)
+)
+
+
+def _first_clock(*clocks: datetime | None) -> datetime | None:
+    return min((one for one in clocks if one is not None), default=None)
+
 
 class MessageRows(Part):
     """Implements flow.ledger.MessagePart."""
@@ -29,6 +49,7 @@ class MessageRows(Part):
         values["letters"] = ",".join(message.letters)
         values["plan_sealed"] = self._seal_json("messages", message.id, "plan", message.plan)
         values["created_at"] = values["updated_at"] = at
+        values["clock_at"] = _first_clock(message.tell_by_at, message.acknowledge_by_at)
         self.connection.execute(sa.insert(messages).values(values))
         keys = sorted({self.key("term", term) for term in terms})
         if keys:
@@ -37,8 +58,19 @@ class MessageRows(Part):
 
     def message(self, message_id: str, *, lock: bool = False) -> MessageRecord | None:
         """Return one message."""
+        known = self._ahead.messages.get(message_id)
+        if known is not None and not (lock and self._postgres):
+            return known
         row = self._one(self._locked(sa.select(messages).where(messages.c.id == message_id), lock=lock))
         return None if row is None else self._message(row)
+
+    def _read_messages(self, message_ids: Sequence[str]) -> None:
+        for row in self._all(_BY_IDS, ids=list(message_ids)):
+            self._ahead.messages[row.id] = self._message(row)
+
+    def _changed(self, message_id: str) -> None:
+        """Forget what was read ahead of a message that is about to change."""
+        self._ahead.messages.pop(message_id, None)
 
     def messages_of_event(self, event_ref: str) -> Sequence[MessageRecord]:
         """Return the messages of an event version."""
@@ -68,15 +100,19 @@ class MessageRows(Part):
         superseded_by: str | None = None,
     ) -> None:
         """Change a message's state."""
+        self._changed(message_id)
         change: dict[str, object] = {"state": state, "updated_at": at, "cause": cause}
         if superseded_by is not None:
             change["superseded_by"] = superseded_by
+        if state == "open":
+            change["clock_at"] = _CLOCK
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def open_withheld(
         self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
     ) -> None:
         """Turn a withheld message into an open one, with what it says now."""
+        self._changed(message_id)
         change = {
             "state": "open",
             "cause": None,
@@ -84,49 +120,50 @@ class MessageRows(Part):
             "priority": priority,
             "plan_sealed": self._seal_json("messages", message_id, "plan", plan),
             "updated_at": at,
+            "clock_at": _CLOCK,
         }
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
         """Remember which message replaces one that has left already."""
+        self._changed(message_id)
         change = {"superseded_by": by, "updated_at": at}
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def mark_told(self, message_id: str, at: datetime) -> None:
         """Remember that the message has appeared under needs-attention by its clock."""
+        self._changed(message_id)
         self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
 
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
         """Return messages in state `digest` whose time has come."""
         query = (
             sa.select(messages)
-            .where(messages.c.state == "digest", messages.c.digest_due_at <= now)
+            .where(messages.c.state == sa.literal_column("'digest'"), messages.c.digest_due_at <= now)
             .order_by(messages.c.digest_due_at, messages.c.occurred_at)
             .limit(limit)
         )
         return [self._message(row) for row in self._all(query)]
 
-    def overdue(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
-        """Return open messages past `tell_by_at` that were not told of yet and have not arrived."""
+    def clocks_due(self, now: datetime, limit: int) -> Sequence[tuple[MessageRecord, bool, bool]]:
+        """Return (message, arrived or withdrawn, call raised) of those one of whose clocks has run out, locked."""
         arrived = sa.exists().where(
             deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(["acknowledged", "cancelled"])
         )
-        query = (
-            sa.select(messages)
-            .where(messages.c.state == "open", messages.c.told_at.is_(None), messages.c.tell_by_at < now, ~arrived)
-            .limit(limit)
-        )
-        return [self._message(row) for row in self._all(query)]
-
-    def unanswered(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
-        """Return open messages past `acknowledge_by_at` without a reader's answer or a task."""
         raised = sa.exists().where(tasks.c.message_id == messages.c.id, tasks.c.cause == "answer.overdue")
         query = (
-            sa.select(messages)
-            .where(messages.c.state == "open", messages.c.acknowledge_by_at < now, ~raised)
+            sa.select(messages, arrived.label("arrived"), raised.label("raised"))
+            .where(messages.c.clock_at < now)
+            .order_by(messages.c.clock_at)
             .limit(limit)
         )
-        return [self._message(row) for row in self._all(query)]
+        if self._postgres:
+            query = query.with_for_update(skip_locked=True, of=messages)
+        return [(self._message(row), row.arrived, row.raised) for row in self._all(query)]
+
+    def wind_clock(self, message_id: str, at: datetime | None) -> None:
+        """Set when the message's clocks are looked at next; never, once both have run out."""
+        self._backlog.change(messages, {"id": message_id}, {"clock_at": at})
 
     def find_messages(self, wanted: MessageFilter) -> Sequence[MessageRecord]:
         """Return a page, newest first."""
@@ -191,6 +228,17 @@ class MessageRows(Part):
         )
         return [(row.id, row.role, row.title, row.media_type, row.sha256, row.size_bytes) for row in self._all(query)]
 
+    def contents(self, message_id: str) -> Sequence[NewDocument]:
+        """Return a message's documents with their bytes; one that does not open any more is empty, unlike its hash."""
+        if message_id not in self._ahead.contents:
+            self._read_contents([message_id])
+        return self._ahead.contents[message_id]
+
+    def _read_contents(self, message_ids: Sequence[str]) -> None:
+        self._ahead.contents.update({one: [] for one in message_ids})
+        for row in self._all(_CONTENTS, ids=list(message_ids)):
+            self._ahead.contents[row.message_id].append(self._document(row, or_empty=True))
+
     def document(self, document_id: str) -> tuple[NewDocument, str] | None:
         """Return one document with its bytes, and its message's patient key."""
         query = (
@@ -201,16 +249,32 @@ class MessageRows(Part):
         row = self._one(query)
         if row is None:
             return None
-        body = self._open("documents", row.id, "body", row.body_sealed)
-        document = NewDocument(
-            row.id, row.message_id, row.role, row.title, row.media_type, body, row.sha256, row.made_with
-        )
-        return document, row.patient_key
+        return self._document(row), row.patient_key
+
+    def _document(self, row: Row[Any], *, or_empty: bool = False) -> NewDocument:
+        try:
+            body = self._open("documents", row.id, "body", row.body_sealed)
+        except Exception:  # whatever this cipher raises, the bytes are not those that were stored
+            if not or_empty:
+                raise
+            body = b""
+        return NewDocument(row.id, row.message_id, row.role, row.title, row.media_type, body, row.sha256, row.made_with)
+
+    def _plan(self, row: Row[Any]) -> dict[str, Any]:
+        """Return the plan of a row. The steps of a delivery ask for it within moments of one another."""
+        known = _PLANS.get(row.id)
+        if known is not None and known[0] == row.plan_sealed:
+            return known[1]
+        plan: dict[str, Any] = self._open_json("messages", row.id, "plan", row.plan_sealed)
+        if len(_PLANS) >= MOST_PLANS:
+            _PLANS.clear()
+        _PLANS[row.id] = (row.plan_sealed, plan)
+        return plan
 
     def _message(self, row: Row[Any]) -> MessageRecord:
         values = {name: getattr(row, name) for name in MESSAGE_COLUMNS}
         values["letters"] = tuple(one for one in row.letters.split(",") if one)
-        values["plan"] = self._open_json("messages", row.id, "plan", row.plan_sealed)
+        values["plan"] = self._plan(row)
         return MessageRecord(
             **values,
             superseded_by=row.superseded_by,

@@ -1,6 +1,7 @@
 """Receipts, endpoint health, telephone tasks, action tokens and the audit chain in the database."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,12 +13,40 @@ from sqlalchemy.engine import Row
 from coordinator.domain.delivery import NEEDS_PERSON
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
+from coordinator.store.ahead import AuditLine
 from coordinator.store.sealed import Part
-from coordinator.store.tables import acted, audit, audit_heads, deliveries, endpoint_health, receipts, tasks
+from coordinator.store.tables import (
+    UtcInstant,
+    acted,
+    audit,
+    audit_heads,
+    deliveries,
+    endpoint_health,
+    receipts,
+    tasks,
+)
 
 SHARDS = 8
 """Audit chains kept side by side, so that writers on PostgreSQL seldom wait for each other."""
 GENESIS = "0" * 64
+
+_HEAD = sa.select(audit_heads).where(audit_heads.c.shard == sa.bindparam("of_shard"))
+_HEAD_LOCKED = _HEAD.with_for_update()
+_ADD_LINES = sa.insert(audit)
+_MOVE_HEAD = (
+    sa.update(audit_heads)
+    .where(audit_heads.c.shard == sa.bindparam("of_shard"))
+    .values(seq=sa.bindparam("seq"), hash=sa.bindparam("hash"))
+)
+_HEALTH = sa.select(endpoint_health).where(endpoint_health.c.endpoint_id == sa.bindparam("of_endpoint"))
+_SHUT = sa.select(endpoint_health.c.endpoint_id).where(
+    endpoint_health.c.open_since.is_not(None), endpoint_health.c.probe_at > sa.bindparam("now", type_=UtcInstant)
+)
+
+
+def _shard() -> int:
+    """Return this thread's chain. A thread's number is an address, so its last bits are always the same."""
+    return (os.getpid() + (threading.get_ident() >> 12)) % SHARDS
 
 
 def link(previous: str, *fields: str | None) -> str:
@@ -77,9 +106,17 @@ class RecordRows(Part):
 
     def health(self, endpoint_id: str, *, lock: bool = False) -> EndpointHealth:
         """Return what is remembered of an endpoint."""
-        query = sa.select(endpoint_health).where(endpoint_health.c.endpoint_id == endpoint_id)
-        row = self._one(self._locked(query, lock=lock))
+        known = self._ahead.health.get(endpoint_id)
+        if known is not None and not (lock and self._postgres):
+            return known
+        row = self._one(self._locked(_HEALTH, lock=lock), of_endpoint=endpoint_id)
         return EndpointHealth(endpoint_id) if row is None else _health(row)
+
+    def _read_health(self, endpoint_ids: Sequence[str]) -> None:
+        """Read ahead what is remembered of these endpoints."""
+        self._ahead.health.update({one: EndpointHealth(one) for one in endpoint_ids})
+        for row in self._all(sa.select(endpoint_health).where(endpoint_health.c.endpoint_id.in_(endpoint_ids))):
+            self._ahead.health[row.endpoint_id] = _health(row)
 
     def open_breakers(self) -> Sequence[EndpointHealth]:
         """Return the endpoints whose breaker is open, the longest first."""
@@ -88,6 +125,7 @@ class RecordRows(Part):
 
     def put_health(self, health: EndpointHealth, at: datetime) -> None:
         """Remember it."""
+        self._ahead.health.pop(health.endpoint_id, None)
         values = {
             "endpoint_id": health.endpoint_id,
             "failures": health.failures,
@@ -104,9 +142,7 @@ class RecordRows(Part):
 
     def shut_endpoints(self, now: datetime) -> Sequence[str]:
         """Return the endpoints whose breaker is open and not due for a probe."""
-        table = endpoint_health.c
-        query = sa.select(table.endpoint_id).where(table.open_since.is_not(None), table.probe_at > now)
-        return [row.endpoint_id for row in self._all(query)]
+        return [row.endpoint_id for row in self._all(_SHUT, now=now)]
 
     def counts(self) -> dict[str, int]:
         """Return the number of deliveries by state."""
@@ -136,45 +172,55 @@ class RecordRows(Part):
         detail: str | None = None,
     ) -> None:
         """Append one line of evidence in this transaction."""
-        shard = threading.get_ident() % SHARDS if self._postgres else 0
-        head = self._head(shard)
-        seq = head[0] + 1
-        instant = at.astimezone(UTC).isoformat()
-        line = link(head[1], str(shard), str(seq), instant, actor.kind, actor.name, action, patient_key, subject, code,
-                    detail)  # fmt: skip
-        self.connection.execute(
-            sa.insert(audit).values(
-                shard=shard,
-                seq=seq,
-                at=at,
-                actor_kind=actor.kind,
-                actor=actor.name,
-                action=action,
-                patient_key=patient_key,
-                subject=subject,
-                code=code,
-                detail_sealed=None
-                if detail is None
-                else self._seal("audit", f"{shard}/{seq}", "detail", detail.encode()),
-                previous=head[1],
-                hash=line,
+        line = AuditLine(at, actor.kind, actor.name, action, patient_key, subject, code, detail)
+        self._backlog.lines.append(line)
+
+    def _append(self, lines: list[AuditLine]) -> None:
+        """Chain the lines to their shard's head. The head is locked last, so nobody waits for it while we work."""
+        shard = _shard() if self._postgres else 0
+        seq, previous = self._head(shard)
+        rows = []
+        for line in lines:
+            seq += 1
+            instant = line.at.astimezone(UTC).isoformat()
+            made = link(previous, str(shard), str(seq), instant, line.actor_kind, line.actor, line.action,
+                        line.patient_key, line.subject, line.code, line.detail)  # fmt: skip
+            sealed = None
+            if line.detail is not None:
+                sealed = self._seal("audit", f"{shard}/{seq}", "detail", line.detail.encode())
+            rows.append(
+                {
+                    "shard": shard,
+                    "seq": seq,
+                    "at": line.at,
+                    "actor_kind": line.actor_kind,
+                    "actor": line.actor,
+                    "action": line.action,
+                    "patient_key": line.patient_key,
+                    "subject": line.subject,
+                    "code": line.code,
+                    "detail_sealed": sealed,
+                    "previous": previous,
+                    "hash": made,
+                }
             )
-        )
-        where = audit_heads.c.shard == shard
-        self.connection.execute(sa.update(audit_heads).where(where).values(seq=seq, hash=line))
+            previous = made
+        self.connection.execute(_ADD_LINES, rows)
+        self.connection.execute(_MOVE_HEAD, {"of_shard": shard, "seq": seq, "hash": previous})
 
     def _head(self, shard: int) -> tuple[int, str]:
-        query = self._locked(sa.select(audit_heads).where(audit_heads.c.shard == shard), lock=True)
-        row = self._one(query)
+        query = _HEAD_LOCKED if self._postgres else _HEAD
+        row = self._one(query, of_shard=shard)
         if row is None:
             self._insert_once(audit_heads, {"shard": shard, "seq": 0, "hash": GENESIS})
-            row = self._one(query)
+            row = self._one(query, of_shard=shard)
         if row is None:
             raise LookupError("audit head")
         return row.seq, row.hash
 
     def audit_of(self, subjects: Sequence[str]) -> Sequence[AuditRow]:
         """Return the evidence about these subjects, oldest first."""
+        self.finish()
         query = (
             sa.select(audit).where(audit.c.subject.in_(list(subjects))).order_by(audit.c.at, audit.c.shard, audit.c.seq)
         )
@@ -189,6 +235,7 @@ class RecordRows(Part):
 
     def broken_audit(self) -> Sequence[str]:
         """Return the places ("shard/seq") where the chain does not hold: changed, missing or extra lines."""
+        self.finish()
         broken = []
         for head in self._all(sa.select(audit_heads).order_by(audit_heads.c.shard)):
             previous, expected = GENESIS, 1

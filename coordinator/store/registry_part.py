@@ -3,12 +3,32 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar, cast
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 
 from coordinator.domain.registry import Clinic, Patient, Provider, Registry, Staff
 from coordinator.store.sealed import Part
 from coordinator.store.tables import registry, registry_history
+
+Entity = TypeVar("Entity", bound=BaseModel)
+
+MOST_OPENED = 4_000
+_OPENED: dict[tuple[str, str], tuple[bytes, BaseModel]] = {}
+"""Entities read lately, by kind and key, with the sealed body they were read from (no two seal alike)."""
+
+_BODY = sa.select(registry.c.body_sealed).where(
+    registry.c.kind == sa.bindparam("of_kind"), registry.c.key == sa.bindparam("of_key")
+)
+_BODIES = sa.select(registry.c.kind, registry.c.key, registry.c.body_sealed).where(
+    sa.or_(
+        sa.and_(registry.c.kind == "clinic", registry.c.key == "clinic"),
+        sa.and_(registry.c.kind == "patient", registry.c.key.in_(sa.bindparam("patients", expanding=True))),
+        sa.and_(registry.c.kind == "provider", registry.c.key.in_(sa.bindparam("providers", expanding=True))),
+    )
+)
+_STAFF = sa.select(registry.c.key, registry.c.body_sealed).where(registry.c.kind == "staff").order_by(registry.c.key)
 
 
 class RegistryRows(Part):
@@ -16,31 +36,72 @@ class RegistryRows(Part):
 
     def registry_for(self, patient_id: str, providers: Sequence[str] = ()) -> Registry | None:
         """Return clinic, staff, this patient (if known) and the providers that matter; None without a clinic."""
-        clinic = self.registry_body("clinic", "clinic")
+        clinic = self._entity("clinic", "clinic", Clinic)
         if clinic is None:
             return None
         patient = self.patient(self.key("patient", patient_id))
         wanted = set(providers)
         if patient is not None:
             wanted |= {one.provider for one in patient.care_team} | {one.recipient for one in patient.consents}
-        found = [self.registry_body("provider", one) for one in sorted(wanted)]
-        rows = self._all(sa.select(registry).where(registry.c.kind == "staff").order_by(registry.c.key))
-        staff = [self._open("registry", f"staff/{row.key}", "body", row.body_sealed) for row in rows]
+        found = [self._entity("provider", one, Provider) for one in sorted(wanted)]
+        rows = self._all(_STAFF)
         return Registry(
             schema_version=1,
-            clinic=Clinic.model_validate_json(clinic),
-            staff=tuple(Staff.model_validate_json(one) for one in staff),
-            providers=tuple(Provider.model_validate_json(one) for one in found if one is not None),
+            clinic=clinic,
+            staff=tuple(self._opened("staff", row.key, row.body_sealed, Staff) for row in rows),
+            providers=tuple(one for one in found if one is not None),
             patients=(patient,) if patient is not None else (),
+        )
+
+    def registry_of(self, patient_key: str, provider: str) -> Registry | None:
+        """Return the clinic with this patient and this provider (each if known) and nobody else; None without one."""
+        clinic = self._entity("clinic", "clinic", Clinic)
+        if clinic is None:
+            return None
+        patient, found = self.patient(patient_key), self._entity("provider", provider, Provider)
+        return Registry(
+            schema_version=1,
+            clinic=clinic,
+            providers=() if found is None else (found,),
+            patients=() if patient is None else (patient,),
         )
 
     def patient(self, patient_key: str) -> Patient | None:
         """Return one patient by key."""
-        body = self.registry_body("patient", patient_key)
-        return None if body is None else Patient.model_validate_json(body)
+        return self._entity("patient", patient_key, Patient)
+
+    def _entity(self, kind: str, key: str, model: type[Entity]) -> Entity | None:
+        sealed = self._sealed_body(kind, key)
+        return None if sealed is None else self._opened(kind, key, sealed, model)
+
+    def _opened(self, kind: str, key: str, sealed: bytes, model: type[Entity]) -> Entity:
+        """Return what a stored entity says. It is read from the database each time, but opened only when it changed."""
+        known = _OPENED.get((kind, key))
+        if known is not None and known[0] == sealed:
+            return cast("Entity", known[1])
+        made = model.model_validate_json(self._open("registry", f"{kind}/{key}", "body", sealed))
+        if len(_OPENED) >= MOST_OPENED:
+            _OPENED.clear()
+        _OPENED[kind, key] = (sealed, made)
+        return made
+
+    def _read_registry(self, patients: Sequence[str], providers: Sequence[str]) -> None:
+        """Read the clinic, these patients and these providers ahead."""
+        wanted = [("clinic", "clinic"), *(("patient", one) for one in patients)]
+        wanted += [("provider", one) for one in providers]
+        self._ahead.bodies.update(dict.fromkeys(wanted))
+        for row in self._all(_BODIES, patients=list(patients), providers=list(providers)):
+            self._ahead.bodies[row.kind, row.key] = row.body_sealed
+
+    def _sealed_body(self, kind: str, key: str) -> bytes | None:
+        if (kind, key) in self._ahead.bodies:
+            return self._ahead.bodies[kind, key]
+        row = self._one(_BODY, of_kind=kind, of_key=key)
+        return None if row is None else row.body_sealed
 
     def put_registry(self, kind: str, key: str, body: bytes, *, by: str, at: datetime) -> bool:
         """Store an entity; return whether anything changed. The old version is kept."""
+        self._ahead.bodies.pop((kind, key), None)
         place = f"{kind}/{key}"
         where = sa.and_(registry.c.kind == kind, registry.c.key == key)
         old = self._one(self._locked(sa.select(registry).where(where), lock=True))
@@ -65,8 +126,8 @@ class RegistryRows(Part):
 
     def registry_body(self, kind: str, key: str) -> bytes | None:
         """Return the stored JSON of an entity, or None."""
-        row = self._one(sa.select(registry.c.body_sealed).where(registry.c.kind == kind, registry.c.key == key))
-        return None if row is None else self._open("registry", f"{kind}/{key}", "body", row.body_sealed)
+        sealed = self._sealed_body(kind, key)
+        return None if sealed is None else self._open("registry", f"{kind}/{key}", "body", sealed)
 
     def registry_keys(self, kind: str) -> Sequence[str]:
         """Return the keys of a kind (hashed for patients)."""

@@ -1,6 +1,7 @@
 """What every part of a transaction shares: the connection, the cipher, and sealing by place."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from coordinator.flow.ports import Cipher
+from coordinator.store.ahead import AuditLine, Backlog, ReadAhead
 
 
 class Part:
@@ -18,6 +20,32 @@ class Part:
         self.connection = connection
         self._cipher = cipher
         self._postgres = connection.dialect.name == "postgresql"
+        self._ahead = ReadAhead()
+        self._backlog = Backlog(connection)
+
+    def finish(self) -> None:
+        """Send everything that was kept back, the evidence last. Called right before the commit."""
+        self._backlog.write()
+        lines, self._backlog.lines = self._backlog.lines, []
+        if lines:
+            self._append(lines)
+
+    # What the parts do for one another; each is implemented by the part it belongs to.
+
+    def _append(self, lines: list[AuditLine]) -> None:
+        raise NotImplementedError
+
+    def _read_messages(self, message_ids: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def _read_registry(self, patients: Sequence[str], providers: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def _read_health(self, endpoint_ids: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def _read_contents(self, message_ids: Sequence[str]) -> None:
+        raise NotImplementedError
 
     def key(self, kind: str, value: str) -> str:
         """Return the keyed hash of a value; equal values of a kind give equal keys."""
@@ -35,11 +63,13 @@ class Part:
     def _open_json(self, table: str, row: str, field: str, sealed: bytes | None) -> Any:  # noqa: ANN401  (JSON)
         return None if sealed is None else json.loads(self._open(table, row, field, sealed))
 
-    def _one(self, query: sa.Select[Any]) -> Row[Any] | None:
-        return self.connection.execute(query).first()
+    def _one(self, query: sa.Select[Any], **values: Any) -> Row[Any] | None:  # noqa: ANN401  (columns of any type)
+        self._backlog.write()
+        return self.connection.execute(query, values).first()
 
-    def _all(self, query: sa.Select[Any]) -> list[Row[Any]]:
-        return list(self.connection.execute(query))
+    def _all(self, query: sa.Select[Any], **values: Any) -> list[Row[Any]]:  # noqa: ANN401  (columns of any type)
+        self._backlog.write()
+        return list(self.connection.execute(query, values))
 
     def _locked(self, query: sa.Select[Any], *, lock: bool) -> sa.Select[Any]:
         # SQLite has one writer and the transaction began as one; only PostgreSQL needs the row lock.

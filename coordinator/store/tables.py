@@ -47,6 +47,11 @@ ID = sa.String(64)
 WORD = sa.String(64)
 
 
+def _part_index(name: str, *columns: str, where: str) -> sa.Index:
+    """Return an index of only the rows of `where`, so that what is finished costs nothing."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 def _id() -> sa.Column[str]:
     return sa.Column("id", ID, primary_key=True)
 
@@ -99,7 +104,7 @@ inbox = sa.Table(
     sa.Column("updated_at", UtcInstant, nullable=False),
     sa.UniqueConstraint("source", "event_key", "version"),
     sa.Index("ix_inbox_state_due", "state", "due_at"),
-    sa.Index("ix_inbox_patient", "patient_key"),
+    sa.Index("ix_inbox_patient", "patient_key", "occurred_at"),
 )
 
 refusals = sa.Table(
@@ -137,13 +142,15 @@ messages = sa.Table(
     sa.Column("acknowledge_by_at", UtcInstant),
     sa.Column("tell_by_at", UtcInstant),
     sa.Column("told_at", UtcInstant),
+    sa.Column("clock_at", UtcInstant),
     sa.Column("digest_due_at", UtcInstant),
     sa.Column("created_at", UtcInstant, nullable=False),
     sa.Column("updated_at", UtcInstant, nullable=False),
     sa.Index("ix_messages_created", "created_at", "id"),
     sa.Index("ix_messages_lane", "patient_key", "provider_id", "lane_subject"),
     sa.Index("ix_messages_event", "event_ref"),
-    sa.Index("ix_messages_digest", "state", "digest_due_at"),
+    _part_index("ix_messages_clock", "clock_at", where="clock_at IS NOT NULL"),
+    _part_index("ix_messages_digest", "digest_due_at", where="state = 'digest'"),
 )
 
 documents = sa.Table(
@@ -191,9 +198,11 @@ deliveries = sa.Table(
     sa.Column("updated_at", UtcInstant, nullable=False),
     sa.UniqueConstraint("message_id", "ordinal"),
     sa.Index("ix_deliveries_due", "state", "due_at"),
-    sa.Index("ix_deliveries_lease", "state", "lease_until"),
-    sa.Index("ix_deliveries_message", "message_id"),
-    sa.Index("ix_deliveries_far_side", "far_side_key"),
+    _part_index("ix_deliveries_waiting", "endpoint_id", "priority", "due_at", "id", where="state = 'pending'"),
+    _part_index("ix_deliveries_at_work", "endpoint_id", "lease_until", where="state IN ('claimed', 'on-wire')"),
+    _part_index("ix_deliveries_doubt", "due_at", where="state = 'in-doubt'"),
+    _part_index("ix_deliveries_receipt", "receipt_due_at", where="state = 'sent'"),
+    _part_index("ix_deliveries_far_side", "far_side_key", where="far_side_key IS NOT NULL"),
 )
 
 attempts = sa.Table(

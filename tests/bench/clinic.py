@@ -21,7 +21,7 @@ from coordinator.store import migrate
 from coordinator.store.engine import connect
 from coordinator.store.ledger import Store
 from coordinator.store.tables import deliveries
-from tests.faults.simulation.workshop import cheap_composing
+from tests.bench.bodies import bodies_only
 from tests.faults.simulation.world import STAFF, cipher, example, registry, tools
 
 
@@ -53,7 +53,7 @@ class Clinic:
 
     def prepared(self, count: int) -> None:
         """Put `count` messages into the outbox for FHIR, in the proper way; nothing else is left due."""
-        with cheap_composing():
+        with bodies_only():
             for _ in range(count):
                 prepare(self.parts, self.accept())
         with self.engine.begin() as connection:

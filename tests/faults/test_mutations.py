@@ -9,7 +9,7 @@ import pytest
 from coordinator.flow import deliver, prepare
 from coordinator.flow.releasing import ask_release
 from coordinator.flow.sweep import sweep
-from coordinator.store.delivery_part import DeliveryRows
+from coordinator.store import delivery_part
 from coordinator.store.record_part import RecordRows
 from tests.faults.simulation.chance import Crash
 from tests.faults.simulation.judge import broken, drive_to_quiet
@@ -75,14 +75,7 @@ def test_with_the_fence_a_late_worker_does_no_harm():
 
 
 def test_without_the_fence_a_late_worker_makes_a_message_arrive_twice():
-    lease = DeliveryRows._lease
-
-    def same_fence(self, row, worker, now, lease_until):
-        made = lease(self, row, worker, now, lease_until)
-        self.connection.exec_driver_sql("UPDATE deliveries SET fence = 1 WHERE id = ?", (made.id,))
-        return type(made)(**{**made.__dict__, "fence": 1})
-
-    with patch.object(DeliveryRows, "_lease", same_fence):
+    with patch.object(delivery_part, "next_fence", lambda _: 1):
         found = [finding for seed in range(4) for finding in late_worker(seed)]
     assert any(one.startswith("never twice") for one in found)
 

@@ -1,0 +1,41 @@
+"""Says that there is something to do, so that nobody waits out a pause. A ring that nobody hears loses nothing."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+News = Literal["event", "delivery"]
+Listener = Callable[[News, Sequence[str]], None]
+
+
+@dataclass
+class Bell:
+    """Wakes the loops of this process, and tells listeners, who may tell other processes."""
+
+    listeners: list[Listener] = field(default_factory=list)
+    """Called after each commit that made something due, with ids. They must neither wait nor raise."""
+    _news: threading.Condition = field(default_factory=threading.Condition)
+    _rung: int = 0
+
+    def ring(self, what: News, names: Sequence[str]) -> None:
+        """Tell everybody that these events are to be prepared, or these deliveries to be sent."""
+        self.wake()
+        for listener in self.listeners:
+            listener(what, names)
+
+    def wake(self) -> None:
+        """Wake whoever waits in this process."""
+        with self._news:
+            self._rung += 1
+            self._news.notify_all()
+
+    def heard(self) -> int:
+        """Return a mark for `wait`: what is rung from now on ends that wait, also when it is rung before."""
+        return self._rung
+
+    def wait(self, heard: int, at_most_s: float) -> None:
+        """Wait until the bell has rung since `heard`, or the time is over."""
+        with self._news:
+            if self._rung == heard:
+                self._news.wait(at_most_s)

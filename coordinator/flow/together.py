@@ -1,0 +1,117 @@
+"""Group commit: what several threads want to write at the same time goes into one durable transaction.
+
+The first thread to come leads: it writes for everybody who is waiting by then, in one
+transaction, and hands the lead to one who came later. Nobody returns before the commit that
+holds their own write, so nothing is promised that is not on disk. A thread that is alone
+writes alone, at once.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from coordinator.domain.errors import StateConflict
+from coordinator.flow.ledger import Ledger, Transaction
+
+T = TypeVar("T")
+
+
+class Overtaken(RuntimeError):
+    """The thread that wrote for this one did not come to an end; nothing is known to be written."""
+
+
+@dataclass
+class _Wish:
+    """What one thread wants written. It must look before it writes: after a StateConflict nothing of it may stay."""
+
+    kind: str
+    delivery_id: str
+    ledger: Ledger
+    act: Callable[[Transaction], object]
+    gate: threading.Lock = field(default_factory=threading.Lock)
+    result: object = None
+    error: BaseException | None = None
+    done: bool = False
+
+
+class Together:
+    """Folds equal kinds of writes about different deliveries into one transaction. One for each process."""
+
+    def __init__(self, most: int = 64) -> None:
+        """Fold at most that many."""
+        self._most = most
+        self._lock = threading.Lock()
+        self._waiting: list[_Wish] = []
+        self._led = False
+
+    def write(self, ledger: Ledger, kind: str, delivery_id: str, act: Callable[[Transaction], T]) -> T:
+        """Run `act` in a transaction, with others of its kind, and return its result once that is committed.
+
+        Raises what `act` raised, or what the commit did. `act` may run twice: a fault in
+        one of a group undoes the group, and then each is tried by itself.
+        """
+        mine = _Wish(kind, delivery_id, ledger, act)
+        mine.gate.acquire()
+        with self._lock:
+            self._waiting.append(mine)
+            leads = not self._led
+            self._led = True
+        if not leads:
+            mine.gate.acquire()  # opened when this one is done, or is to lead
+        if not mine.done:
+            self._lead(mine)
+        if mine.error is not None:
+            raise mine.error
+        return cast("T", mine.result)
+
+    def _lead(self, mine: _Wish) -> None:
+        with self._lock:
+            alike = [one for one in self._waiting if one.kind == mine.kind and one.ledger is mine.ledger]
+            group = [mine, *(one for one in alike if one is not mine)][: self._most]
+            self._waiting = [one for one in self._waiting if one not in group]
+        try:
+            _write_all(mine.ledger, group)
+        except BaseException as end:
+            for one in group:
+                one.error = end if one is mine else Overtaken(type(end).__name__)
+            raise
+        finally:
+            self._hand_on(mine, group)
+
+    def _hand_on(self, mine: _Wish, group: list[_Wish]) -> None:
+        for one in group:
+            one.done = True
+            if one is not mine:
+                one.gate.release()
+        with self._lock:
+            heir = self._waiting[0] if self._waiting else None
+            self._led = heir is not None
+        if heir is not None:
+            heir.gate.release()
+
+
+def _write_all(ledger: Ledger, group: list[_Wish]) -> None:
+    """Write for the whole group; a fault of one is found by writing for each alone. Raises only what ends a process."""
+    acted = False
+    try:
+        with ledger.begin() as tx:
+            tx.read_ahead([one.delivery_id for one in group], attempts=group[0].kind == "outcome")
+            for one in group:
+                _act(one, tx)
+            acted = True
+    except Exception as fault:
+        if acted or len(group) == 1:
+            for one in group:
+                one.error = one.error or fault
+            return
+        for one in group:
+            one.error = None
+            _write_all(ledger, [one])
+
+
+def _act(one: _Wish, tx: Transaction) -> None:
+    try:
+        one.result = one.act(tx)
+    except StateConflict as refused:
+        one.error = refused

@@ -1,0 +1,107 @@
+"""What a transaction has read ahead, and what it keeps back to write in bulk before it commits.
+
+A step that handles many deliveries at once asks for each of them the same few things. They
+are read ahead in one statement a kind, so that the flow can go on asking row by row; and
+equal writes wait until something reads, or the transaction ends, and then go out together.
+Nothing of this outlives its transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from coordinator.flow.hold_rows import Closed
+from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord, NewDocument
+
+
+@dataclass
+class ReadAhead:
+    """Rows that this transaction has in hand. Deliveries are here only while they are locked by it."""
+
+    deliveries: dict[str, DeliveryRow] = field(default_factory=dict)
+    messages: dict[str, MessageRecord] = field(default_factory=dict)
+    siblings: dict[str, list[DeliveryRow]] = field(default_factory=dict)
+    """Every delivery of a message, oldest first."""
+    contents: dict[str, list[NewDocument]] = field(default_factory=dict)
+    health: dict[str, EndpointHealth] = field(default_factory=dict)
+    bodies: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
+    """Registry entities by kind and key, sealed as they are stored."""
+    open_attempts: dict[tuple[str, int], str | None] = field(default_factory=dict)
+    closed: Closed | None = None
+    """What is held, as one answer for the whole transaction."""
+    lanes: dict[tuple[str, str, str], set[str]] | None = None
+    """The messages on the wire, by lane."""
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One line of evidence that is to be appended."""
+
+    at: datetime
+    actor_kind: str
+    actor: str
+    action: str
+    patient_key: str | None
+    subject: str | None
+    code: str | None
+    detail: str | None
+
+
+class Backlog:
+    """Writes that are kept back. Several changes of one row become one; equal statements go out together."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep back writes of this connection's transaction."""
+        self._connection = connection
+        self._changes: dict[tuple[sa.Table, tuple[str, ...]], dict[tuple[Any, ...], dict[str, Any]]] = {}
+        self._inserts: dict[sa.Table, list[dict[str, Any]]] = {}
+        self.lines: list[AuditLine] = []
+        """Evidence to append. Kept back longest: writers wait for one another at the end of the chain."""
+
+    def insert(self, table: sa.Table, values: dict[str, Any]) -> None:
+        """Keep back an insert."""
+        self._inserts.setdefault(table, []).append(values)
+
+    def change(self, table: sa.Table, where: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Keep back an update of the rows whose columns have the values of `where`."""
+        rows = self._changes.setdefault((table, tuple(where)), {})
+        rows.setdefault(tuple(where.values()), {}).update(values)
+
+    def write(self) -> None:
+        """Send the row changes that were kept back."""
+        inserts, changes = self._inserts, self._changes
+        if not inserts and not changes:
+            return
+        self._inserts, self._changes = {}, {}
+        for table, new in inserts.items():
+            self._connection.execute(_insert(table), new)
+        for (table, names), rows in changes.items():
+            alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+            for key, change in rows.items():
+                bound = {f"at_{name}": value for name, value in zip(names, key, strict=True)}
+                alike.setdefault(tuple(sorted(change)), []).append({**change, **bound})
+            for columns, sets in alike.items():
+                self._connection.execute(_update(table, names, columns), sets)
+
+
+_STATEMENTS: dict[Any, Any] = {}
+
+
+def _insert(table: sa.Table) -> sa.Insert:
+    found: sa.Insert | None = _STATEMENTS.get(table)
+    if found is None:
+        found = _STATEMENTS[table] = sa.insert(table)
+    return found
+
+
+def _update(table: sa.Table, names: tuple[str, ...], columns: tuple[str, ...]) -> sa.Update:
+    found: sa.Update | None = _STATEMENTS.get((table, names, columns))
+    if found is None:
+        where = [table.c[name] == sa.bindparam(f"at_{name}") for name in names]
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
+        found = _STATEMENTS[table, names, columns] = sa.update(table).where(*where).values(values)
+    return found
