@@ -47,7 +47,7 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
             per_endpoint=parts.policy.per_endpoint,
             shut_channels=sorted(closed.channels),
         )
-        tx.read_ahead([row.id for row in rows], contents=True)
+        tx.read_ahead([row.id for row in rows])
         kept = _one_probe_each(parts, tx, rows, now)
         ready = [_release(parts, tx, row, worker, now) for row in kept]
     return [one for one in ready if one is not None]
@@ -127,8 +127,8 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
     marked = False
 
     def about_to_send(far_side_ref: str | None) -> None:
-        nonlocal marked
-        mark(parts, claimed, far_side_ref)
+        nonlocal marked, row
+        row = mark(parts, claimed, far_side_ref) or row
         marked = True
 
     outcome: Outcome
@@ -150,7 +150,7 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         outcome = failed(InDoubt("bug") if marked else NeedsHuman("bug"))
     if isinstance(outcome.error, Transient) and not marked and outcome.error.uses_attempt:
         outcome = replace(outcome, before_wire=True)
-    write_outcome(parts, claimed.delivery, claimed.loaded.sha256, outcome)
+    write_outcome(parts, row, claimed.message, claimed.loaded.sha256, outcome)
     spent = parts.clock.now() - began
     write(
         Log.DELIVERY_ATTEMPTED,
@@ -166,15 +166,15 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
     )
 
 
-def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> None:
-    """Commit the on-wire mark, right before the first byte. Raises StateConflict when it may no longer go.
+def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> DeliveryRow | None:
+    """Commit the on-wire mark, right before the first byte, and return the delivery as it is then.
 
-    The lease begins anew: however long the delivery waited for its turn, the send itself
-    ends well within it.
+    Raises StateConflict when it may no longer go. The lease begins anew: however long the
+    delivery waited for its turn, the send itself ends well within it.
     """
     row = claimed.delivery
 
-    def act(tx: Transaction) -> None:
+    def act(tx: Transaction) -> DeliveryRow | None:
         now = parts.clock.now()
         current = tx.delivery(row.id, lock=True)
         message = tx.message(row.message_id)
@@ -194,8 +194,9 @@ def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> None:
             lease_until=now + parts.policy.lease,
         )
         tx.mark_on_wire(row.id, row.fence, now)
+        return tx.delivery(row.id)
 
-    parts.together.write(parts.ledger, "mark", row.id, act)
+    return parts.together.write(parts.ledger, "mark", (row, claimed.message), act)
 
 
 def let_go(parts: Parts, claimed: Claimed) -> None:

@@ -205,8 +205,18 @@ class DeliveryPart(Protocol):
         """Insert a delivery."""
         ...
 
-    def read_ahead(self, delivery_ids: Sequence[str], *, contents: bool = False, attempts: bool = False) -> None:
-        """Read in few statements, and lock, what a step about each of these deliveries will ask for."""
+    def read_ahead(self, delivery_ids: Sequence[str]) -> None:
+        """Read in few statements, and lock, what claiming each of these deliveries will ask for."""
+        ...
+
+    def recheck(
+        self, known: Sequence[tuple[DeliveryRow, MessageRecord]], *, registry: bool = False, attempts: bool = False
+    ) -> None:
+        """Lock these deliveries, and take what is known of them for true where nothing has changed since."""
+        ...
+
+    def tried_before(self, delivery: DeliveryRow) -> Sequence[str]:
+        """Return the channels of the message's earlier deliveries that were tried, oldest first."""
         ...
 
     def delivery(self, delivery_id: str, *, lock: bool = False) -> DeliveryRow | None:

@@ -10,7 +10,7 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Taken
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import DeliveryRow, EndpointHealth
+from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord
 from coordinator.observe.log import Log, write
 
 OUTCOME = Actor("job", "deliver")
@@ -59,7 +59,7 @@ def failed(error: DeliveryError) -> Outcome:
     return Outcome(word, code=error.code, status=error.status, detail=error.detail, error=error)
 
 
-def write_outcome(parts: Parts, row: DeliveryRow, sha256: str | None, outcome: Outcome) -> None:
+def write_outcome(parts: Parts, row: DeliveryRow, message: MessageRecord, sha256: str | None, outcome: Outcome) -> None:
     """Close the attempt and move the delivery, in one transaction.
 
     A worker that lost its lease may still tell the truth: under its own fence the
@@ -91,7 +91,7 @@ def write_outcome(parts: Parts, row: DeliveryRow, sha256: str | None, outcome: O
         except StateConflict:
             return
 
-    parts.together.write(parts.ledger, "outcome", row.id, act)
+    parts.together.write(parts.ledger, "outcome", (row, message), act)
 
 
 def settle(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, now: datetime) -> None:

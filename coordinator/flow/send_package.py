@@ -42,8 +42,8 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
         endpoint = Endpoint(id="by-hand", kind="by-hand", address="by-hand")
     if endpoint is None:
         raise NeedsHuman("route.endpoint-gone")
-    earlier = [one for one in tx.deliveries(message.id) if one.created_at < delivery.created_at and one.tries > 0]
-    other = next((one for one in reversed(earlier) if one.channel != delivery.channel), None)
+    earlier = tx.tried_before(delivery)
+    other = next((one for one in reversed(earlier) if one != delivery.channel), None)
     package = Package(
         delivery=delivery.id,
         message=message.id,
@@ -57,7 +57,7 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
         patient=patient,
         provider=provider,
         clinic=registry.clinic,
-        copy_of=None if other is None else other.channel,
+        copy_of=other,
         resent=delivery.resend_of is not None,
     )
     return Loaded(package, endpoint, package_hash([one.sha256 for one in documents]))

@@ -9,12 +9,14 @@ writes alone, at once.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from coordinator.domain.errors import StateConflict
 from coordinator.flow.ledger import Ledger, Transaction
+from coordinator.flow.rows import DeliveryRow, MessageRecord
 
 T = TypeVar("T")
+Kind = Literal["mark", "outcome"]
 
 
 class Overtaken(RuntimeError):
@@ -25,8 +27,8 @@ class Overtaken(RuntimeError):
 class _Wish:
     """What one thread wants written. It must look before it writes: after a StateConflict nothing of it may stay."""
 
-    kind: str
-    delivery_id: str
+    kind: Kind
+    known: tuple[DeliveryRow, MessageRecord]
     ledger: Ledger
     act: Callable[[Transaction], object]
     gate: threading.Lock = field(default_factory=threading.Lock)
@@ -45,13 +47,16 @@ class Together:
         self._waiting: list[_Wish] = []
         self._led = False
 
-    def write(self, ledger: Ledger, kind: str, delivery_id: str, act: Callable[[Transaction], T]) -> T:
+    def write(
+        self, ledger: Ledger, kind: Kind, known: tuple[DeliveryRow, MessageRecord], act: Callable[[Transaction], T]
+    ) -> T:
         """Run `act` in a transaction, with others of its kind, and return its result once that is committed.
 
+        `known` is the delivery and the message as they were last seen; what has changed is read anew.
         Raises what `act` raised, or what the commit did. `act` may run twice: a fault in
         one of a group undoes the group, and then each is tried by itself.
         """
-        mine = _Wish(kind, delivery_id, ledger, act)
+        mine = _Wish(kind, known, ledger, act)
         mine.gate.acquire()
         with self._lock:
             self._waiting.append(mine)
@@ -96,7 +101,8 @@ def _write_all(ledger: Ledger, group: list[_Wish]) -> None:
     acted = False
     try:
         with ledger.begin() as tx:
-            tx.read_ahead([one.delivery_id for one in group], attempts=group[0].kind == "outcome")
+            kind = group[0].kind
+            tx.recheck([one.known for one in group], registry=kind == "mark", attempts=kind == "outcome")
             for one in group:
                 _act(one, tx)
             acted = True

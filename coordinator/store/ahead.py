@@ -24,8 +24,8 @@ class ReadAhead:
 
     deliveries: dict[str, DeliveryRow] = field(default_factory=dict)
     messages: dict[str, MessageRecord] = field(default_factory=dict)
-    siblings: dict[str, list[DeliveryRow]] = field(default_factory=dict)
-    """Every delivery of a message, oldest first."""
+    tried: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
+    """(made at, channel) of a message's deliveries that were tried, oldest first."""
     contents: dict[str, list[NewDocument]] = field(default_factory=dict)
     health: dict[str, EndpointHealth] = field(default_factory=dict)
     bodies: dict[tuple[str, str], bytes | None] = field(default_factory=dict)

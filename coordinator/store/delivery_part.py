@@ -3,22 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import State, check_move
 from coordinator.domain.errors import NotFound, StateConflict
-from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord, NewDelivery
+from coordinator.flow.rows import AttemptRow, DeliveryRow, EndpointHealth, MessageRecord, NewDelivery
 from coordinator.store.sealed import Part
-from coordinator.store.tables import UtcInstant, attempts, deliveries, messages
+from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, messages
 
-ROW_COLUMNS = (
-    "id", "message_id", "provider_id", "endpoint_id", "channel", "position", "priority", "cause", "due_at",
-    "receipt_due_at", "tries", "attempts_used", "lease_owner", "lease_until", "fence", "content_sha256", "resend_of",
-    "created_at", "updated_at",
-)  # fmt: skip
 URGENCY = ("stat", "urgent", "routine")
 
 _PENDING_ROWS = deliveries.c.state == sa.literal_column("'pending'")
@@ -30,9 +25,9 @@ _BY_IDS = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", ex
 _BY_IDS_FREE = _BY_IDS.order_by(deliveries.c.id).with_for_update(skip_locked=True)
 _PENDING = _BY_IDS.where(_PENDING_ROWS)
 _PENDING_FREE = _PENDING.with_for_update(skip_locked=True)
-_OF_MESSAGES = (
-    sa.select(deliveries)
-    .where(deliveries.c.message_id.in_(sa.bindparam("ids", expanding=True)))
+_TRIED = (
+    sa.select(deliveries.c.message_id, deliveries.c.created_at, deliveries.c.channel)
+    .where(deliveries.c.message_id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.tries > 0)
     .order_by(deliveries.c.message_id, deliveries.c.ordinal)
 )
 _BUSY = (
@@ -48,6 +43,38 @@ _GOING = (
 _OPEN_ATTEMPTS = sa.select(attempts.c.id, attempts.c.delivery_id, attempts.c.fence).where(
     attempts.c.delivery_id.in_(sa.bindparam("ids", expanding=True)), attempts.c.ended_at.is_(None)
 )
+
+
+def _recheck(*, attempts_too: bool) -> sa.Select[Any]:
+    """Return what shows whether deliveries and their messages have changed, with their endpoints' health."""
+    query = (
+        sa.select(
+            deliveries.c.id,
+            deliveries.c.state,
+            deliveries.c.fence,
+            deliveries.c.updated_at,
+            messages.c.state.label("m_state"),
+            messages.c.superseded_by.label("m_superseded_by"),
+            messages.c.updated_at.label("m_updated_at"),
+            *(one for one in endpoint_health.c if one.name != "updated_at"),
+        )
+        .join(messages, messages.c.id == deliveries.c.message_id)
+        .outerjoin(endpoint_health, endpoint_health.c.endpoint_id == deliveries.c.endpoint_id)
+        .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+        .order_by(deliveries.c.id)
+    )
+    if attempts_too:
+        mine = sa.and_(
+            attempts.c.delivery_id == deliveries.c.id,
+            attempts.c.fence == deliveries.c.fence,
+            attempts.c.ended_at.is_(None),
+        )
+        query = query.add_columns(attempts.c.id.label("attempt_id")).outerjoin(attempts, mine)
+    return query
+
+
+_RECHECK = {one: _recheck(attempts_too=one) for one in (False, True)}
+_RECHECK_FREE = {one: query.with_for_update(skip_locked=True, of=deliveries) for one, query in _RECHECK.items()}
 
 
 def _waiting(*, lateral: bool) -> sa.Select[Any]:
@@ -118,12 +145,11 @@ class DeliveryRows(Part):
             )
         )
 
-    def read_ahead(self, delivery_ids: Sequence[str], *, contents: bool = False, attempts: bool = False) -> None:
-        """Read, in one statement a kind, what a step about each of these deliveries will ask for.
+    def read_ahead(self, delivery_ids: Sequence[str]) -> None:
+        """Read, in one statement a kind, what claiming each of these deliveries will ask for.
 
         The deliveries are locked, in one order; one that another transaction holds is left
-        out, and is locked like any other when it is asked for. `contents` adds the documents
-        and what the sending itself needs, `attempts` the attempts that are open.
+        out, and is locked like any other when it is asked for.
         """
         missing = [one for one in delivery_ids if one not in self._ahead.deliveries]
         if missing:
@@ -133,32 +159,72 @@ class DeliveryRows(Part):
         rows = [self._ahead.deliveries[one] for one in delivery_ids if one in self._ahead.deliveries]
         if not rows:
             return
-        self._read_messages(sorted({row.message_id for row in rows}))
-        known = [self._ahead.messages[row.message_id] for row in rows if row.message_id in self._ahead.messages]
+        names = sorted({row.message_id for row in rows})
+        self._read_messages(names)
+        known = [self._ahead.messages[one] for one in names if one in self._ahead.messages]
         self._read_registry(sorted({one.patient_key for one in known}), sorted({one.provider_id for one in known}))
         self._read_health(sorted({row.endpoint_id for row in rows}))
-        if contents:
-            self._read_contents([one.id for one in known])
-            self._read_siblings([one.id for one in known])
-            self._read_lanes()
-        if attempts:
-            self._read_attempts(rows)
+        self._read_contents(names)
+        self._read_tried(names)
+        self._read_lanes()
 
-    def _read_siblings(self, message_ids: Sequence[str]) -> None:
-        self._ahead.siblings.update({one: [] for one in message_ids})
-        for row in self._all(_OF_MESSAGES, ids=list(message_ids)):
-            self._ahead.siblings[row.message_id].append(self._delivery(row))
+    def recheck(
+        self, known: Sequence[tuple[DeliveryRow, MessageRecord]], *, registry: bool = False, attempts: bool = False
+    ) -> None:
+        """Lock these deliveries, and take what is known of them for true where nothing has changed since.
+
+        Every write of a delivery or a message changes its state, its fence or its instant, so
+        these are enough to ask for. What has changed is read anew; what another transaction
+        holds is left out. `registry` reads the patients and recipients too.
+        """
+        given = {row.id: (row, message) for row, message in known}
+        query = (_RECHECK_FREE if self._postgres else _RECHECK)[attempts]
+        changed = []
+        for row in self._all(query, ids=sorted(given)):
+            delivery, message = given[row.id]
+            if (row.state, row.fence, row.updated_at) == (delivery.state, delivery.fence, delivery.updated_at):
+                self._ahead.deliveries[row.id] = delivery
+            else:
+                changed.append(row.id)
+            if (row.m_state, row.m_superseded_by, row.m_updated_at) == (
+                message.state,
+                message.superseded_by,
+                message.updated_at,
+            ):
+                self._ahead.messages[message.id] = message
+            health = EndpointHealth(delivery.endpoint_id)
+            if row.endpoint_id is not None:
+                health = EndpointHealth(row.endpoint_id, row.failures, row.open_since, row.probe_at, row.suspended_at,
+                                        row.suspended_address_key, row.cause)  # fmt: skip
+            self._ahead.health[delivery.endpoint_id] = health
+            if attempts:
+                self._ahead.open_attempts[row.id, row.fence] = row.attempt_id
+        if changed:
+            for row in self._all(_BY_IDS_FREE if self._postgres else _BY_IDS, ids=changed):
+                self._ahead.deliveries[row.id] = self._delivery(row)
+        if registry:
+            messages_known = self._ahead.messages.values()
+            self._read_registry(
+                sorted({one.patient_key for one in messages_known}), sorted({one.provider_id for one in messages_known})
+            )
+
+    def tried_before(self, delivery: DeliveryRow) -> Sequence[str]:
+        """Return the channels of the message's earlier deliveries that were tried, oldest first."""
+        if delivery.message_id not in self._ahead.tried:
+            self._read_tried([delivery.message_id])
+        tried = self._ahead.tried[delivery.message_id]
+        return [channel for made_at, channel in tried if made_at < delivery.created_at]
+
+    def _read_tried(self, message_ids: Sequence[str]) -> None:
+        self._ahead.tried.update({one: [] for one in message_ids})
+        for row in self._all(_TRIED, ids=list(message_ids)):
+            self._ahead.tried[row.message_id].append((row.created_at, row.channel))
 
     def _read_lanes(self) -> None:
         self._ahead.lanes = {}
         for row in self._all(_GOING):
             lane = (row.patient_key, row.provider_id, row.lane_subject)
             self._ahead.lanes.setdefault(lane, set()).add(row.id)
-
-    def _read_attempts(self, rows: Sequence[DeliveryRow]) -> None:
-        self._ahead.open_attempts.update({(row.id, row.fence): None for row in rows})
-        for row in self._all(_OPEN_ATTEMPTS, ids=[row.id for row in rows]):
-            self._ahead.open_attempts[row.delivery_id, row.fence] = row.id
 
     def delivery(self, delivery_id: str, *, lock: bool = False) -> DeliveryRow | None:
         """Return one delivery."""
@@ -175,9 +241,6 @@ class DeliveryRows(Part):
 
     def deliveries(self, message_id: str) -> Sequence[DeliveryRow]:
         """Return a message's deliveries, oldest first."""
-        known = self._ahead.siblings.get(message_id)
-        if known is not None:
-            return known
         query = sa.select(deliveries).where(deliveries.c.message_id == message_id).order_by(deliveries.c.ordinal)
         return [self._delivery(row) for row in self._all(query)]
 
@@ -241,7 +304,7 @@ class DeliveryRows(Part):
             "updated_at": now,
         }
         self._backlog.change(deliveries, {"id": row.id}, change)
-        made = self._ahead.deliveries[row.id] = self._delivery(row, **change)
+        made = self._ahead.deliveries[row.id] = replace(self._delivery(row), **change)
         return made
 
     def move_delivery(
@@ -285,11 +348,10 @@ class DeliveryRows(Part):
         if content_sha256 is not None:
             change["content_sha256"] = content_sha256
         self._backlog.change(deliveries, {"id": delivery_id}, change)
-        seen = {name: value for name, value in change.items() if name in ROW_COLUMNS or name == "state"}
+        seen = {name: value for name, value in change.items() if not name.startswith("far_side")}
         if "far_side_key" in change:
             seen["far_side_ref"] = far_side_ref
         self._ahead.deliveries[delivery_id] = replace(row, **seen)
-        self._ahead.siblings.pop(row.message_id, None)
         return old
 
     def postpone(self, delivery_id: str, due_at: datetime) -> None:
@@ -433,13 +495,15 @@ class DeliveryRows(Part):
             )
         return found
 
-    def _delivery(self, row: Row[Any], **newer: Any) -> DeliveryRow:  # noqa: ANN401  (columns of any type)
-        values = {name: newer.get(name, getattr(row, name)) for name in ROW_COLUMNS}
-        far_side = row.far_side_sealed
-        reason = row.reason_sealed
+    def _delivery(self, row: Row[Any]) -> DeliveryRow:
+        (name, message, _, provider, endpoint, channel, position, priority, state, cause, due_at, receipt_due_at, tries,
+         attempts_used, lease_owner, lease_until, fence, far_side, _, content_sha256, resend_of, reason, created_at,
+         updated_at) = cast("Sequence[Any]", row)  # fmt: skip
         return DeliveryRow(
-            **values,
-            state=State(newer.get("state", row.state)),
-            far_side_ref=None if far_side is None else self._open("deliveries", row.id, "far-side", far_side).decode(),
-            reason=None if reason is None else self._open("deliveries", row.id, "reason", reason).decode(),
-        )
+            name, message, provider, endpoint, channel, position, priority, State(state), cause, due_at, receipt_due_at,
+            tries, attempts_used, lease_owner, lease_until, fence,
+            None if far_side is None else self._open("deliveries", name, "far-side", far_side).decode(),
+            content_sha256, resend_of,
+            None if reason is None else self._open("deliveries", name, "reason", reason).decode(),
+            created_at, updated_at,
+        )  # fmt: skip
