@@ -196,7 +196,7 @@ def test_14_sent_and_the_claim_lost_still_leaves_the_attempt_on_record(world):
     deliver.mark(world.parts, claimed, None)
     world.clock.turn(timedelta(minutes=10))
     take_back_leases(world.parts)
-    write_outcome(world.parts, claimed.delivery, None, Outcome("proven", far_side_ref="there"))
+    write_outcome(world.parts, claimed.delivery, claimed.message, None, Outcome("proven", far_side_ref="there"))
     assert rows(world, message)[0].state == State.ACKNOWLEDGED
     with world.store.begin(write=False) as tx:
         assert [one.outcome for one in tx.attempts(claimed.delivery.id)] == ["in-doubt"]

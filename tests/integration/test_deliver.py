@@ -162,7 +162,7 @@ def test_a_late_worker_cannot_overrule_the_one_that_took_over(bench, told):
     take_back_leases(bench.parts)
     bench.send_due()
     bench.channels["fhir-rest"].script = []
-    write_outcome(bench.parts, late.delivery, None, Outcome("needs-human", code="bug"))
+    write_outcome(bench.parts, late.delivery, late.message, None, Outcome("needs-human", code="bug"))
     assert bench.state(late.message.id) == State.ACKNOWLEDGED
     with pytest.raises(Exception, match="lease"):
         deliver.mark(bench.parts, late, None)
