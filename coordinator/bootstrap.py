@@ -17,6 +17,7 @@ from coordinator.flow.endpoint_test import send_test
 from coordinator.flow.ledger import Ledger
 from coordinator.flow.letter_reader import LetterReader
 from coordinator.flow.link import LinkBook, LinkDoor, set_access_code
+from coordinator.flow.paper_desk import PaperDesk
 from coordinator.flow.parts import Parts, Policy, Workshop
 from coordinator.flow.ports import Channel, ReceiptSource
 from coordinator.flow.read_models import Actor
@@ -119,6 +120,7 @@ class Service:
     answers: StaffAnswers
     codes: Passwords
     sending: StaffSending
+    paper: PaperDesk
     anchor: Anchor
 
     def open(self) -> None:
@@ -253,6 +255,7 @@ def build(settings: Settings) -> Service:
         answers=StaffAnswers(parts),
         codes=codes,
         sending=StaffSending(parts),
+        paper=PaperDesk(parts),
         anchor=Anchor(settings.anchor_file or settings.data_dir / "anchor.json", store),
     )
 

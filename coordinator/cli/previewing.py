@@ -10,6 +10,7 @@ from coordinator.bootstrap import workshop
 from coordinator.domain.plan import LetterKind
 from coordinator.domain.registry import Audience
 from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.translations import LANGUAGES
 from coordinator.settings import Settings
 
 KINDS: tuple[LetterKind, ...] = get_args(LetterKind)
@@ -19,22 +20,23 @@ AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 @click.command("preview-letter")
 @click.argument("kind", type=click.Choice(KINDS, case_sensitive=False))
 @click.option("--audience", type=click.Choice(AUDIENCES), default="psychiatrist", show_default=True)
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="For L14 only.")
 @click.option("--sample", required=True, help="Name of a synthetic case in templates/samples/samples.yaml.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File, .html or .pdf. Without it, HTML on standard output.",
 )
-def preview_letter(kind: str, audience: str, sample: str, out: Path | None) -> None:
+def preview_letter(kind: str, audience: str, language: str, sample: str, out: Path | None) -> None:
     """Write the letter KIND of a sample, with the band that it was not sent. Synthetic people only."""
     room = workshop(Settings()).letters
-    asked = (cast("LetterKind", kind.upper()), cast("Audience", audience), sample)
+    asked = (cast("LetterKind", kind.upper()), cast("Audience", audience), sample, language)
     try:
         html = room.preview(*asked)
         body = room.preview_pdf(*asked) if out is not None and out.suffix == ".pdf" else html.encode()
     except KeyError as unknown:
         found = [one for one in room.previews() if one.kind == asked[0] and one.audience == audience]
-        names = ", ".join(one.sample for one in found) or "none"
+        names = ", ".join(dict.fromkeys(one.sample for one in found)) or "none"
         raise click.ClickException(f"No such letter. Samples of {kind} for {audience}: {names}.") from unknown
     except LetterRefused as refused:
         raise click.ClickException(f"The letter was refused: {refused.code} ({refused.element}).") from refused

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from coordinator.console import answers, gallery, lists, message, recording, resends, sending, sign_in
+from coordinator.console import answers, gallery, lists, message, paper, recording, resends, sending, sign_in
 from coordinator.console.access import Cookies, Denied, Forged, NotSignedIn, Public, TooMuch, check_routes, person_of
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import STATIC, Pages
@@ -25,7 +25,9 @@ def create() -> FastAPI:
     from coordinator.bootstrap import service  # noqa: PLC0415  (importing this module must start nothing)
 
     made = service()
-    return build(made, letters=made.parts.workshop.letters, answers_service=made, sending_service=made)
+    return build(
+        made, letters=made.parts.workshop.letters, answers_service=made, sending_service=made, paper_service=made
+    )
 
 
 def build(
@@ -34,6 +36,7 @@ def build(
     now: Callable[[], datetime] = _utc_now,
     letters: gallery.Letters | None = None,
     answers_service: answers.AnswersService | None = None,
+    paper_service: paper.PaperService | None = None,
     sending_service: sending.SendingService | None = None,
 ) -> FastAPI:
     """Return the console around a service. `letters` shows the gallery; by default the shipped templates do.
@@ -59,6 +62,8 @@ def build(
     if answers_service is not None:
         answers.add_routes(app.router, answers_service, pages)
         recording.add_routes(app.router, service, answers_service, pages)
+    if paper_service is not None:
+        paper.add_routes(app.router, service, paper_service, pages)
     if sending_service is not None:
         sending.add_routes(app.router, sending_service, pages)
         resends.add_recompose(app.router, sending_service, pages)

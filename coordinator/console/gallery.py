@@ -11,6 +11,8 @@ from coordinator.console.rendering import Pages
 from coordinator.domain.errors import NotFound
 from coordinator.domain.plan import LetterKind
 from coordinator.domain.registry import Audience
+from coordinator.letters.refusal import LetterRefused
+from coordinator.letters.translations import LANGUAGES
 from coordinator.letters.web_page import page_policy
 from coordinator.letters.write import Preview, load_letters
 from coordinator.settings import shipped
@@ -23,7 +25,7 @@ class Letters(Protocol):
         """Return every letter that the samples make."""
         ...
 
-    def preview(self, kind: LetterKind, audience: Audience, sample: str) -> str:
+    def preview(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> str:
         """Return one as HTML, with the band that it was not sent; raise KeyError."""
         ...
 
@@ -41,17 +43,25 @@ def add_routes(router: APIRouter, pages: Pages, letters: Letters | None = None) 
     def gallery(request: Request, person: Annotated[Person, Depends(Requires("help"))]) -> Response:
         """List the letters of all samples, by kind."""
         found = sorted(
-            (letters or _shipped_letters()).previews(), key=lambda one: (int(one.kind[1:]), one.sample, one.audience)
+            (letters or _shipped_letters()).previews(),
+            key=lambda one: (int(one.kind[1:]), one.sample, one.audience, one.language),
         )
         return pages.page(request, "gallery.html", person, previews=found)
 
     @router.get("/letters/{kind}/{audience}/{sample}")
-    def letter(kind: str, audience: str, sample: str, person: Annotated[Person, Depends(Requires("help"))]) -> Response:
+    def letter(
+        kind: str,
+        audience: str,
+        sample: str,
+        person: Annotated[Person, Depends(Requires("help"))],
+        language: str = "en",
+    ) -> Response:
         """Show one letter as the secure link would."""
-        if kind not in get_args(LetterKind) or audience not in get_args(Audience):
+        if kind not in get_args(LetterKind) or audience not in get_args(Audience) or language not in LANGUAGES:
             raise NotFound("letter")
+        room = letters or _shipped_letters()
         try:
-            html = (letters or _shipped_letters()).preview(cast("LetterKind", kind), cast("Audience", audience), sample)
-        except KeyError as unknown:
+            html = room.preview(cast("LetterKind", kind), cast("Audience", audience), sample, language)
+        except (KeyError, LetterRefused) as unknown:
             raise NotFound("letter") from unknown
         return HTMLResponse(html, headers={"Content-Security-Policy": page_policy(html)})

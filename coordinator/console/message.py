@@ -49,7 +49,7 @@ def add_routes(router: APIRouter, service: Service, pages: Pages) -> None:
         done: str | None = None,
     ) -> Response:
         """Show one message."""
-        return _message_page(request, service, pages, person, message_id, done=done)
+        return message_page(request, service, pages, person, message_id, done=done)
 
     @router.get("/messages/{message_id}/documents/{document_id}")
     def document(
@@ -171,10 +171,10 @@ def _act(
         else:
             return RedirectResponse(f"/messages/{message_id}?done={verb}", 303)
     kept = Kept(verb, said[:MAX_REASON])
-    return _message_page(request, service, pages, person, message_id, wrong=wrong, status=status, kept=kept)
+    return message_page(request, service, pages, person, message_id, wrong=wrong, status=status, kept=kept)
 
 
-def _message_page(
+def message_page(
     request: Request,
     service: Service,
     pages: Pages,
@@ -186,6 +186,7 @@ def _message_page(
     status: int = 200,
     kept: Kept = NOTHING,
 ) -> Response:
+    """Return the page of one message, with what was done to it or why it was not."""
     detail = service.desk.message(message_id, person.actor)
     letter = presenters.letter_of(detail) if person.may("letter") else None
     text = None

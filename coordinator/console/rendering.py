@@ -51,6 +51,7 @@ class Pages:
         self.environment.globals["asset"] = self.asset
         self.environment.globals["words"] = words
         self.environment.globals["has_answers"] = False
+        self.environment.globals["has_paper"] = False
         self.environment.globals["has_sending"] = False
         self._sending: SendingDesk | None = None
         self.environment.filters["time"] = self.time

@@ -12,6 +12,8 @@ from coordinator.domain.values import Code, Line, Record, Unknown
 Npi = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9\-]{6,20}$")]
 """E.164 digits, with hyphens allowed for reading: +1-218-555-0110."""
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+"""A language as in BCP 47, with a country where it matters: en, es, es-MX."""
 TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+\-]+)*$")]
 
 Audience = Literal["psychiatrist", "primary-care", "patient"]
@@ -191,6 +193,7 @@ class Patient(Record):
     name: Name
     birth_date: date
     sex: Literal["female", "male", "other", "unknown"]
+    language: Language | None = None
     address: Address | None = None
     phone: Phone | None = None
     identifiers: tuple[Identifier, ...] = ()

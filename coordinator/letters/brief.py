@@ -81,7 +81,7 @@ class Brief:
 
     def day(self, on: date, *sources: str) -> Traced:
         """Return a date."""
-        return fact(formats.clinic_date(on, self.language), on, *sources)
+        return fact(self._date(on), on, *sources)
 
     def time(self, at: datetime, *sources: str) -> Traced:
         """Return a time of day in the clinic's zone, the zone named."""
@@ -89,7 +89,7 @@ class Brief:
 
     def day_of(self, at: datetime, *sources: str) -> Traced:
         """Return the clinic's calendar day of an instant."""
-        return fact(formats.clinic_date(formats.local_day(at, self.zone), self.language), at, *sources)
+        return fact(self._date(formats.local_day(at, self.zone)), at, *sources)
 
     def amount(self, value: Quantity | NotDone | Unknown | None, source: str) -> Traced:
         """Return an amount with its unit, or the words for why there is none. Never blank, never 0."""
@@ -118,6 +118,11 @@ class Brief:
         if member is None:
             return None
         return fact(formats.person_name(member.name), member.id, self.at_staff(staff_id, "/name"), kind="name")
+
+    def _date(self, on: date) -> str:
+        if self.recipient.audience == "patient":
+            return formats.patient_date(on, self.language)
+        return formats.clinic_date(on, self.language)
 
     @staticmethod
     def _quantity(value: Quantity, source: str) -> str:

@@ -19,6 +19,13 @@ class Sheet:
     audience: Audience
     folder: str
     title: str
+    titles: Mapping[str, str]
+    """The title in the letter's further languages."""
+    ask: str
+    """The template of Box A: the frame's own, or the letter's."""
+    owner: str
+    reviewed_by: str | None
+    reviewed_on: str | None
     type_code: str
     view: str
     version: int
@@ -49,6 +56,11 @@ class Catalogue:
         raise LetterRefused("letter.template", f"{kind} for {audience}")
 
 
+def _ask(letters: Path, folder: str, audience: str) -> str:
+    own = f"{folder}/{audience}/ask.html"
+    return f"letters/{own}" if (letters / own).exists() else "layout/ask.html"
+
+
 def _reply_form(data: Mapping[str, Any], audience: str) -> Literal["never", "when-asked", "always"]:
     if audience in data.get("reply_form_always", ()):
         return "always"
@@ -66,6 +78,11 @@ def load_catalogue(letters: Path) -> Catalogue:
                 audience=audience,
                 folder=folder,
                 title=data["title"],
+                titles=data.get("titles", {}),
+                ask=_ask(letters, folder, audience),
+                owner=data["owner"],
+                reviewed_by=data["reviewed_by"],
+                reviewed_on=None if data["reviewed_on"] is None else str(data["reviewed_on"]),
                 type_code=data["type_code"],
                 view=data["view"],
                 version=int(data["version"]),

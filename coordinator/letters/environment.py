@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from coordinator.letters import formats
+from coordinator.letters.translations import translated
 
 FILTERS: dict[str, Callable[..., str]] = {
     "quantity": formats.quantity,
@@ -29,9 +30,12 @@ FILTERS: dict[str, Callable[..., str]] = {
 """Few, and named for what they mean. The rules of writing doses and times live in `formats`."""
 
 
-def environment(templates: Path) -> Environment:
-    """Return the environment over the templates folder. A missing field stops a letter; everything is escaped."""
-    return _prepared(Environment, templates)
+def environment(templates: Path, catalogue: Mapping[str, str] | None = None) -> Environment:
+    """Return the environment over the templates folder. A missing field stops a letter; everything is escaped.
+
+    `catalogue` holds the sentences of a second language; without it they stand as the templates have them.
+    """
+    return _prepared(Environment, templates, catalogue=catalogue)
 
 
 def sandboxed(templates: Path, uploaded: Mapping[str, str]) -> Environment:
@@ -42,7 +46,12 @@ def sandboxed(templates: Path, uploaded: Mapping[str, str]) -> Environment:
     return _prepared(ImmutableSandboxedEnvironment, templates, uploaded)
 
 
-def _prepared(kind: type[Environment], templates: Path, uploaded: Mapping[str, str] | None = None) -> Environment:
+def _prepared(
+    kind: type[Environment],
+    templates: Path,
+    uploaded: Mapping[str, str] | None = None,
+    catalogue: Mapping[str, str] | None = None,
+) -> Environment:
     made = kind(
         loader=ChoiceLoader([DictLoader(dict(uploaded or {})), FileSystemLoader(templates)]),
         undefined=StrictUndefined,
@@ -53,22 +62,26 @@ def _prepared(kind: type[Environment], templates: Path, uploaded: Mapping[str, s
         finalize=_present,
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    made.globals["gettext"] = _gettext
+    made.globals["gettext"] = _gettext(catalogue)
     made.policies["ext.i18n.trimmed"] = True
     made.filters.update(FILTERS)
     return made
 
 
-@pass_context
-def _gettext(context: Context, text: str, **values: object) -> str:
-    """Return a sentence with its values, escaped. A value that is not there stops the letter.
+def _gettext(catalogue: Mapping[str, str] | None) -> Callable[..., str]:
+    """Return what says a sentence of a template, in the catalogue's language or as it stands."""
 
-    Until a language has a catalogue, every sentence is its own translation.
-    """
-    if any(value is None for value in values.values()):
-        raise UndefinedError("a part of a sentence that is not there")
-    sentence = Markup(text) if context.eval_ctx.autoescape else text  # noqa: S704 - the templates' own sentence
-    return sentence % values
+    @pass_context
+    def say(context: Context, text: str, **values: object) -> str:
+        """Return a sentence with its values, escaped. A value that is not there stops the letter."""
+        if any(value is None for value in values.values()):
+            raise UndefinedError("a part of a sentence that is not there")
+        if catalogue is not None:
+            text = translated(catalogue, text)
+        sentence = Markup(text) if context.eval_ctx.autoescape else text  # noqa: S704 - the templates' own sentence
+        return sentence % values
+
+    return say
 
 
 def _present(value: object) -> object:

@@ -11,7 +11,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import phonenumbers
-from babel.dates import format_date
+from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
 
 from coordinator.domain.quantities import plain
 from coordinator.domain.registry import Name
@@ -92,6 +93,29 @@ def clinic_time(at: datetime, zone: str) -> str:
 def clinic_instant(at: datetime, zone: str, language: str = "en") -> str:
     """Return day and time with the zone, "14 October 2026, 10:40 CDT", as seen in that zone."""
     return f"{clinic_date(local_day(at, zone), language)}, {clinic_time(at, zone)}"
+
+
+_PATIENT_LOCALE = {"en": "en_US", "es": "es_US"}
+"""A patient in the United States reads numbers with a point, and times by twelve hours, in either language."""
+
+
+def patient_date(on: date, language: str) -> str:
+    """Return the day as people say it, "October 14, 2026" or "14 de octubre de 2026"."""
+    return format_date(on, format="long", locale=_PATIENT_LOCALE[language])
+
+
+def patient_time(at: datetime, zone: str, language: str) -> str:
+    """Return the time of day as people say it, "10:40 AM CDT" or "10:40 a. m. CDT", without a break inside."""
+    local = at.astimezone(ZoneInfo(zone))
+    text = format_time(local, format="short", locale=_PATIENT_LOCALE[language])
+    return f"{text} {zone_name(at, zone)}".replace(" ", NO_BREAK_SPACE).replace("\u202f", NO_BREAK_SPACE)
+
+
+def patient_quantity(value: Decimal | int, unit: str, language: str) -> str:
+    """Return an amount as people of that language write it. A unit that has no printed form raises ValueError."""
+    number_text = format_decimal(Decimal(value), format="#,##0.###", locale=_PATIENT_LOCALE[language])
+    printed = quantity(value, unit).partition(NO_BREAK_SPACE)[2]
+    return f"{number_text}{NO_BREAK_SPACE}{printed}"
 
 
 def local_day(at: datetime, zone: str) -> date:

@@ -69,8 +69,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def load_lexicon(layout: Path, instruments: Path, language: str = "en") -> Lexicon:
-    """Read words and statements from the layout folder, and the scales from `instruments` (a file each)."""
+def load_lexicon(layout: Path, instruments: Path, language: str = "en", *, plain: bool = False) -> Lexicon:
+    """Read words and statements from the layout folder, and the scales from `instruments` (a file each).
+
+    With `plain`, the statements are those for the patient, in everyday words of that language.
+    """
     words = read_yaml(layout / "words.yaml")
     scales = read_yaml(layout / "instruments.yaml")
     statements = read_yaml(layout / "statements.yaml")
@@ -80,7 +83,15 @@ def load_lexicon(layout: Path, instruments: Path, language: str = "en") -> Lexic
         },
         instruments={key: _instrument(instruments, key, about) for key, about in scales["about"].items()},
         statements={
-            key: tuple(Statement(one["id"], one["when"], one["text"], bool(one.get("page_one"))) for one in rows)
+            key: tuple(
+                Statement(
+                    one["id"],
+                    one["when"],
+                    one["patient"][language] if plain else one["text"],
+                    bool(one.get("page_one")),
+                )
+                for one in rows
+            )
             for key, rows in {**statements["indications"], "any": statements["any"]}.items()
         },
         version=f"words {words['version']}, instruments {scales['version']}, statements {statements['version']}",

@@ -25,6 +25,7 @@ from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
 from coordinator.letters.text import text_of
 from coordinator.letters.traced import Traced, walk
+from coordinator.letters.translations import LANGUAGES, load_translations
 from coordinator.letters.views.change import change_view
 from coordinator.letters.views.correction import correction_view
 from coordinator.letters.views.course import end_view, query_view, start_view
@@ -32,6 +33,7 @@ from coordinator.letters.views.frame import Frame, frame
 from coordinator.letters.views.holds import is_first_heard
 from coordinator.letters.views.medicines import stimulant
 from coordinator.letters.views.paper import cover_view, misdirected_view, reply_view
+from coordinator.letters.views.patient import for_patient, patient_frame, patient_view
 from coordinator.letters.views.session import alert_view, missed_view, summary_view
 
 __all__ = ["LetterRefused", "LetterRoom", "load_letters"]
@@ -48,6 +50,8 @@ class Preview:
     audience: Audience
     sample: str
     title: str
+    language: str
+    sheet: Sheet
 
 
 @dataclass(frozen=True)
@@ -67,32 +71,58 @@ class Page:
         return tuple(one for part in self.parts.values() for one in walk(part))
 
 
+@dataclass(frozen=True)
+class Tongue:
+    """What a letter is written with in one language: its sentences, and its words."""
+
+    env: Environment
+    lexicon: Lexicon
+
+
 class LetterRoom:
     """Writes letters. Loaded once for the whole process; holds no state of any letter."""
 
-    def __init__(self, templates: Path, env: Environment, lexicon: Lexicon, lint: Lint) -> None:
-        """Use `load_letters`."""
+    def __init__(
+        self, templates: Path, env: Environment, lexicon: Lexicon, lint: Lint, plain: Mapping[str, Tongue]
+    ) -> None:
+        """Use `load_letters`. `plain`: language -> what a patient's copy is written with."""
         self._templates = templates
         self._env = env
         self._lexicon = lexicon
         self._lint = lint
+        self._plain = plain
         self._catalogue = load_catalogue(templates / "letters")
         self._engine = PdfEngine(templates / "layout")
         self._samples = Samples(templates / "samples")
 
-    def write(self, case: Case, plan: Plan, recipient: RecipientPlan, *, fax: bool) -> tuple[Letter, ...]:
+    def write(
+        self, case: Case, plan: Plan, recipient: RecipientPlan, *, fax: bool, language: str = "en"
+    ) -> tuple[Letter, ...]:
         """Return the finished letters of one recipient, one for each kind that stands alone.
 
         A correction and the full new letter are one letter (L9), a request and its
         reply form are one letter. With `fax`, each has the fax cover and its fax
-        variant as one PDF. The same input gives the same bytes. Raises LetterRefused.
+        variant as one PDF. The same input gives the same bytes. Only a patient's copy
+        can be had in another language than English. Raises LetterRefused.
         """
-        brief = Brief(case, plan, recipient, self._lexicon)
+        brief = self.brief(case, plan, recipient, language)
         return tuple(self._finish(brief, page, fax=fax) for page in self._pages(brief))
 
-    def pages(self, case: Case, plan: Plan, recipient: RecipientPlan) -> tuple[Page, ...]:
+    def brief(self, case: Case, plan: Plan, recipient: RecipientPlan, language: str = "en") -> Brief:
+        """Return what the presenters look at, with the words of the reader's language."""
+        if recipient.audience == "patient":
+            return Brief(case, plan, recipient, self._plain[language].lexicon, language)
+        if language != "en":
+            raise LetterRefused("letter.translation", f"{recipient.audience} {language}")
+        return Brief(case, plan, recipient, self._lexicon)
+
+    def pages(self, case: Case, plan: Plan, recipient: RecipientPlan, language: str = "en") -> tuple[Page, ...]:
         """Return what `write` would print, as values."""
-        return self._pages(Brief(case, plan, recipient, self._lexicon))
+        return self._pages(self.brief(case, plan, recipient, language))
+
+    def patient_copy(self, case: Case, plan: Plan, language: str) -> Letter:
+        """Return the patient's own copy (L14) of what an event is told as, in plain words. Raises LetterRefused."""
+        return self.write(case, plan, for_patient(), fax=False, language=language)[0]
 
     def fax_cover(
         self,
@@ -111,9 +141,12 @@ class LetterRoom:
         return self._bare("letters/fax_cover/body.html", view, sent_at)
 
     def misdirected(
-        self, clinic: Clinic, provider: Provider, reference: str, sent_at: datetime, written_at: datetime
+        self, clinic: Clinic, provider: Provider | None, reference: str, sent_at: datetime, written_at: datetime
     ) -> bytes:
-        """Return the letter (L13) that asks the wrong reader to destroy one and to say so. Nothing clinical."""
+        """Return the letter (L13) that asks the wrong reader to destroy one and to say so. Nothing clinical.
+
+        Without `provider` it is to whoever received it.
+        """
         view = misdirected_view(clinic, provider, reference, sent_at, written_at)
         return self._bare("letters/misdirected/body.html", view, written_at)
 
@@ -126,20 +159,18 @@ class LetterRoom:
         pdf.read_back(made, facts)
         return made
 
-    def preview(self, kind: LetterKind, audience: Audience, sample: str) -> str:
+    def preview(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> str:
         """Return the HTML of a sample's letter with the band that it was not sent. Unknown names raise KeyError."""
         found = self._samples.sample(sample)
-        recipient = found.recipients[audience]
-        for page in self._pages(Brief(found.case, found.plan, recipient, self._lexicon)):
+        brief = self.brief(found.case, found.plan, found.recipients[audience], language)
+        for page in self._pages(brief):
             if page.kind == kind:
-                return self._html(
-                    Brief(found.case, found.plan, recipient, self._lexicon), page, fax=False, preview=True
-                )
+                return self._html(brief, page, fax=False, preview=True)
         raise KeyError(kind)
 
-    def preview_pdf(self, kind: LetterKind, audience: Audience, sample: str) -> bytes:
+    def preview_pdf(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> bytes:
         """Return the same preview as PDF. Unknown names raise KeyError."""
-        return self._engine.render(self.preview(kind, audience, sample))
+        return self._engine.render(self.preview(kind, audience, sample, language))
 
     def previews(self) -> tuple[Preview, ...]:
         """Return every letter that the samples make: kind, audience, sample, title."""
@@ -147,8 +178,9 @@ class LetterRoom:
         for name in self._samples.names():
             sample = self._samples.sample(name)
             for audience, recipient in sample.recipients.items():
-                for page in self.pages(sample.case, sample.plan, recipient):
-                    found.append(Preview(page.kind, audience, name, page.title))
+                for language in LANGUAGES if audience == "patient" else ("en",):
+                    for page in self.pages(sample.case, sample.plan, recipient, language):
+                        found.append(Preview(page.kind, audience, name, page.title, language, page.sheet))
         return tuple(found)
 
     def samples(self) -> Samples:
@@ -163,7 +195,7 @@ class LetterRoom:
         """
         sheet = self._catalogue.sheet(kind, audience)
         found = list(self._lint.check_source(body, sheet.body))
-        trial = LetterRoom(self._templates, sandboxed(self._templates, {sheet.body: body}), self._lexicon, self._lint)
+        trial = self._with(sandboxed(self._templates, {sheet.body: body}))
         for name in self._samples.names():
             sample = self._samples.sample(name)
             recipient = sample.recipients.get(audience)
@@ -174,6 +206,9 @@ class LetterRoom:
             except LetterRefused as refused:
                 found.append(Finding(f"{name}: {refused.element}", refused.code))
         return tuple(found)
+
+    def _with(self, env: Environment) -> "LetterRoom":
+        return LetterRoom(self._templates, env, self._lexicon, self._lint, self._plain)
 
     def review_folder(self, folder: Path) -> tuple[tuple[str, ...], tuple[tuple[str, Finding], ...]]:
         """Return which of a clinic's own templates were looked at, and what is wrong with each.
@@ -219,6 +254,10 @@ class LetterRoom:
         sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
         if kind == "L4" and brief.change.kind != "requested-of-prescriber":
             raise LetterRefused("letter.template", "L4 is about a request to the prescriber")
+        if sheet.view == "patient":
+            title = sheet.titles.get(brief.language, sheet.title)
+            about = {"frame": patient_frame(brief), "view": patient_view(brief)}
+            return Page(kind, sheet, about, title, sheet.body, None, None)
         starts = sheet.view == "start" or (sheet.view == "summary" and is_first_heard(brief.case))
         built = frame(brief, course_start=starts)
         parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
@@ -266,14 +305,14 @@ class LetterRoom:
             kind=page.kind,
             provider=brief.recipient.provider,
             title=page.sheet.title if page.kind == "L9" else page.title,
-            subject=f"{self._lexicon.say('subject', 'letter')} {built.reference}",
+            subject=f"{brief.lexicon.say('subject', 'letter')} {built.reference}",
             reference=built.reference.text,
             version=brief.case.event.version,
             language=brief.language,
             html=html,
             text=text,
             pdf=made,
-            template_version=f"{page.sheet.stamp} ({self._lexicon.version})",
+            template_version=f"{page.sheet.stamp} ({brief.lexicon.version})",
             type_code=page.sheet.type_code,
             cover_pdf=self._faxed(brief, page, facts, apart=apart) if fax else None,
         )
@@ -299,6 +338,7 @@ class LetterRoom:
             "title": page.title,
             "language": brief.language,
             "created": _created(brief.case.composed_at),
+            "ask": page.sheet.ask,
             "body": page.body,
             "notice": page.notice,
             "form": page.form,
@@ -307,11 +347,12 @@ class LetterRoom:
             "apart": apart,
             "long": long,
         }
-        return self._render("layout/letter.html", {**page.parts, "letter": letter})
+        env = self._plain[brief.language].env if brief.recipient.audience == "patient" else self._env
+        return self._render("layout/letter.html", {**page.parts, "letter": letter}, env)
 
-    def _render(self, template: str, context: Mapping[str, Any]) -> str:
+    def _render(self, template: str, context: Mapping[str, Any], env: Environment | None = None) -> str:
         try:
-            return self._env.get_template(template).render(context)
+            return (env or self._env).get_template(template).render(context)
         except (TemplateError, TypeError, ArithmeticError, LookupError, RecursionError) as wrong:
             name = getattr(wrong, "name", None) or template
             raise LetterRefused("letter.template", str(name)) from None
@@ -346,5 +387,12 @@ def load_letters(templates_dir: Path, instruments_dir: Path | None = None) -> Le
     """
     layout = templates_dir / "layout"
     scales = instruments_dir or templates_dir.parent / "mappings" / "instruments"
-    lexicon = load_lexicon(layout, scales)
-    return LetterRoom(templates_dir, environment(templates_dir), lexicon, load_lint(layout / "lint.yaml"))
+    catalogues = load_translations(templates_dir)
+    plain = {
+        language: Tongue(
+            environment(templates_dir, catalogues.get(language)), load_lexicon(layout, scales, language, plain=True)
+        )
+        for language in LANGUAGES
+    }
+    lint = load_lint(layout / "lint.yaml")
+    return LetterRoom(templates_dir, environment(templates_dir), load_lexicon(layout, scales), lint, plain)

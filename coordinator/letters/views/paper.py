@@ -65,7 +65,7 @@ class MisdirectedView:
     """What L13 prints: nothing of the patient, the illness or a drug."""
 
     letterhead: Letterhead
-    reader_name: Traced
+    reader_name: Traced | None
     organization: Traced | None
     reference: Traced
     sent: Traced
@@ -73,14 +73,16 @@ class MisdirectedView:
 
 
 def misdirected_view(
-    clinic: Clinic, provider: Provider, reference: str, sent_at: datetime, written_at: datetime
+    clinic: Clinic, provider: Provider | None, reference: str, sent_at: datetime, written_at: datetime
 ) -> MisdirectedView:
-    """Return the request to destroy a letter that reached the wrong reader."""
+    """Return the request to destroy a letter that reached the wrong reader; one we do not know has no name."""
     at = "registry:/providers"
-    place = provider.organization
+    place = provider.organization if provider else None
     return MisdirectedView(
         letterhead=letterhead(clinic),
-        reader_name=fact(formats.person_name(provider.name), provider.id, f"{at}/name", kind="name"),
+        reader_name=fact(formats.person_name(provider.name), provider.id, f"{at}/name", kind="name")
+        if provider
+        else None,
         organization=fact(place, place, f"{at}/organization", kind="name") if place else None,
         reference=fact(reference, reference, "case:/reference"),
         sent=fact(formats.clinic_instant(sent_at, clinic.time_zone), sent_at, "case:/sent_at"),

@@ -125,7 +125,7 @@ def _whole_view(brief: Brief) -> SessionView:
     event, at = brief.session, "event:"
     number, planned, phase = _place(brief, event)
     return SessionView(
-        on=_held_on(brief, event),
+        on=held_on(brief, event),
         number=number,
         planned=planned,
         phase=phase,
@@ -161,7 +161,8 @@ def _whole_view(brief: Brief) -> SessionView:
     )
 
 
-def _held_on(brief: Brief, event: SessionOutcome) -> Traced:
+def held_on(brief: Brief, event: SessionOutcome) -> Traced:
+    """Return the clinic's day of a session: of the dose, else of the first reading, else of the record."""
     if event.administration:
         return brief.day_of(event.administration.started_at, "event:/administration/started_at")
     if event.vitals:

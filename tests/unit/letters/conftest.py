@@ -8,6 +8,7 @@ from coordinator.domain.letter import Letter
 from coordinator.flow.compose import Composed, compose
 from coordinator.flow.parts import Workshop
 from coordinator.letters.samples import Sample
+from coordinator.letters.translations import LANGUAGES
 from coordinator.letters.write import LetterRoom, Page, load_letters
 from coordinator.mapping.load import load
 from coordinator.planning.rules import load_rules
@@ -81,9 +82,11 @@ def written(room: LetterRoom, composed: dict[str, Composed]) -> tuple[Written, .
     for name in room.samples().names():
         sample = room.samples().sample(name)
         for audience, recipient in sample.recipients.items():
-            pages = room.pages(sample.case, sample.plan, recipient)
-            letters = room.write(sample.case, sample.plan, recipient, fax=False)
-            rows.extend(Written(sample, audience, page, letter) for page, letter in zip(pages, letters, strict=True))
+            for language in LANGUAGES if audience == "patient" else ("en",):
+                reader = audience if language == "en" else f"{audience}-{language}"
+                pages = room.pages(sample.case, sample.plan, recipient, language)
+                letters = room.write(sample.case, sample.plan, recipient, fax=False, language=language)
+                rows.extend(Written(sample, reader, page, letter) for page, letter in zip(pages, letters, strict=True))
     return tuple(rows)
 
 

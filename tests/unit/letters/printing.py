@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coordinator.letters.brief import Brief
+from coordinator.letters.translations import LANGUAGES
 from coordinator.letters.views.paper import cover_view, misdirected_view
 from coordinator.letters.write import LetterRoom
 
@@ -17,17 +18,18 @@ def everything(room: LetterRoom) -> Iterator[tuple[str, Any, str]]:
     for name in room.samples().names():
         sample = room.samples().sample(name)
         for audience, recipient in sample.recipients.items():
-            brief = Brief(sample.case, sample.plan, recipient, room._lexicon)
-            for page in room._pages(brief):
-                plain = room._html(brief, page, fax=False)
-                yield f"{name}.{audience}.{page.kind}", page.parts, plain
-                for form in ({"fax": True}, {"apart": True}, {"apart": True, "long": True}, {"preview": True}):
-                    yield (
-                        f"{name}.{audience}.{page.kind} {'+'.join(form)}",
-                        page.parts,
-                        room._html(brief, page, **{"fax": False, **form}),
-                    )
+            for language in LANGUAGES if audience == "patient" else ("en",):
+                yield from _letters(
+                    room, f"{name}.{audience}", room.brief(sample.case, sample.plan, recipient, language)
+                )
         yield from bare_pages(room, name)
+
+
+def _letters(room: LetterRoom, name: str, brief: Brief) -> Iterator[tuple[str, Any, str]]:
+    for page in room._pages(brief):
+        for form in ({}, {"fax": True}, {"apart": True}, {"apart": True, "long": True}, {"preview": True}):
+            words = [f"{name}.{page.kind}", brief.language, *form]
+            yield " ".join(words), page.parts, room._html(brief, page, **{"fax": False, **form})
 
 
 def bare_pages(room: LetterRoom, name: str) -> Iterator[tuple[str, Any, str]]:
@@ -39,6 +41,7 @@ def bare_pages(room: LetterRoom, name: str) -> Iterator[tuple[str, Any, str]]:
             view = cover_view(case.clinic, provider, REFERENCE, 3, AT, **marks)
             html = room._render("letters/fax_cover/body.html", {"view": view, "letter": letter})
             yield f"{name}.{provider.id}.L10", view, html
-        view = misdirected_view(case.clinic, provider, REFERENCE, AT, AT)
-        html = room._render("letters/misdirected/body.html", {"view": view, "letter": letter})
-        yield f"{name}.{provider.id}.L13", view, html
+        for reader in (provider, None):
+            view = misdirected_view(case.clinic, reader, REFERENCE, AT, AT)
+            html = room._render("letters/misdirected/body.html", {"view": view, "letter": letter})
+            yield f"{name}.{provider.id if reader else 'unknown'}.L13", view, html

@@ -73,7 +73,8 @@ def branches(templates) -> Iterator[tuple[Branches, LetterRoom]]:
     patch = pytest.MonkeyPatch()
     patch.setattr(environments, "Environment", Marked)
     room = load_letters(templates)
-    room._env.globals["reached_"] = found.reached
+    for env in (room._env, *(one.env for one in room._plain.values())):
+        env.globals["reached_"] = found.reached
     yield found, room
     patch.undo()
 

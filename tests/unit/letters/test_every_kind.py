@@ -39,3 +39,20 @@ def test_an_event_makes_it(composed, kind):
 def test_every_fax_has_its_cover(composed):
     made = composed[BESIDE_A_LETTER["L10"]].recipients[0].letters[0]
     assert made.cover_pdf is not None
+
+
+BY_A_PERSON: dict[LetterKind, str] = {
+    "L13": "test_a_letter_to_a_wrong_reader_needs_an_incident_and_says_nothing_clinical",
+    "L14": "test_the_page_of_a_message_offers_both_and_shows_them_as_pdf",
+}
+"""Kind -> the test that walks the act, at the console, over the store."""
+
+
+@pytest.mark.parametrize("kind", BY_A_PERSON)
+def test_a_person_makes_it_at_the_console(kind):
+    acts = (Path(__file__).parents[2] / "integration" / "test_paper_pages.py").read_text(encoding="utf-8")
+    assert f"def {BY_A_PERSON[kind]}(" in acts
+
+
+def test_no_kind_is_left_over():
+    assert {*BY_EVENT, *BESIDE_A_LETTER, *BY_A_PERSON} == set(get_args(LetterKind))
