@@ -78,7 +78,7 @@ def test_a_withdrawn_record_leaves_nothing_to_keep(bench, told, paper):
     wrong = {**example("session-outcome.bp-spike"), "version": 2, "status": "entered-in-error"}
     wrong["amendment_reason"] = "wrong patient"
     again = bench.told(wrong)
-    with pytest.raises(Refused, match="paper.retracted"):
+    with pytest.raises(Refused, match=r"paper\.retracted"):
         paper.patient_copy(next(iter(again.values())).id, language="en", actor=STAFF)
     with pytest.raises(NotFound):
         paper.patient_copy("no-such-message", language="en", actor=STAFF)
@@ -90,7 +90,7 @@ def test_a_withdrawn_record_leaves_nothing_to_keep(bench, told, paper):
 def test_a_letter_to_a_wrong_reader_needs_an_incident_and_says_nothing_clinical(bench, told, paper, kind, to):
     bench.send_due()
     message = told["pr-pcp"].id
-    with pytest.raises(Refused, match="paper.no-incident"):
+    with pytest.raises(Refused, match=r"paper\.no-incident"):
         paper.to_wrong_reader(message, actor=STAFF)
     StaffAnswers(bench.parts).open_incident(message, kind=kind, note="a garage called about a fax", actor=STAFF)
     text = words(paper.to_wrong_reader(message, actor=STAFF))

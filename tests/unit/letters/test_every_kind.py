@@ -1,5 +1,8 @@
 """Every letter of the table has something that makes it: an event, or an act of a person. Nothing is preview only."""
 
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
 from coordinator.domain.plan import LetterKind
@@ -20,8 +23,6 @@ BY_EVENT: dict[LetterKind, tuple[str, str, str]] = {
 """Kind -> a story that goes through planning, a reader, and why the message exists."""
 BESIDE_A_LETTER: dict[LetterKind, str] = {"L10": "T12-fax-only"}
 """Made with every letter that may go by fax."""
-BY_A_PERSON: dict[LetterKind, str] = {}
-"""Kind -> the test that walks the act."""
 
 
 @pytest.mark.parametrize("kind", BY_EVENT)

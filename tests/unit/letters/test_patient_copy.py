@@ -131,7 +131,7 @@ def test_the_copy_quotes_no_free_text_of_the_clinic(written):
     quoted = 0
     for row in copies(written, "patient"):
         event = row.sample.case.event
-        texts = [getattr(event, name, None) for name in ("plan", "status_reason", "resume_when")]
+        texts = [getattr(event, name, None) for name in ("plan", "resume_when", "amendment_reason")]
         texts += [one.term for one in _listed(event) if hasattr(one, "term")]
         for text in filter(None, texts):
             quoted += 1
