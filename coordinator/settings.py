@@ -148,7 +148,8 @@ class Settings(BaseSettings):
     client_certificate_file: Path | None = None
     """PEM certificate shown to servers that ask for one (mutual TLS)."""
     client_key_file: Path | None = None
-    """PEM private key of client_certificate_file."""
+    """PEM private key of client_certificate_file. An endpoint may have one of its own: `auth.certificate` NAME means
+    NAME.crt and NAME.key in secrets_dir."""
     secrets_dir: Path | None = None
     """Folder with one file per named secret of an endpoint: `auth.secret` in the registry is the file's name. The file
     holds the bearer token (method bearer) or the password (method basic, with `auth.client_id` as the user)."""

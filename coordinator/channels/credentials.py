@@ -16,3 +16,10 @@ class Credentials(Protocol):
         Transient (the token server is out of reach or flaky) or NeedsHuman.
         """
         ...
+
+    def certificate(self, endpoint: Endpoint) -> tuple[str, str] | None:
+        """Return (certificate file, key file) that we show to this endpoint alone; None for the general one, if any.
+
+        Raises NeedsHuman when the files that the endpoint names are not there.
+        """
+        ...

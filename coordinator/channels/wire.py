@@ -72,8 +72,9 @@ class Wire:
         body: bytes = b"",
         about_to_send: Callable[[], None] | None = None,
         writes: bool = False,
+        certificate: tuple[str, str] | None = None,
     ) -> Answer:
-        """Return the answer, whatever its status.
+        """Return the answer, whatever its status. `certificate` is what we show for mutual TLS, in place of the usual.
 
         `writes` says that a repeat could double something: then a break after the
         first body byte raises InDoubt, else Transient. `about_to_send` is called
@@ -83,6 +84,8 @@ class Wire:
         tracked = _TrackedBody(body)
         try:
             request = self._request(method, url, headers or {}, tracked, remaining_s)
+            if certificate is not None:
+                request.extensions["client_certificate"] = certificate
         except (httpx.InvalidURL, ValueError) as fault:
             raise NeedsHuman("net.blocked") from fault
         if about_to_send is not None:

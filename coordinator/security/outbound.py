@@ -6,7 +6,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -165,7 +166,12 @@ class GuardedTransport(httpx.BaseTransport):
     def __init__(self, config: OutboundConfig, look_up: Resolve = resolve) -> None:
         self._config = config
         self._backend = _PinnedBackend(config, look_up)
-        self._pool = httpcore.ConnectionPool(
+        self._pool = self._new_pool(config)
+        self._own_pools: dict[tuple[str, str, int], httpcore.ConnectionPool] = {}
+        self._lock = threading.Lock()
+
+    def _new_pool(self, config: OutboundConfig) -> httpcore.ConnectionPool:
+        return httpcore.ConnectionPool(
             ssl_context=_context(config),
             max_connections=config.max_connections,
             max_keepalive_connections=20,
@@ -173,6 +179,22 @@ class GuardedTransport(httpx.BaseTransport):
             retries=0,
             network_backend=self._backend,
         )
+
+    def _pool_for(self, certificate: tuple[str, str] | None) -> httpcore.ConnectionPool:
+        """Return the connections that carry this certificate of ours: a line of one endpoint serves no other.
+
+        A renewed file begins new connections. Raises NeedsHuman for files that are no certificate and its key.
+        """
+        if certificate is None:
+            return self._pool
+        try:
+            key = (*certificate, Path(certificate[0]).stat().st_mtime_ns)
+            with self._lock:
+                if key not in self._own_pools:
+                    self._own_pools[key] = self._new_pool(replace(self._config, client_cert=certificate))
+                return self._own_pools[key]
+        except (OSError, ssl.SSLError) as fault:
+            raise NeedsHuman("token.key") from fault
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Return the response; refuse plain HTTP except to loopback where that is allowed."""
@@ -194,7 +216,7 @@ class GuardedTransport(httpx.BaseTransport):
             extensions=request.extensions,
         )
         with _FaultsAsHttpx():
-            answer = self._pool.handle_request(inner)
+            answer = self._pool_for(request.extensions.get("client_certificate")).handle_request(inner)
         assert isinstance(answer.stream, Iterable)  # noqa: S101
         return httpx.Response(
             status_code=answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
@@ -202,7 +224,8 @@ class GuardedTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close every connection."""
-        self._pool.close()
+        for pool in (self._pool, *self._own_pools.values()):
+            pool.close()
 
     def _plain_allowed(self, url: httpx.URL) -> bool:
         return url.scheme == "http" and self._config.allow_loopback and url.host in ("127.0.0.1", "localhost", "::1")

@@ -134,8 +134,7 @@ class SignIn:
     def authorization(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str | None:
         """Return the header's value, or None when the endpoint wants none. Raises Transient or NeedsHuman."""
         auth = endpoint.auth
-        if auth is not None and auth.method == "mtls" and not self._config.mutual_tls:
-            raise NeedsHuman("token.key")  # without our certificate the far side would only hang up on us
+        self.certificate(endpoint)
         if auth is None or auth.method in ("none", "mtls"):
             return None
         if auth.method == "bearer":
@@ -144,6 +143,21 @@ class SignIn:
             pair = f"{auth.client_id or ''}:{self._secret(auth.secret)}".encode()
             return f"Basic {base64.b64encode(pair).decode()}"
         return f"Bearer {self._smart_token(endpoint, renew=renew, deadline=deadline)}"
+
+    def certificate(self, endpoint: Endpoint) -> tuple[str, str] | None:
+        """Return (certificate file, key file) of the endpoint's own, NAME.crt and NAME.key in the secrets folder."""
+        auth = endpoint.auth
+        name = None if auth is None else auth.certificate
+        if name is None:
+            if auth is not None and auth.method == "mtls" and not self._config.mutual_tls:
+                raise NeedsHuman("token.key")  # without our certificate the far side would only hang up on us
+            return None
+        if self._config.secrets_dir is None or Path(name).name != name:
+            raise NeedsHuman("token.key")
+        pair = (self._config.secrets_dir / f"{name}.crt", self._config.secrets_dir / f"{name}.key")
+        if not all(one.is_file() for one in pair):
+            raise NeedsHuman("token.key")
+        return str(pair[0]), str(pair[1])
 
     def _secret(self, name: str | None) -> str:
         """Return the content of a secret file. The name is a plain code, so it cannot leave the folder."""
@@ -208,7 +222,12 @@ class SignIn:
             }
         )
         status, body = self._call(
-            "POST", token_url, deadline, form.encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+            "POST",
+            token_url,
+            deadline,
+            form.encode(),
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            self.certificate(endpoint),
         )
         if status != 200:
             raise _token_refused(status, body, ever_worked=place.ever_worked)
@@ -237,7 +256,7 @@ class SignIn:
         if place.discovery is not None and now - place.discovery[0] < DISCOVERY_FRESH_FOR:
             return place.discovery[1]
         url = f"{endpoint.address.rstrip('/')}/.well-known/smart-configuration"
-        status, body = self._call("GET", url, deadline, b"", {})
+        status, body = self._call("GET", url, deadline, b"", {}, self.certificate(endpoint))
         if status >= 500 or status in (408, 425, 429):
             raise Transient("token.unreachable", status=status)
         metadata = _object(body)
@@ -273,7 +292,13 @@ class SignIn:
         return _Token(value, self._monotonic_s() + life_s - margin_s)
 
     def _call(
-        self, method: str, url: str, deadline: datetime, body: bytes, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        deadline: datetime,
+        body: bytes,
+        headers: Mapping[str, str],
+        certificate: tuple[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """Return (status, body). Nothing of a message travels here, so every break is Transient."""
         left_s = min((deadline - self._clock.now()).total_seconds(), 30.0)
@@ -291,6 +316,8 @@ class SignIn:
                     "deadline": time.monotonic() + left_s,
                 },
             )
+            if certificate is not None:
+                request.extensions["client_certificate"] = certificate
             response = self._http.send(request, stream=True, follow_redirects=False)
             try:
                 read = bytearray()

@@ -170,5 +170,8 @@ class CountingDice:
 class NoSignIn:
     """Credentials for servers that want none."""
 
+    def certificate(self, endpoint):
+        return None
+
     def authorization(self, endpoint, *, renew, deadline):
         return None

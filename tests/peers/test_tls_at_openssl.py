@@ -18,8 +18,9 @@ from cryptography.x509.oid import NameOID
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.channels.wire import Wire
 from coordinator.domain.errors import NeedsHuman, Transient
-from coordinator.domain.registry import Endpoint
+from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.security.outbound import OutboundConfig, guarded_client
+from coordinator.security.smart import SignIn, SmartConfig
 from tests.contract.people import NoSignIn, WallClock, a_package
 from tests.contract.scripted import a_dead_port
 
@@ -141,6 +142,35 @@ def test_an_authority_that_we_do_not_trust_is_held(authority, tmp_path):
 def test_tls_older_than_1_2_is_not_spoken(authority):
     with s_server(*authority.issue("old"), "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0") as port:
         assert what_happens(port, ca_file=str(authority.file)) == (Transient, "tls.handshake")
+
+
+def test_each_endpoint_is_shown_its_own_certificate_and_no_other(authority, tmp_path):
+    stranger = Authority(tmp_path, "other-authority")
+    authority.issue("ours")[0].rename(tmp_path / "ours.crt")
+    stranger.issue("theirs")[0].rename(tmp_path / "theirs.crt")
+    asks = ("-Verify", "2", "-verify_return_error", "-CAfile", authority.file)
+    config = SmartConfig(secrets_dir=tmp_path)
+    with s_server(*authority.issue("strict"), *asks) as port:
+        with guarded_client(OutboundConfig(allow_loopback=True, ca_file=str(authority.file))) as http:
+            channel = FhirRest(http, SignIn(http, config, WallClock(), None), WallClock())
+
+            def told(certificate, method="mtls"):
+                auth = EndpointAuth(method=method, certificate=certificate)
+                address = f"https://127.0.0.1:{port}/fhir"
+                endpoint = Endpoint(id="ep", kind="fhir-rest", address=address, auth=auth)
+                deadline = WallClock().now() + timedelta(seconds=15)
+                with pytest.raises((NeedsHuman, Transient)) as caught:
+                    channel.send(a_package(), endpoint, deadline=deadline, about_to_send=lambda _: None)
+                return type(caught.value), caught.value.code
+
+            # The server's own page is no FHIR: it let us in.
+            assert told("ours") == (NeedsHuman, "fhir.not-fhir")
+            assert told("theirs")[0] is Transient
+            assert told("ours") == (NeedsHuman, "fhir.not-fhir")
+            assert told("ours", method="none") == (NeedsHuman, "fhir.not-fhir")
+            assert told(None, method="none")[0] is Transient
+            assert told("lost") == (NeedsHuman, "token.key")
+            assert told(None) == (NeedsHuman, "token.key")
 
 
 def test_a_server_that_wants_our_certificate_gets_it_and_refuses_us_without(authority):

@@ -30,7 +30,11 @@ class FhirServer:
     def public(self, path: str) -> Answer:
         """Return the answer to an unsigned GET (metadata, discovery)."""
         return self._wire.exchange(
-            "GET", f"{self._base}/{path}", deadline=self._deadline, headers={"Accept": f"{FHIR_JSON}, application/json"}
+            "GET",
+            f"{self._base}/{path}",
+            deadline=self._deadline,
+            headers={"Accept": f"{FHIR_JSON}, application/json"},
+            certificate=self._credentials.certificate(self._endpoint),
         )
 
     def read(self, path: str) -> dict[str, Any]:
@@ -76,6 +80,7 @@ class FhirServer:
                 body=body,
                 about_to_send=mark,
                 writes=about_to_send is not None,
+                certificate=self._credentials.certificate(self._endpoint),
             )
             mark = None  # the on-wire mark is made once; a 401 says that nothing was taken
             if answer.status != 401 or token is None:
