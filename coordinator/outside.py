@@ -22,7 +22,7 @@ from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 from coordinator.channels.receipts.fax_callback import FaxCallback, TakesCallback, UnsignedFaxCallback
-from coordinator.channels.smime import SmimeConfig
+from coordinator.channels.smime import Agent, SmimeConfig
 from coordinator.domain.errors import ConfigurationError, DeliveryError
 from coordinator.flow.endpoint_checks import Checker
 from coordinator.flow.parts import Parts
@@ -129,11 +129,6 @@ def _chart_types(mappings: Mappings) -> frozenset[str]:
 
 
 def _smtp(settings: Settings, mappings: Mappings) -> SmtpConfig:
-    smime = None
-    if settings.smime_key_file is not None:
-        if settings.smime_certificate_file is None or settings.smime_recipients_dir is None:
-            raise ConfigurationError("S/MIME needs its key, its certificate and the recipients' folder")
-        smime = SmimeConfig(settings.smime_certificate_file, settings.smime_key_file, settings.smime_recipients_dir)
     return SmtpConfig(
         settings.smtp_host,
         settings.smtp_port,
@@ -141,9 +136,17 @@ def _smtp(settings: Settings, mappings: Mappings) -> SmtpConfig:
         secret(settings.smtp_password_file),
         settings.direct_from,
         None if settings.mail_ca_file is None else str(settings.mail_ca_file),
-        smime,
+        _smime(settings),
         _ccda_type(mappings),
     )
+
+
+def _smime(settings: Settings) -> SmimeConfig | None:
+    if settings.smime_key_file is None:
+        return None
+    if settings.smime_certificate_file is None or settings.smime_recipients_dir is None:
+        raise ConfigurationError("S/MIME needs its key, its certificate and the recipients' folder")
+    return SmimeConfig(settings.smime_certificate_file, settings.smime_key_file, settings.smime_recipients_dir)
 
 
 def _ccda_type(mappings: Mappings) -> Coded | None:
@@ -160,7 +163,8 @@ def _notices(settings: Settings) -> DirectNotices | None:
     password = secret(settings.imap_password_file)
     ca_file = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
     return DirectNotices(
-        ImapConfig(settings.imap_host, settings.imap_port, settings.imap_username, password, ca_file=ca_file)
+        ImapConfig(settings.imap_host, settings.imap_port, settings.imap_username, password, ca_file=ca_file),
+        None if (smime := _smime(settings)) is None else Agent(smime),
     )
 
 

@@ -112,8 +112,9 @@ class Settings(BaseSettings):
     notice_ca_file: Path | None = None
     """PEM file with that mail service's own certificate authority, in place of the system's."""
     smime_key_file: Path | None = None
-    """PEM private key (RSA) for those who run their own Direct agent: letters are signed and encrypted here.
-    None where the HISP does that, which is the usual case."""
+    """PEM private key (RSA) for those who run their own Direct agent: letters are signed and encrypted here, and
+    notices that come encrypted to us are opened, and believed only when the recipient signed them. None where the HISP
+    does that, which is the usual case."""
     smime_certificate_file: Path | None = None
     """PEM certificate of smime_key_file."""
     smime_recipients_dir: Path | None = None

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import (
     PKCS7SignatureBuilder,
 )
 
+from coordinator.channels.smime_in import Opened, certificates_in, is_for, open_mail
 from coordinator.domain.errors import ConfigurationError, NeedsHuman
 from coordinator.domain.registry import Endpoint
 
@@ -81,6 +82,12 @@ class Agent:
         ]
         return b"\r\n".join(lines)
 
+    def open(self, raw: bytes) -> Opened | None:
+        """Return what an incoming mail holds and which recipient signed it; None when it is not encrypted to us."""
+        if self._certificate is None:
+            return None
+        return open_mail(raw, self._certificate, self._key, certificates_in(self._recipients_dir))
+
     def good_until(self, endpoint: Endpoint, now: datetime) -> datetime:
         """Return when the recipient's certificate ends; raise NeedsHuman when it cannot be used today."""
         return self._recipient(endpoint, now).not_valid_after_utc
@@ -118,21 +125,9 @@ class Agent:
         key = certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey) or key.key_size < LEAST_BITS:
             raise NeedsHuman("direct.untrusted")
-        if not _is_for(certificate, endpoint.address):
+        if not is_for(certificate, endpoint.address):
             raise NeedsHuman("direct.untrusted")
         return certificate
-
-
-def _is_for(certificate: x509.Certificate, address: str) -> bool:
-    """Return whether it is bound to this address, or to its whole domain (the two kinds that Direct has)."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return False
-    domain = address.rpartition("@")[2].lower()
-    mails = [one.lower() for one in names.get_values_for_type(x509.RFC822Name)]
-    domains = [one.lower() for one in names.get_values_for_type(x509.DNSName)]
-    return address.lower() in mails or domain in domains
 
 
 def _read_certificate(path: Path) -> x509.Certificate | None:

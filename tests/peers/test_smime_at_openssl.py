@@ -178,3 +178,92 @@ def test_our_own_key_has_to_be_rsa_and_belong_to_its_certificate(ours, tmp_path)
     for certificate, key in ((ours.certificate_file, other[1]), curve):
         with pytest.raises(ConfigurationError):
             Agent(SmimeConfig(certificate, key, ours.recipients_dir))
+
+
+def notice(kind="dispatched", about=ENDPOINT.address):
+    from coordinator.sandbox.notices import mdn
+
+    return mdn(kind, "<letter-1@direct.lakeside.example>", SENDER, about)
+
+
+def from_openssl(ours, inner, *, signer=ENDPOINT.id, options=()):
+    """Return the mail as another implementation makes it: signed by NAME of the recipients' folder, encrypted to us."""
+    theirs = ours.recipients_dir / signer
+    code, signed, why = openssl(
+        "-sign", "-signer", f"{theirs}.pem", "-inkey", f"{theirs}.key", "-binary", "-crlfeol", *options, message=inner
+    )
+    assert code == 0, why
+    return to_us(ours, signed)
+
+
+def to_us(ours, inner, cipher="-aes256"):
+    code, sealed, why = openssl("-encrypt", cipher, "-binary", ours.certificate_file, message=inner)
+    assert code == 0, why
+    return b"Message-ID: <notice-1@direct.northshore.example>\r\nFrom: x@y.example\r\n" + sealed
+
+
+def news(ours, raw):
+    from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
+
+    return DirectNotices(ImapConfig("imap.example", 993, "u", "p"), Agent(ours))._news(raw)
+
+
+@pytest.mark.parametrize("options", [(), ("-nodetach",), ("-md", "sha512"), ("-keyopt", "rsa_padding_mode:pkcs1")])
+def test_a_notice_that_the_recipient_signed_and_encrypted_to_us_is_believed(ours, options):
+    found = news(ours, from_openssl(ours, notice(), options=options))
+    assert (found.verdict, found.far_side_ref) == ("acknowledged", "<letter-1@direct.lakeside.example>")
+    assert found.key == "direct:<notice-1@direct.northshore.example>"
+
+
+def test_a_notice_encrypted_to_us_but_signed_by_nobody_proves_nothing(ours):
+    assert news(ours, to_us(ours, notice())) is None
+    assert news(ours, notice()) is None
+
+
+def test_a_notice_signed_by_a_stranger_or_by_another_recipient_proves_nothing(ours, tmp_path):
+    other = rsa.generate_private_key(65537, 2048)
+    certify(ours.recipients_dir, "ep-other", x509.RFC822Name("z@direct.other.example"), key=other)
+    assert news(ours, from_openssl(ours, notice(), signer="ep-other")) is None
+    (ours.recipients_dir / "ep-other.pem").rename(tmp_path / "gone.pem")
+    stranger = rsa.generate_private_key(65537, 2048)
+    certify(ours.recipients_dir, "stranger", x509.RFC822Name(ENDPOINT.address), key=stranger)
+    mail = from_openssl(ours, notice(), signer="stranger")
+    (ours.recipients_dir / "stranger.pem").unlink()
+    assert news(ours, mail) is None
+
+
+def test_a_signed_notice_that_was_changed_afterwards_proves_nothing(ours):
+    theirs = ours.recipients_dir / ENDPOINT.id
+    code, signed, why = openssl(
+        "-sign",
+        "-signer",
+        f"{theirs}.pem",
+        "-inkey",
+        f"{theirs}.key",
+        "-binary",
+        "-crlfeol",
+        message=notice("processed"),
+    )
+    assert code == 0, why
+    assert news(ours, to_us(ours, signed)).verdict == "processed"
+    assert news(ours, to_us(ours, signed.replace(b";processed", b";dispatched"))) is None
+
+
+def test_a_weak_digest_counts_as_no_signature(ours):
+    assert news(ours, from_openssl(ours, notice(), options=("-md", "sha1"))) is None
+
+
+def test_a_failure_is_heard_whoever_says_it_and_a_mail_for_somebody_else_is_left_alone(ours, tmp_path):
+    assert news(ours, notice("failed")).verdict == "failed"
+    assert news(ours, to_us(ours, notice("failed"))).verdict == "failed"
+    stranger = rsa.generate_private_key(65537, 2048)
+    elsewhere, _ = certify(tmp_path, "elsewhere", x509.RFC822Name("q@r.example"), key=stranger)
+    code, sealed, why = openssl("-encrypt", "-aes256", elsewhere, message=notice())
+    assert code == 0, why
+    assert news(ours, sealed) is None
+
+
+def test_what_comes_broken_harms_nobody(ours):
+    mail = from_openssl(ours, notice())
+    for cut in range(200, len(mail), 997):
+        assert news(ours, mail[:cut]) is None

@@ -150,27 +150,27 @@ def test_each_endpoint_is_shown_its_own_certificate_and_no_other(authority, tmp_
     stranger.issue("theirs")[0].rename(tmp_path / "theirs.crt")
     asks = ("-Verify", "2", "-verify_return_error", "-CAfile", authority.file)
     config = SmartConfig(secrets_dir=tmp_path)
-    with s_server(*authority.issue("strict"), *asks) as port:
-        with guarded_client(OutboundConfig(allow_loopback=True, ca_file=str(authority.file))) as http:
-            channel = FhirRest(http, SignIn(http, config, WallClock(), None), WallClock())
+    client = guarded_client(OutboundConfig(allow_loopback=True, ca_file=str(authority.file)))
+    with s_server(*authority.issue("strict"), *asks) as port, client as http:
+        channel = FhirRest(http, SignIn(http, config, WallClock(), None), WallClock())
 
-            def told(certificate, method="mtls"):
-                auth = EndpointAuth(method=method, certificate=certificate)
-                address = f"https://127.0.0.1:{port}/fhir"
-                endpoint = Endpoint(id="ep", kind="fhir-rest", address=address, auth=auth)
-                deadline = WallClock().now() + timedelta(seconds=15)
-                with pytest.raises((NeedsHuman, Transient)) as caught:
-                    channel.send(a_package(), endpoint, deadline=deadline, about_to_send=lambda _: None)
-                return type(caught.value), caught.value.code
+        def told(certificate, method="mtls"):
+            auth = EndpointAuth(method=method, certificate=certificate)
+            address = f"https://127.0.0.1:{port}/fhir"
+            endpoint = Endpoint(id="ep", kind="fhir-rest", address=address, auth=auth)
+            deadline = WallClock().now() + timedelta(seconds=15)
+            with pytest.raises((NeedsHuman, Transient)) as caught:
+                channel.send(a_package(), endpoint, deadline=deadline, about_to_send=lambda _: None)
+            return type(caught.value), caught.value.code
 
-            # The server's own page is no FHIR: it let us in.
-            assert told("ours") == (NeedsHuman, "fhir.not-fhir")
-            assert told("theirs")[0] is Transient
-            assert told("ours") == (NeedsHuman, "fhir.not-fhir")
-            assert told("ours", method="none") == (NeedsHuman, "fhir.not-fhir")
-            assert told(None, method="none")[0] is Transient
-            assert told("lost") == (NeedsHuman, "token.key")
-            assert told(None) == (NeedsHuman, "token.key")
+        # The server's own page is no FHIR: it let us in.
+        assert told("ours") == (NeedsHuman, "fhir.not-fhir")
+        assert told("theirs")[0] is Transient
+        assert told("ours") == (NeedsHuman, "fhir.not-fhir")
+        assert told("ours", method="none") == (NeedsHuman, "fhir.not-fhir")
+        assert told(None, method="none")[0] is Transient
+        assert told("lost") == (NeedsHuman, "token.key")
+        assert told(None) == (NeedsHuman, "token.key")
 
 
 def test_a_server_that_wants_our_certificate_gets_it_and_refuses_us_without(authority):

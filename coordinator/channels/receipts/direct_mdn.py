@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from coordinator.channels.cutoff import Cutoff
+from coordinator.channels.smime import Agent
+from coordinator.channels.smime_in import Opened, is_for
 from coordinator.channels.tls import certificate_cause, client_context
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.flow.ports import ReceiptNews
@@ -74,8 +76,10 @@ class ImapConfig:
 class DirectNotices:
     """Fetches unseen notices and says what each means. Mail that is no notice stays unseen for people."""
 
-    def __init__(self, config: ImapConfig) -> None:
+    def __init__(self, config: ImapConfig, agent: Agent | None = None) -> None:
+        """`agent`: our own keys, where notices come encrypted to us and have to be signed by the recipient."""
         self._config = config
+        self._agent = agent
         self._tls = client_context(config.ca_file)
         self._no_notices: set[str] = set()
         """UIDs of mail that is no notice: left unseen for people, and never in the way of the notices behind it."""
@@ -105,7 +109,7 @@ class DirectNotices:
         try:
             for uid in self._unseen(mailbox):
                 raw = self._message(mailbox, uid)
-                news = read_notice(raw) if raw is not None else None
+                news = self._news(raw) if raw is not None else None
                 if news is not None:
                     yield news, _marker(mailbox, uid)
                 elif raw is not None:
@@ -115,6 +119,19 @@ class DirectNotices:
         finally:
             with contextlib.suppress(imaplib.IMAP4.error, OSError):
                 mailbox.logout()
+
+    def _news(self, raw: bytes) -> ReceiptNews | None:
+        """Return what a mail says. Where we are our own agent, only the recipient's own signature proves an arrival."""
+        if self._agent is None:
+            return read_notice(raw)
+        opened = self._agent.open(raw)
+        if opened is None:
+            plain = read_notice(raw)
+            return plain if plain is not None and plain.verdict == "failed" else None
+        news = read_notice(opened.content, outer=raw)
+        if news is None or news.verdict == "failed":
+            return news
+        return news if opened.signer is not None and _speaks_for(opened) else None
 
     def _open(self) -> imaplib.IMAP4_SSL:
         one = self._config
@@ -162,8 +179,17 @@ def _marker(mailbox: imaplib.IMAP4_SSL, uid: str) -> Callable[[], None]:
     return mark
 
 
-def read_notice(raw: bytes) -> ReceiptNews | None:
-    """Return what a notice says, or None when the mail is no notice that can be read.
+def _speaks_for(opened: Opened) -> bool:
+    """Return whether the signer is the recipient that the notice names: another one's word proves nothing."""
+    message = BytesParser(policy=policy.default).parsebytes(opened.content)
+    named = [str(one.get("Final-Recipient", "")) for one in _fields(message, "message/disposition-notification")]
+    addresses = [one.rpartition(";")[2].strip() for one in named if one]
+    signer = opened.signer
+    return signer is not None and bool(addresses) and all(is_for(signer, one) for one in addresses)
+
+
+def read_notice(raw: bytes, *, outer: bytes | None = None) -> ReceiptNews | None:
+    """Return what a notice says, or None when the mail is no notice that can be read. `outer`: what it came inside.
 
     The key is the notice's own Message-ID, else the hash of its bytes. Whether the
     original Message-ID is one of ours is the flow's question.
@@ -172,7 +198,8 @@ def read_notice(raw: bytes) -> ReceiptNews | None:
     meaning, original = _mdn(message) or _dsn(message) or (None, None)
     if meaning is None or original is None:
         return None
-    own = MESSAGE_ID.search(str(message.get("Message-ID", "")))
+    around = message if outer is None else BytesParser(policy=policy.default).parsebytes(outer, headersonly=True)
+    own = MESSAGE_ID.search(str(around.get("Message-ID", ""))) or MESSAGE_ID.search(str(message.get("Message-ID", "")))
     key = own.group() if own else hashlib.sha256(raw).hexdigest()
     return ReceiptNews(f"direct:{key}", "direct", original, None, *meaning, raw)
 
