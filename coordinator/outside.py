@@ -81,7 +81,7 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings) ->
     gateway = None
     if settings.fax_url:
         gateway = PausingGateway(_gateway(settings, http, clock), clock)
-        fax = Fax(gateway, clock, settle_s=settle_s)
+        fax = Fax(gateway, clock, settle_s=settle_s, tiff=settings.fax_format == "tiff")
         channels["fax"], checkers["fax"] = fax, FaxChecker(fax)
     return Outside(channels, gateway, notices, keys, checkers)
 

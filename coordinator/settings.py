@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """Folder of recipients' certificates, one ENDPOINT-ID.pem each; without one nothing is sent to that endpoint."""
     fax_kind: Literal["phaxio", "documo", "srfax", "sinch"] = "phaxio"
     """Vendor of the fax gateway."""
+    fax_format: Literal["pdf", "tiff"] = "pdf"
+    """What the gateway is given: the PDF, or the pages as a fax line carries them (TIFF, fine mode)."""
     fax_url: str = ""
     """Base URL of the fax gateway; empty turns the channel off."""
     fax_key_file: Path | None = None

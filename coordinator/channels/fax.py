@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from coordinator.channels.fax_gateway import FaxGateway, FaxStatus, OutgoingFax
+from coordinator.channels.fax_tiff import fax_pages
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
@@ -20,8 +21,12 @@ class Fax:
     kind: ClassVar[str] = "fax"
     safe_to_repeat: ClassVar[bool] = False
 
-    def __init__(self, gateway: FaxGateway, clock: Clock, *, settle_s: float = 30) -> None:
-        """`settle_s`: how long the gateway may need until a queued fax shows up in a search by tag."""
+    def __init__(self, gateway: FaxGateway, clock: Clock, *, settle_s: float = 30, tiff: bool = False) -> None:
+        """`settle_s`: how long the gateway may need until a queued fax shows up in a search by tag.
+
+        `tiff`: whether this gateway is given the pages as a fax line carries them, in place of the PDF.
+        """
+        self._tiff = tiff
         self._gateway = gateway
         self._clock = clock
         self._settle = timedelta(seconds=settle_s)
@@ -35,9 +40,11 @@ class Fax:
         fax = package.document("fax-pdf", "letter-pdf")
         if fax is None:
             raise NeedsHuman("event.letter")
-        outgoing = OutgoingFax(
-            to_number=_digits(endpoint.address), pdf=fax.body, file_name="letter.pdf", tag=package.tag
-        )
+        number = _digits(endpoint.address)
+        if self._tiff:
+            outgoing = OutgoingFax(number, fax_pages(fax.body), "letter.tif", package.tag, "image/tiff")
+        else:
+            outgoing = OutgoingFax(number, fax.body, "letter.pdf", package.tag)
         fax_id, answer = self._gateway.submit(outgoing, deadline=deadline, about_to_send=lambda: about_to_send(None))
         return Taken(
             far_side_ref=fax_id,

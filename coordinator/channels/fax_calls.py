@@ -89,9 +89,11 @@ def read_object(answer: Answer) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def multipart(fields: Mapping[str, str], file_field: str, file_name: str, pdf: bytes, salt: str) -> tuple[bytes, str]:
+def multipart(
+    fields: Mapping[str, str], file_field: str, file_name: str, content: bytes, salt: str, kind: str = "application/pdf"
+) -> tuple[bytes, str]:
     """Return the form and its media type. The boundary comes from the content, so equal faxes are equal bytes."""
-    boundary = hashlib.sha256(pdf + salt.encode()).hexdigest()
+    boundary = hashlib.sha256(content + salt.encode()).hexdigest()
     lines: list[bytes] = []
     for name, value in fields.items():
         lines += [
@@ -103,9 +105,9 @@ def multipart(fields: Mapping[str, str], file_field: str, file_name: str, pdf: b
     lines += [
         f"--{boundary}".encode(),
         f'Content-Disposition: form-data; name="{file_field}"; filename="{file_name}"'.encode(),
-        b"Content-Type: application/pdf",
+        f"Content-Type: {kind}".encode(),
         b"",
-        pdf,
+        content,
         f"--{boundary}--".encode(),
         b"",
     ]

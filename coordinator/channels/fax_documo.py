@@ -41,7 +41,7 @@ class DocumoGateway:
     def submit(self, fax: OutgoingFax, *, deadline: datetime, about_to_send: Callable[[], None]) -> tuple[str, Answer]:
         """Queue one fax for one number; see the protocol. An answer without an id leaves it in doubt."""
         fields = {"faxNumber": fax.to_number.removeprefix("+"), "coverPage": "false", "tags": fax.tag}
-        body, media_type = multipart(fields, "attachments", fax.file_name, fax.pdf, fax.tag)
+        body, media_type = multipart(fields, "attachments", fax.file_name, fax.content, fax.tag, fax.media_type)
         answer = self._calls.submit("/v1/faxes", body, media_type, deadline=deadline, about_to_send=about_to_send)
         said = read_object(answer)
         fax_id = said.get("messageId") if said else None

@@ -26,9 +26,11 @@ class OutgoingFax:
     """One fax to one number (E.164 digits). `tag` is ours and the gateway can be asked for it later."""
 
     to_number: str
-    pdf: bytes
+    content: bytes
     file_name: str
     tag: str
+    media_type: str = "application/pdf"
+    """application/pdf, or image/tiff for a gateway that wants the pages as the line carries them."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class PhaxioGateway:
         fields = {"to": fax.to_number, "tag[delivery]": fax.tag}
         if self._config.callback_url:
             fields["callback_url"] = self._config.callback_url
-        body, media_type = multipart(fields, "file", fax.file_name, fax.pdf, fax.tag)
+        body, media_type = multipart(fields, "file", fax.file_name, fax.content, fax.tag, fax.media_type)
         answer = self._wire.exchange(
             "POST",
             f"{self._config.base_url}/v2/faxes",

@@ -22,6 +22,8 @@ PAGE = 100
 MOST_PAGES = 10
 SEARCHED_BACK = timedelta(days=30)
 
+FILE_TYPES: Mapping[str, str] = {"application/pdf": "PDF", "image/tiff": "TIF"}
+
 
 @dataclass(frozen=True)
 class SinchConfig:
@@ -48,7 +50,7 @@ class SinchGateway:
         """Queue one fax for one number; see the protocol. An answer without an id leaves it in doubt."""
         asked: dict[str, Any] = {
             "to": fax.to_number,
-            "files": [{"file": base64.b64encode(fax.pdf).decode("ascii"), "fileType": "PDF"}],
+            "files": [{"file": base64.b64encode(fax.content).decode("ascii"), "fileType": FILE_TYPES[fax.media_type]}],
             "labels": {LABEL: fax.tag},
             "maxRetries": 0,
         }

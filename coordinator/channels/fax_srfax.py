@@ -56,7 +56,7 @@ class SrfaxGateway:
             "sRetries": "0",
             "sAccountCode": account_code(fax.tag),
             "sFileName_1": fax.file_name,
-            "sFileContent_1": base64.b64encode(fax.pdf).decode("ascii"),
+            "sFileContent_1": base64.b64encode(fax.content).decode("ascii"),
         }
         if self._config.callback_url:
             fields["sNotifyURL"] = self._config.callback_url

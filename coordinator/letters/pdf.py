@@ -24,6 +24,8 @@ from coordinator.letters.traced import Traced
 
 _ENGINE = threading.Lock()
 """Pango's font map and pdfium are not safe to use from two threads at once."""
+PDF_ENGINE = _ENGINE
+"""For others who use pdfium in this process: one lock for all of them."""
 
 _SPACES = re.compile(r"\s+")
 _FILE_ID = re.compile(rb"/ID\[<[0-9A-F]{32}><[0-9A-F]{32}>\]")
