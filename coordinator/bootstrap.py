@@ -31,6 +31,7 @@ from coordinator.outside import FaxReceipts, Outside, outside, secret
 from coordinator.planning.causes import load_causes
 from coordinator.planning.checks import load_checks
 from coordinator.planning.clocks import load_retries
+from coordinator.planning.escalation import load_escalation
 from coordinator.planning.rules import load_rules
 from coordinator.security.accounts import Accounts
 from coordinator.security.cipher import FieldCipher, load_key
@@ -225,6 +226,7 @@ def build(settings: Settings) -> Service:
         channels={**far.channels, **notice_channel(settings, store, clock)},
         causes=load_causes(rules / "causes.yaml"),
         retries=load_retries(rules / "retries.yaml"),
+        escalation=load_escalation(rules / "escalation.yaml"),
         policy=Policy(
             lease=timedelta(seconds=settings.lease_s),
             retry_scale=settings.retry_scale,

@@ -96,11 +96,13 @@ def _when(at: datetime) -> str:
 @messages.command()
 @click.argument("message_id")
 @click.option("--reason", required=True, help="Why; kept with the record.")
-def resend(message_id: str, reason: str) -> None:
+@click.option("--next", "by_next", is_flag=True, help="By the next address of the route, in place of this one.")
+def resend(message_id: str, reason: str, by_next: bool) -> None:
     """Send the stored letter again, on today's route and with today's consent."""
     desk = existing().desk
     detail = desk.message(message_id, _actor())
-    name = desk.resend(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=_actor())
+    act = desk.send_by_next if by_next else desk.resend
+    name = act(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=_actor())
     click.echo(f"Resend {name} is on its way.")
 
 

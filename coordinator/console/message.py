@@ -111,6 +111,15 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
 
         return _act(request, service, pages, person, message_id, fields, act, verb="resend")
 
+    @router.post("/messages/{message_id}/next")
+    def by_next(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
+        """Send by the next address of the route, in place of the one that failed or waits."""
+
+        def act(desk: Desk, delivery: str, said: str) -> None:
+            desk.send_by_next(delivery, reason=said, token=fields.get("token", ""), actor=person.actor)
+
+        return _act(request, service, pages, person, message_id, fields, act, verb="next")
+
     @router.post("/messages/{message_id}/release")
     def release(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
         """Let a held delivery go on, or settle one in doubt as not arrived."""

@@ -108,6 +108,7 @@ JOB_STATES: Mapping[str, str] = {
 
 DONE: Mapping[str, str] = {
     "resend": "A new delivery was made; it goes out shortly.",
+    "next": "It goes by the next address shortly, marked as a copy where an earlier one may be known.",
     "release": "Released. It goes on when it is due.",
     "recompose": "A new version was composed and goes out shortly. The old one is kept.",
     "cancel": "Withdrawn. Nothing of it has left.",

@@ -64,6 +64,10 @@ class Desk(Protocol):
         """Send the stored bytes again; return the new delivery's id. Raise Refused with the reason for the screen."""
         ...
 
+    def send_by_next(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
+        """Send by the next address of the route; return the new delivery's id. Raise Refused with the reason."""
+        ...
+
     def release(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> None:
         """Let a held delivery go on, or settle one in doubt as not arrived; raise Refused."""
         ...

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -19,23 +20,99 @@ def after_dead(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -
     registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
     if registry is None or registry.clinic.fallback != "take":
         return
-    choice = next_channel(message, row.position)
-    name, channel, position = choice
+    _take(parts, tx, message, row.position, now, FALLBACK)
+
+
+def after_clock(parts: Parts, tx: Transaction, message: MessageRecord, now: datetime) -> bool:
+    """Take the next channel when a person must know by now and nothing has left, where the clinic allows it.
+
+    What has left, or may have, stays the one way: two channels never carry the same message side by side.
+    """
+    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+    if message.state != "open" or registry is None or registry.clinic.fallback != "take":
+        return False
+    last = _only_unsent(tx, message)
+    if last is None or next_channel(message, last.position)[1] == "by-hand":
+        return False
+    tx.move_delivery(last.id, State.CANCELLED, at=now, cause="clock.next-channel")
+    _take(parts, tx, message, last.position, now, FALLBACK)
+    return True
+
+
+def take_next(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
+    """Send by the next address of the route, because a person says so; return the new delivery's id; raise Refused."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(delivery_id, lock=True)
+        message = None if row is None else tx.message(row.message_id, lock=True)
+        if row is None or message is None:
+            raise NotFound("delivery")
+        name = parts.dice.uuid()
+        earlier = tx.acted(token, "next-channel", name, now)
+        if earlier is not None:
+            return earlier
+        why_not = why_not_next(tx, message)
+        if why_not is not None:
+            raise Refused("next.refused", why_not)
+        for other in tx.deliveries(message.id):
+            if other.state in {State.PENDING, State.HELD}:
+                tx.move_delivery(other.id, State.CANCELLED, at=now, cause="resend.replaced")
+        _take(parts, tx, message, row.position, now, actor, name=name, resend_of=row.id, reason=reason)
+        return name
+
+
+def why_not_next(tx: Transaction, message: MessageRecord) -> str | None:
+    """Return the reason, for the screen, why the next address may not be taken now; None when it may."""
+    if message.state != "open" or message.superseded_by is not None:
+        return "It is closed, or a newer message has taken its place."
+    rows = tx.deliveries(message.id)
+    if any(one.state in {State.CLAIMED, State.ON_WIRE} for one in rows):
+        return "It is on its way at this moment; wait for the outcome."
+    if any(one.state in {State.IN_DOUBT, State.SENT, State.ACKNOWLEDGED} for one in rows):
+        return "It has arrived, or may have; settle that first, so that it does not go two ways."
+    live = [one for one in rows if one.state != State.CANCELLED]
+    if not live or live[-1].channel in {"by-hand", "none"}:
+        return "There is no further address."
+    return None
+
+
+def _only_unsent(tx: Transaction, message: MessageRecord) -> DeliveryRow | None:
+    """Return the one delivery that waits, when nothing of the message has left."""
+    live = [one for one in tx.deliveries(message.id) if one.state not in {State.CANCELLED, State.DEAD}]
+    return live[0] if len(live) == 1 and live[0].state == State.PENDING else None
+
+
+def _take(
+    parts: Parts,
+    tx: Transaction,
+    message: MessageRecord,
+    position: int,
+    now: datetime,
+    actor: Actor,
+    *,
+    name: str | None = None,
+    resend_of: str | None = None,
+    reason: str | None = None,
+) -> None:
+    endpoint, channel, place = next_channel(message, position)
     by_hand = channel == "by-hand"
     made = NewDelivery(
-        id=parts.dice.uuid(),
+        id=name or parts.dice.uuid(),
         message_id=message.id,
         provider_id=message.provider_id,
-        endpoint_id=name,
+        endpoint_id=endpoint,
         channel=channel,
-        position=position,
+        position=place,
         priority=message.priority,
         state=State.HELD if by_hand else State.PENDING,
         cause="hand.print" if by_hand else None,
         due_at=None if by_hand else now,
+        resend_of=resend_of,
+        reason=reason,
     )
     tx.add_delivery(made, at=now)
-    tx.audit(FALLBACK, "next channel taken", at=now, patient_key=message.patient_key, subject=message.id, code=channel)
+    tx.audit(actor, "next channel taken", at=now, patient_key=message.patient_key, subject=message.id, code=channel,
+             detail=reason)  # fmt: skip
 
 
 def next_channel(message: MessageRecord, position: int) -> tuple[str, str, int]:

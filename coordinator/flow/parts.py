@@ -13,6 +13,7 @@ from coordinator.mapping.load import Mappings
 from coordinator.planning.causes import Causes
 from coordinator.planning.checks import CheckBook
 from coordinator.planning.clocks import Retries
+from coordinator.planning.escalation import Escalation
 from coordinator.planning.rules import RuleBook
 
 
@@ -58,6 +59,7 @@ class Parts:
     causes: Causes
     retries: Retries
     policy: Policy
+    escalation: Escalation = field(default_factory=Escalation)
     identifier_system: str = "urn:ietf:rfc:3986"
     together: Together = field(default_factory=Together)
     """Where the sending threads of this process fold their marks and outcomes into one commit."""

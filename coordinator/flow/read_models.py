@@ -93,6 +93,8 @@ class DeliveryView:
     may_release: bool
     may_cancel: bool
     may_record_handover: bool
+    may_not_next_because: str | None = "There is no further address."
+    """Why the next address of the route may not be taken now; None when it may."""
 
 
 @dataclass(frozen=True)

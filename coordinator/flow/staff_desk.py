@@ -1,11 +1,13 @@
 """The desk: what staff see and do. Every look at PHI and every act is audited in its own transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
 from coordinator.flow import calls as telephone
 from coordinator.flow import resend as acts
+from coordinator.flow.fallback import take_next, why_not_next
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import delivery_view, message_row
 from coordinator.flow.read_models import (
@@ -80,9 +82,13 @@ class StaffDesk:
             provider = None if registry is None else registry.provider(message.provider_id)
             addresses = {one.id: one.address for one in (provider.endpoints if provider else ())}
             rows = tx.deliveries(message_id)
+            no_next = why_not_next(tx, message)
             views = tuple(
-                delivery_view(
-                    parts, tx, message, row, addresses.get(row.endpoint_id, ""), acts.why_not_resend(parts, tx, row)
+                replace(
+                    delivery_view(
+                        parts, tx, message, row, addresses.get(row.endpoint_id, ""), acts.why_not_resend(parts, tx, row)
+                    ),
+                    may_not_next_because=no_next,
                 )
                 for row in rows
             )
@@ -167,6 +173,11 @@ class StaffDesk:
     def resend(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
         """Send the stored bytes again; return the new delivery's id."""
         return acts.resend(self._parts, delivery_id, reason=reason, token=token, actor=actor)
+
+    def send_by_next(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
+        """Send by the next address of the route; return the new delivery's id."""
+        acts.need_reason(reason)
+        return take_next(self._parts, delivery_id, reason=reason, token=token, actor=actor)
 
     def release(self, delivery_id: str, *, reason: str, token: str, actor: Actor) -> None:
         """Let a held delivery go on, or settle one in doubt as not arrived."""

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.calls import escalate
 from coordinator.flow.digest import prepare_digests
+from coordinator.flow.fallback import after_clock
 from coordinator.flow.holds import review_restored
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -28,6 +30,7 @@ def sweep(parts: Parts) -> int:
     moved += late_receipts(parts)
     moved += prepare_digests(parts)
     moved += clocks(parts)
+    moved += escalations(parts)
     moved += work_jobs(parts)
     if moved:
         write(Log.SWEEP_DONE, count=moved)
@@ -106,17 +109,29 @@ def clocks(parts: Parts) -> int:
     with parts.ledger.begin() as tx:
         for message, arrived, called in tx.clocks_due(now, BATCH):
             if message.state == "open":
-                raised += _overdue(tx, message, now) if not arrived else 0
+                raised += _overdue(parts, tx, message, now) if not arrived else 0
                 raised += _unanswered(tx, message, now) if not called else 0
             left = [one for one in (message.tell_by_at, message.acknowledge_by_at) if one is not None and one >= now]
             tx.wind_clock(message.id, min(left, default=None))
     return raised
 
 
-def _overdue(tx: Transaction, message: MessageRecord, now: datetime) -> bool:
+def escalations(parts: Parts) -> int:
+    """Raise the next call where one before it fell due and was not recorded."""
+    now = parts.clock.now()
+    with parts.ledger.begin(write=False) as tx:
+        owed = any(due_at <= now for *_, due_at in tx.open_tasks())
+    if not owed:
+        return 0
+    with parts.ledger.begin() as tx:
+        return escalate(parts, tx, now)
+
+
+def _overdue(parts: Parts, tx: Transaction, message: MessageRecord, now: datetime) -> bool:
     if message.told_at is not None or message.tell_by_at is None or message.tell_by_at >= now:
         return False
     tx.mark_told(message.id, now)
+    after_clock(parts, tx, message, now)
     tx.audit(SWEEP, "delivery overdue", at=now, patient_key=message.patient_key, subject=message.id,
              code="clock.overdue")  # fmt: skip
     return True

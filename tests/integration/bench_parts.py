@@ -21,6 +21,7 @@ from coordinator.flow.sweep import sweep
 from coordinator.planning.causes import load_causes
 from coordinator.planning.checks import load_checks
 from coordinator.planning.clocks import load_retries
+from coordinator.planning.escalation import load_escalation
 from coordinator.security.cipher import FieldCipher
 from coordinator.settings import Settings, shipped
 from coordinator.store import migrate
@@ -123,6 +124,7 @@ class Bench:
             channels=self.channels,
             causes=load_causes(rules / "causes.yaml"),
             retries=load_retries(rules / "retries.yaml"),
+            escalation=load_escalation(rules / "escalation.yaml"),
             policy=Policy(),
         )
         self.desk = StaffDesk(self.parts)

@@ -53,3 +53,64 @@ def test_the_call_of_a_replaced_letter_is_not_asked_for(bench, owed):
     bench.told(event)
     # The old letter has arrived and is replaced; its correction carries the request now.
     assert {one.message_id for one in bench.desk.calls(STAFF)} <= {one.message_id for one in owed}
+
+
+def with_contacts(bench):
+    clinic = example("clinic")
+    clinic["providers"][0]["phone"] = "+1-218-555-0150"
+    clinic["providers"][0]["contacts"] = [
+        {"role": "covering", "name": "Dr. Vera Cole", "phone": "+1-218-555-0152"},
+        {"role": "second", "name": "Practice nurse line", "phone": "+1-218-555-0151"},
+    ]
+    assert bench.registry.write_whole(json.dumps(clinic).encode(), STAFF).outcome == "updated"
+
+
+def causes_of(bench, message):
+    with bench.store.begin(write=False) as tx:
+        return [one[3] for one in tx.open_tasks(message.id)]
+
+
+def test_nobody_answers_then_the_second_contact_then_the_covering_clinician(bench):
+    with_contacts(bench)
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.send_due()
+    seen = []
+    for _ in range(60):
+        bench.clock.turn(minutes=30)
+        bench.sweep()
+        now = causes_of(bench, message)
+        if now and (not seen or seen[-1] != now[-1]):
+            seen.append(now[-1])
+    assert seen == ["answer.overdue", "answer.second", "answer.covering"]
+    mine = [one for one in bench.desk.calls(STAFF) if one.message_id == message.id]
+    first = {one.why: one.numbers[0][1] for one in mine}
+    assert list(first.values()) == ["+1-218-555-0150", "+1-218-555-0151", "+1-218-555-0152"]
+    assert all(len(one.numbers) == 3 for one in mine)
+
+
+def test_a_recorded_call_ends_the_escalation_and_the_other_calls(bench):
+    with_contacts(bench)
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.send_due()
+    for _ in range(40):
+        bench.clock.turn(minutes=30)
+        bench.sweep()
+        if "answer.second" in causes_of(bench, message):
+            break
+    task = next(one for one in bench.desk.calls(STAFF) if one.message_id == message.id)
+    bench.desk.call_done(task.task_id, note="the nurse line took it", actor=STAFF)
+    assert causes_of(bench, message) == []
+    for _ in range(40):
+        bench.clock.turn(minutes=30)
+        bench.sweep()
+    assert causes_of(bench, message) == []
+
+
+def test_a_stat_message_goes_out_and_also_makes_a_call_at_once(bench):
+    emergency = example("session-outcome.bp-spike") | {"blood_pressure_symptoms": ["chest-pain"]}
+    message = bench.told(emergency)["pr-psych"]
+    assert message.priority == "stat"
+    assert causes_of(bench, message) == ["priority.stat"]
+    assert bench.send_due() > 0
+    assert causes_of(bench, message) == ["priority.stat"]
+    assert "emergency" in next(one.why for one in bench.desk.calls(STAFF) if one.message_id == message.id)

@@ -130,6 +130,9 @@ class FakeDesk:
         self.tokens[token] = f"{delivery_id}-again"
         return self.tokens[token]
 
+    def send_by_next(self, delivery_id, *, reason, token, actor):
+        return self.resend(delivery_id, reason=reason, token=token, actor=actor)
+
     def release(self, delivery_id, *, reason, token, actor):
         self._do("release", delivery_id, reason, token, actor)
 

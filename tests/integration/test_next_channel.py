@@ -1,0 +1,84 @@
+"""The next address: offered to staff, or taken by the clock where the clinic allows it; never two ways side by side."""
+
+import json
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Permanent, Refused, Transient
+
+TOKEN = "n" * 43
+
+
+def clinic(bench, fallback: str) -> None:
+    written = bench.registry.write_whole(json.dumps(example("clinic") | {}).encode(), STAFF)
+    assert written.outcome in {"updated", "unchanged"}
+    entity = example("clinic")["clinic"] | {"fallback": fallback}
+    assert bench.registry.write("clinic", None, json.dumps(entity).encode(), STAFF).outcome in {"updated", "unchanged"}
+
+
+def ways(bench, message):
+    return [(one.channel, one.state) for one in bench.deliveries(message.id)]
+
+
+@pytest.mark.parametrize("fallback", ["take", "offer"])
+def test_when_a_person_must_know_and_nothing_has_left_the_next_address_is_taken_or_offered(bench, fallback):
+    clinic(bench, fallback)
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.channels["fhir-rest"].script = [Transient("net.connect")] * 50
+    for _ in range(20):
+        bench.send_due()
+        bench.clock.turn(minutes=30)
+        bench.sweep()
+    shown = bench.desk.message(message.id, STAFF)
+    if fallback == "take":
+        assert ways(bench, message)[0] == ("fhir-rest", State.CANCELLED)
+        assert ways(bench, message)[1] == ("direct", State.ACKNOWLEDGED)
+        assert bench.deliveries(message.id)[0].cause == "clock.next-channel"
+    else:
+        assert {channel for channel, _ in ways(bench, message)} == {"fhir-rest"}
+        assert shown.row.needs_person
+        assert shown.deliveries[-1].may_not_next_because is None
+    assert len(bench.channels["direct"].held) == (1 if fallback == "take" else 0)
+    assert bench.broken() == []
+
+
+def test_what_may_have_arrived_is_not_sent_a_second_way_by_the_clock(bench):
+    clinic(bench, "take")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.channels["fhir-rest"].script = ["queue"]
+    bench.send_due()
+    bench.clock.turn(days=3)
+    with bench.store.begin() as tx:
+        tx.postpone(bench.deliveries(message.id)[0].id, bench.clock.now())
+    from coordinator.flow.sweep import clocks
+
+    clocks(bench.parts)
+    assert ways(bench, message) == [("fhir-rest", State.SENT)]
+
+
+def test_staff_take_the_next_address_once_with_a_reason(bench):
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.channels["fhir-rest"].script = [Permanent("fhir.422")]
+    bench.send_due()
+    row = bench.deliveries(message.id)[0]
+    with pytest.raises(Refused):
+        bench.desk.send_by_next(row.id, reason="", token=TOKEN, actor=STAFF)
+    first = bench.desk.send_by_next(row.id, reason="their server refuses it", token=TOKEN, actor=STAFF)
+    assert bench.desk.send_by_next(row.id, reason="their server refuses it", token=TOKEN, actor=STAFF) == first
+    bench.send_due()
+    assert ways(bench, message)[-1] == ("direct", State.ACKNOWLEDGED)
+    new = bench.deliveries(message.id)[-1]
+    assert (new.resend_of, new.reason) == (row.id, "their server refuses it")
+    assert bench.broken() == []
+
+
+def test_what_arrived_or_may_have_is_not_offered_another_way(bench):
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.channels["fhir-rest"].script = ["queue"]
+    bench.send_due()
+    row = bench.deliveries(message.id)[0]
+    with pytest.raises(Refused) as told:
+        bench.desk.send_by_next(row.id, reason="they say it is not there", token=TOKEN, actor=STAFF)
+    assert "may have" in told.value.reason
