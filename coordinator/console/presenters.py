@@ -126,7 +126,7 @@ def actions(view: DeliveryView, *, allowed: bool) -> tuple[Action, ...]:
             "Settle: it did not arrive" if view.state == State.IN_DOUBT else "Release",
             role or (None if view.may_release else _no_release(view)),
         ),
-        Action("next", "Send by the next address", role or view.may_not_next_because),
+        Action("next", "Take next address", role or view.may_not_next_because),
         Action(
             "cancel",
             "Withdraw",

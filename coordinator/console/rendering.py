@@ -89,7 +89,7 @@ class Pages:
 
     def left_alone(self) -> Sequence[LeftAlone]:
         """Return the addresses that are left alone, each one problem with the messages behind it."""
-        return () if self._sending is None else self._sending.left_alone()
+        return () if self._sending is None else [one for one in self._sending.left_alone() if one.waiting]
 
     def clinic(self) -> tuple[str, ZoneInfo]:
         """Return the clinic's name and time zone, read again every minute; no name and UTC while there is none."""
