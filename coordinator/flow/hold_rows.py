@@ -123,7 +123,7 @@ class HoldPart(Protocol):
         ...
 
     def unreviewed(self, before: datetime, limit: int) -> Sequence[str]:
-        """Return pending and held deliveries of messages that occurred before, not looked at since the restore."""
+        """Return pending and held deliveries of what is not new since then, and not looked at since the restore."""
         ...
 
     def mark_reviewed(self, delivery_id: str, at: datetime) -> None:

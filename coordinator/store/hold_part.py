@@ -129,7 +129,7 @@ class HoldRows(Part):
         return int(self.connection.execute(query).scalar_one())
 
     def unreviewed(self, before: datetime, limit: int) -> Sequence[str]:
-        """Return pending and held deliveries of messages that occurred before, not looked at since the restore."""
+        """Return pending and held deliveries of what is not new since then, and not looked at since the restore."""
         seen = sa.exists().where(restore_reviews.c.delivery_id == deliveries.c.id)
         query = (
             sa.select(deliveries.c.id)
@@ -137,7 +137,7 @@ class HoldRows(Part):
             .where(
                 deliveries.c.state.in_([State.PENDING, State.HELD]),
                 deliveries.c.channel.not_in(PAPER),
-                messages.c.occurred_at < before,
+                sa.or_(messages.c.occurred_at < before, messages.c.created_at < before),
                 ~seen,
             )
             .order_by(deliveries.c.id)
