@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 import time
 
 import pytest
@@ -118,5 +119,6 @@ def test_the_drill(house, tmp_path, capsys):
     assert all(found == [] for found in house.stage.farm.duplicates().values())
     assert house.service.verify() == []
     standing = sorted((one.channel, one.state.value, one.cause) for one in house.rows())
+    told = f"noticed in {noticed_s:.1f} s, looked through in {looked_s:.1f} s, released {released}: {standing}"
     with capsys.disabled():
-        print(f"\nnoticed in {noticed_s:.1f} s, looked through in {looked_s:.1f} s, released {released}: {standing}")
+        sys.stdout.write(f"\n{told}\n")
