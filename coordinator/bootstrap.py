@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from coordinator.channels.checking import SecureLinkChecker
 from coordinator.channels.direct import SmtpConfig
 from coordinator.channels.receipts.fax_callback import FaxPoller
 from coordinator.channels.secure_link import SecureLink
@@ -197,7 +198,11 @@ class Service:
 
     def check_endpoint(self, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
         """Return what one endpoint's far side is like, step by step; sends nothing. Raises NotFound."""
-        return check_endpoint(self.parts, self.outside.checkers, endpoint_id, actor)
+        checkers = dict(self.outside.checkers)
+        notices = self.parts.channels.get("secure-link")
+        if isinstance(notices, SecureLink):
+            checkers["secure-link"] = SecureLinkChecker(notices)
+        return check_endpoint(self.parts, checkers, endpoint_id, actor)
 
     def test_endpoint(self, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
         """Send the agreed test patient's message to one endpoint; return what came back. Raises NotFound or Refused."""

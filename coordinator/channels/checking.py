@@ -6,6 +6,7 @@ from datetime import datetime
 from coordinator.channels.direct import Direct
 from coordinator.channels.fax import Fax
 from coordinator.channels.receipts.direct_mdn import DirectNotices
+from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.endpoint_checks import Amiss, Probe
 
@@ -34,6 +35,20 @@ class DirectChecker:
                 "Set COORDINATOR_IMAP_HOST and the other IMAP settings, then start the service again.",
             )
         return self._notices.try_sign_in()
+
+
+class SecureLinkChecker:
+    """Asks the mail service of the notices, and whether the office could open its letter."""
+
+    def __init__(self, channel: SecureLink) -> None:
+        self._channel = channel
+
+    def probes(self, endpoint: Endpoint) -> Sequence[Probe]:
+        """Return: STARTTLS and sign-in at the mail service, the access code. No notice is sent."""
+        return (
+            Probe("starttls and sign-in", self._channel.try_sign_in),
+            Probe("access code", lambda deadline: self._channel.try_code(endpoint)),
+        )
 
 
 class FaxChecker:

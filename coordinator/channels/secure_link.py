@@ -48,6 +48,10 @@ class Links(Protocol):
         """Return whether the reader has opened the letter."""
         ...
 
+    def has_code(self, endpoint_id: str) -> bool:
+        """Return whether the endpoint has an access code."""
+        ...
+
 
 class SecureLink:
     """Mails the notice. The letter's proof of arrival is that the identified reader opened it."""
@@ -87,6 +91,25 @@ class SecureLink:
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return proven when the letter was opened; else absent: a second notice harms nobody, its link is the same."""
         return Lookup("arrived-proven" if self._links.opened(package.delivery) else "absent", far_side_ref)
+
+    def try_sign_in(self, deadline: datetime) -> str:
+        """Return what the mail service of the notices is like. Names no recipient, sends nothing."""
+        remaining_s = max((deadline - self._clock.now()).total_seconds(), 1.0)
+        with Cutoff(remaining_s) as cutoff:
+            session = SmtpSession(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
+            try:
+                session.open()
+                return f"{self._config.host} speaks {session.facts.get('tls', 'TLS')} and takes our sign-in."
+            except DeliveryError as error:
+                raise _renamed(error) from error
+            finally:
+                session.close()
+
+    def try_code(self, endpoint: Endpoint) -> str:
+        """Return that the office has an access code; raise NeedsHuman while it has none."""
+        if not self._links.has_code(endpoint.id):
+            raise NeedsHuman("link.no-code")
+        return "The office has an access code."
 
     def _hand_over(
         self,

@@ -15,6 +15,7 @@ from coordinator.planning.recipients import unusable_because
 
 NOT_SET_UP: Mapping[str, str] = {
     "direct": "Set COORDINATOR_SMTP_HOST and the other mail settings, then start the service again.",
+    "secure-link": "Set COORDINATOR_NOTICE_SMTP_HOST and the other notice settings, then start the service again.",
     "fax": "Set COORDINATOR_FAX_URL and the other fax settings, then start the service again.",
 }
 

@@ -131,6 +131,11 @@ class LinkBook:
                 tx.put_link(row)
             return NoticeLink(_token(tx, row), _path(tx, row), row.expires_at, row.opened_at is not None)
 
+    def has_code(self, endpoint_id: str) -> bool:
+        """Return whether the endpoint has an access code."""
+        with self._ledger.begin(write=False) as tx:
+            return tx.access_code(endpoint_id) is not None
+
     def opened(self, delivery_id: str) -> bool:
         """Return whether the identified reader has opened the delivery's letter."""
         with self._ledger.begin(write=False) as tx:

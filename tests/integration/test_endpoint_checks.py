@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from coordinator.channels.checking import DirectChecker, FaxChecker
+from coordinator.channels.checking import DirectChecker, FaxChecker, SecureLinkChecker
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.fax import Fax
 from coordinator.channels.fax_gateway import PhaxioConfig, PhaxioGateway
 from coordinator.channels.fhir.capability import Capability, Partner
 from coordinator.channels.fhir.checking import FhirChecker, choose_level
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
+from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.errors import NeedsHuman, NotFound, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.flow.endpoint_checks import Amiss, Probe, check_endpoint, list_endpoints
@@ -295,3 +296,41 @@ def test_a_fax_account_is_asked_and_nothing_is_dialled(tmp_path, http):
         assert gateway.faxes() == []
     finally:
         gateway.stop()
+
+
+class Codes:
+    def __init__(self, *names):
+        self._names = names
+
+    def has_code(self, endpoint_id):
+        return endpoint_id in self._names
+
+
+@pytest.mark.loopback
+def test_the_mail_service_of_the_notices_is_signed_in_to_and_the_access_code_is_asked_for(tmp_path):
+    endpoint = Endpoint(id="ep-link", kind="secure-link", address="office@northshore.example")
+    hisp = Hisp(tmp_path)
+    hisp.start()
+    try:
+
+        def steps(codes, password=None):
+            config = SmtpConfig(
+                "127.0.0.1", hisp.smtp_port, hisp.username, password or hisp.password, "letters@lakeside.example",
+                str(hisp.ca_file),
+            )  # fmt: skip
+            channel = SecureLink(config, codes, "https://letters.lakeside.example", WallClock())
+            return {one.name: one for one in SecureLinkChecker(channel).probes(endpoint)}
+
+        soon = WallClock().now() + timedelta(seconds=15)
+        good = steps(Codes("ep-link"))
+        assert "takes our sign-in" in good["starttls and sign-in"].ask(soon)
+        assert "has an access code" in good["access code"].ask(soon)
+        with pytest.raises(NeedsHuman) as caught:
+            steps(Codes())["access code"].ask(soon)
+        assert caught.value.code == "link.no-code"
+        with pytest.raises(NeedsHuman) as caught:
+            steps(Codes(), password="wrong")["starttls and sign-in"].ask(soon)
+        assert caught.value.code == "route.channel-off"
+        assert hisp.count() == 0
+    finally:
+        hisp.stop()
