@@ -6,6 +6,7 @@ database in which the marked line is missing, or is another one, is not the data
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +46,8 @@ class Anchor:
         heads: dict[str, list[object]] = {str(row.shard): [row.seq, row.hash] for row in rows if row.seq}
         if heads == self._written:
             return
-        whole = self._file.with_suffix(".new")
+        # Several workers may keep one mark: each writes a file of its own and puts it in place whole.
+        whole = self._file.with_name(f"{self._file.name}.{os.getpid()}-{threading.get_ident()}.new")
         with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump({"version": 1, "heads": heads}, out)
             out.flush()

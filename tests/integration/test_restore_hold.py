@@ -123,3 +123,25 @@ def test_the_mark_outside_tells_an_older_copy_and_another_database_from_our_own(
     (tmp_path / "anchor.json").write_text("{broken")
     assert anchor.compare() == "older"
     assert (tmp_path / "anchor.json").stat().st_mode & 0o077 == 0
+
+
+def test_many_workers_may_keep_one_mark(bench, tmp_path):
+    import threading
+
+    anchors = [Anchor(tmp_path / "anchor.json", bench.store) for _ in range(6)]
+    found = []
+
+    def keep(anchor):
+        for number in range(20):
+            with bench.store.begin() as tx:
+                tx.audit(WATCH, f"line {number}", at=bench.clock.now())
+            anchor.write()
+            found.append(anchor.compare())
+
+    threads = [threading.Thread(target=keep, args=(one,)) for one in anchors]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert set(found) == {"same"}
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("anchor")] == ["anchor.json"]
