@@ -122,3 +122,47 @@ def test_verify_without_a_database_says_what_to_do(terminal):
 def test_check_mappings_passes_on_what_is_shipped(terminal):
     done = terminal("check-mappings")
     assert done.exit_code == 0, done.output
+
+
+def test_holds_the_restore_hold_and_a_resend_job_at_a_terminal(terminal):
+    terminal("migrate")
+    assert terminal("registry", "import", CLINIC).exit_code == 0
+    assert "There is no such endpoint" in terminal("holds", "place", "endpoint:x", "--reason", "a test").output
+    done = terminal("holds", "place", "channel:fax", "--reason", "the line is down")
+    assert (done.exit_code, done.output) == (0, "Held. 0 waiting behind it.\n")
+    (held,) = json.loads(terminal("holds", "list", "--json").output)
+    assert (held["scope"], held["reason"], held["waiting"]) == ("channel:fax", "the line is down", 0)
+    assert "the line is down" in terminal("holds", "list").output
+    assert "0 go on" in terminal("holds", "release", "channel:fax", "--reason", "it is back").output
+    assert terminal("restore-hold", "status").output == "No restore hold.\n"
+    assert terminal("restore-hold", "on", "--reason", "copy of last night").output == "Everything is held.\n"
+    assert "copy of last night" in terminal("restore-hold", "status").output
+    assert "Still to be asked: 0" in terminal("restore-hold", "status").output
+    assert terminal("restore-hold", "off", "--reason", "x").exit_code == 1
+    assert "0 go on" in terminal("restore-hold", "off", "--reason", "all was looked at").output
+    none = terminal("resend", "plan", "--endpoint", "ep-pcp-fax", "--reason", "they lost a day")
+    assert (none.exit_code, "nothing to send again" in none.output) == (1, True)
+    assert terminal("resend", "list").output == ""
+    assert "no such resend job" in terminal("resend", "start", "nothing").output
+
+
+def test_a_clinicians_account_needs_a_licence(terminal):
+    refused = terminal("accounts", "add", "doc", "--role", "clinician")
+    assert (refused.exit_code, "needs a licence" in refused.output) == (1, True)
+    made = terminal("accounts", "add", "doc", "--role", "clinician", "--licence", "MD 55012, Minnesota")
+    assert made.exit_code == 0
+    assert "/sign-in/link/" in made.output
+
+
+def test_a_database_that_is_older_than_the_mark_is_held_at_the_start(terminal, tmp_path):
+    terminal("migrate")
+    assert terminal("registry", "import", CLINIC).exit_code == 0
+    database = Path("data/coordinator.sqlite")
+    bootstrap._ADOPTED[0].look_for_restore()
+    bootstrap._ADOPTED[0].store.engine.dispose()
+    bootstrap._ADOPTED.clear()
+    for one in Path("data").glob("coordinator.sqlite*"):
+        one.unlink()
+    assert not database.exists()
+    terminal("migrate")
+    assert "was restored, or replaced" in terminal("restore-hold", "status").output
