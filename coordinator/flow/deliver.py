@@ -12,7 +12,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.releasing import ask_release
 from coordinator.flow.rows import DeliveryRow, MessageRecord
-from coordinator.flow.send_package import Loaded, load_package
+from coordinator.flow.send_package import Loaded, load_package, with_new_cover
 from coordinator.observe.log import Log, write
 
 DELIVER = Actor("job", "deliver")
@@ -136,7 +136,7 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         if channel is None:
             raise NeedsHuman("route.channel-off")
         deadline = began + parts.policy.send_limit
-        package = replace(claimed.loaded.package, attempt=claimed.attempt)
+        package = with_new_cover(parts, replace(claimed.loaded.package, attempt=claimed.attempt), began)
         answer = channel.send(package, claimed.loaded.endpoint, deadline=deadline, about_to_send=about_to_send)
         outcome = taken(answer, parts.clock.now())
     except StateConflict:

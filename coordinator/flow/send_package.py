@@ -1,14 +1,21 @@
 """What is handed to a channel: the stored bytes, checked against their hashes, and the people they are about."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.compose import package_hash
 from coordinator.flow.ledger import Transaction
+from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Package, StoredDocument
 from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.letters.pdf import page_count, recovered
+
+CARRIERS = {"direct": "Direct", "fhir-rest": "EHR", "fhir-message": "EHR", "secure-link": "secure link"}
+"""What a copy calls the channel before it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,7 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
         endpoint = Endpoint(id="by-hand", kind="by-hand", address="by-hand")
     if endpoint is None:
         raise NeedsHuman("route.endpoint-gone")
-    earlier = tx.tried_before(delivery)
-    other = next((one for one in reversed(earlier) if one != delivery.channel), None)
+    another = any(one != delivery.channel for one in tx.tried_before(delivery))
     package = Package(
         delivery=delivery.id,
         message=message.id,
@@ -57,7 +63,38 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
         patient=patient,
         provider=provider,
         clinic=registry.clinic,
-        copy_of=other,
+        copy_of=_first_sent(tx, delivery, message, registry.clinic.time_zone) if another else None,
         resent=delivery.resend_of is not None,
     )
     return Loaded(package, endpoint, package_hash([one.sha256 for one in documents]))
+
+
+def _first_sent(tx: Transaction, delivery: DeliveryRow, message: MessageRecord, zone: str) -> str | None:
+    """Return "fax, 14 October 2026" when another channel may have carried the message before; None when none has."""
+    for other in tx.deliveries(message.id):
+        if other.id == delivery.id:
+            return None
+        if other.channel == delivery.channel:
+            continue
+        left = next((one.on_wire_at for one in tx.attempts(other.id) if one.on_wire_at is not None), None)
+        if left is not None:
+            day = left.astimezone(ZoneInfo(zone))
+            return f"{CARRIERS.get(other.channel, other.channel)}, {day.day} {day:%B %Y}"
+    return None
+
+
+def with_new_cover(parts: Parts, package: Package, now: datetime) -> Package:
+    """Return the package with a cover that says COPY or RESENT, where it is one; the letter's own pages stay.
+
+    The cover is the carrier's, made when the letter was composed; only then nobody knew that it would be a copy.
+    """
+    fax = package.document("fax-pdf")
+    if fax is None or (package.copy_of is None and not package.resent):
+        return package
+    cover = parts.workshop.letters.fax_cover(
+        package.clinic, package.provider, package.reference, page_count(fax.body), now, copy_of=package.copy_of,
+        resent=package.resent,
+    )  # fmt: skip
+    body = recovered(cover, fax.body)
+    changed = replace(fax, body=body, sha256=hashlib.sha256(body).hexdigest())
+    return replace(package, documents=tuple(changed if one is fax else one for one in package.documents))

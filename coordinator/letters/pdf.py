@@ -186,3 +186,19 @@ def join(cover: bytes, letter: bytes) -> bytes:
             whole.close()
     name = hashlib.sha256(cover + b"\x1f" + letter).hexdigest()[:32].upper().encode()
     return _FILE_ID.sub(b"/ID[<" + name + b"><" + name + b">]", buffer.getvalue())
+
+
+def recovered(cover: bytes, fax: bytes) -> bytes:
+    """Return the fax under another cover: its first page is replaced, the letter's pages are the very same."""
+    with _ENGINE:
+        whole = pypdfium2.PdfDocument(cover)
+        second = pypdfium2.PdfDocument(fax)
+        try:
+            whole.import_pages(second, list(range(1, len(second))))
+            buffer = BytesIO()
+            whole.save(buffer)
+        finally:
+            second.close()
+            whole.close()
+    name = hashlib.sha256(cover + b"\x1e" + fax).hexdigest()[:32].upper().encode()
+    return _FILE_ID.sub(b"/ID[<" + name + b"><" + name + b">]", buffer.getvalue())

@@ -1,5 +1,6 @@
 """The next address: offered to staff, or taken by the clock where the clinic allows it; never two ways side by side."""
 
+import io
 import json
 
 import pytest
@@ -82,3 +83,59 @@ def test_what_arrived_or_may_have_is_not_offered_another_way(bench):
     with pytest.raises(Refused) as told:
         bench.desk.send_by_next(row.id, reason="they say it is not there", token=TOKEN, actor=STAFF)
     assert "may have" in told.value.reason
+
+
+def the_fax(bench, package):
+    from pypdf import PdfReader
+
+    pages = PdfReader(io.BytesIO(package.document("fax-pdf").body)).pages
+    return [one.extract_text() for one in pages]
+
+
+def handed_over(bench, kind):
+    taken = []
+    before = bench.channels[kind].send
+
+    def send(package, endpoint, **more):
+        taken.append(package)
+        return before(package, endpoint, **more)
+
+    bench.channels[kind].send = send
+    return taken
+
+
+def test_a_fax_sent_again_says_so_on_its_cover_and_its_letter_is_the_very_same(bench):
+    taken = handed_over(bench, "fax")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-pcp"]
+    bench.send_due()
+    row = bench.deliveries(message.id)[0]
+    bench.desk.resend(row.id, reason="they say it is not there", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    first, again = (the_fax(bench, one) for one in taken)
+    assert "RESENT" not in first[0].upper()
+    assert "RESENT" in again[0].upper() or "SENT AGAIN" in again[0].upper()
+    assert first[1:] == again[1:]
+    assert len(first) > 1
+    assert bench.broken() == []
+
+
+def test_a_copy_names_the_channel_and_the_day_that_came_first(bench):
+    taken = handed_over(bench, "direct")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    far = bench.channels["fhir-rest"]
+    far.script = [("then", Permanent("fhir.422"))]
+    bench.send_due()
+    row = bench.deliveries(message.id)[0]
+    assert row.state == State.DEAD
+    bench.desk.send_by_next(row.id, reason="their server refuses it", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    assert taken[0].copy_of == "EHR, 16 October 2026"
+
+
+def test_what_never_left_before_is_no_copy(bench):
+    taken = handed_over(bench, "direct")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    row = bench.deliveries(message.id)[0]
+    bench.desk.send_by_next(row.id, reason="they want it by Direct", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    assert taken[0].copy_of is None
