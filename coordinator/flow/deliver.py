@@ -35,7 +35,7 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
     """Lease due deliveries and return those that may go; what may not is held or withdrawn in the same transaction."""
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
-        closed = tx.closed()
+        closed = tx.stopped(now)
         if closed.everything:
             return []
         rows = tx.claim_due(
@@ -43,7 +43,7 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
             now,
             now + parts.policy.lease,
             limit,
-            shut=[*tx.shut_endpoints(now), *sorted(closed.endpoints)],
+            shut=sorted(closed.endpoints),
             per_endpoint=parts.policy.per_endpoint,
             shut_channels=sorted(closed.channels),
         )

@@ -110,6 +110,10 @@ class HoldPart(Protocol):
         """Return what is held, without the reasons: asked at every claim and before every first byte."""
         ...
 
+    def stopped(self, now: datetime) -> Closed:
+        """Return what is held, and among the endpoints those whose breaker is open, in one question."""
+        ...
+
     def put_hold(self, row: HoldRow) -> bool:
         """Place a hold; return False when its scope is held already."""
         ...

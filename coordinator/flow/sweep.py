@@ -153,8 +153,8 @@ def due_now(parts: Parts, limit: int = BATCH) -> tuple[Sequence[str], Sequence[s
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
         events = tx.inbox_due(now, limit)
-        closed = tx.closed()
-        shut = [*tx.shut_endpoints(now), *sorted(closed.endpoints)]
+        closed = tx.stopped(now)
+        shut = sorted(closed.endpoints)
         # What may not go now must not fill the hints, or a thousand held messages would hide the ones behind them.
         due = [] if closed.everything else tx.due_ids(now, limit, shut=shut, shut_channels=sorted(closed.channels))
     return events, due

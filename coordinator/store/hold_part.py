@@ -1,6 +1,7 @@
 """Holds, restore reviews and resend jobs in the database. Reasons are sealed; the rest is codes and ids."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from coordinator.flow.hold_rows import (
     closed_by,
 )
 from coordinator.store.sealed import Part
-from coordinator.store.tables import ID, METADATA, WORD, UtcInstant, deliveries, messages
+from coordinator.store.tables import ID, METADATA, WORD, UtcInstant, deliveries, endpoint_health, messages
 
 holds = sa.Table(
     "holds",
@@ -104,6 +105,17 @@ class HoldRows(Part):
         if self._ahead.closed is None:
             self._ahead.closed = closed_by([row.scope for row in self._all(_SCOPES)])
         return self._ahead.closed
+
+    def stopped(self, now: datetime) -> Closed:
+        """Return what is held, and among the endpoints those whose breaker is open, in one question."""
+        health = endpoint_health.c
+        shut = sa.select(sa.literal("shut").label("what"), health.endpoint_id.label("name")).where(
+            health.open_since.is_not(None), health.probe_at > now
+        )
+        query = sa.union_all(shut, sa.select(sa.literal("hold"), holds.c.scope))
+        rows = list(self.connection.execute(query))
+        closed = closed_by([row.name for row in rows if row.what == "hold"])
+        return replace(closed, endpoints=closed.endpoints | {row.name for row in rows if row.what == "shut"})
 
     def put_hold(self, row: HoldRow) -> bool:
         """Place a hold; return False when its scope is held already."""

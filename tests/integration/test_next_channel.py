@@ -127,6 +127,7 @@ def test_a_copy_names_the_channel_and_the_day_that_came_first(bench):
     bench.send_due()
     row = bench.deliveries(message.id)[0]
     assert row.state == State.DEAD
+    bench.clock.turn(minutes=5)
     bench.desk.send_by_next(row.id, reason="their server refuses it", token=TOKEN, actor=STAFF)
     bench.send_due()
     assert taken[0].copy_of == "EHR, 16 October 2026"
