@@ -43,6 +43,7 @@ from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore
 from coordinator.store.anchor import Anchor
 from coordinator.store.engine import connect
+from coordinator.store.entry_part import SqlEntryBook
 from coordinator.store.key_check import check_keys
 from coordinator.store.ledger import Store
 from coordinator.store.verification import Finding, verify
@@ -221,7 +222,7 @@ def build(settings: Settings) -> Service:
     store = Store(engine, cipher)
     rules = settings.mappings_dir / "rules"
     tools = workshop(settings)
-    far = outside(settings, clock, dice, tools.mappings)
+    far = outside(settings, clock, dice, tools.mappings, SqlEntryBook(engine, clock.now))
     parts = Parts(
         ledger=store,
         clock=clock,

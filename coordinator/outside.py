@@ -16,7 +16,6 @@ from coordinator.channels.fax_gateway import FaxGateway, PhaxioConfig, PhaxioGat
 from coordinator.channels.fax_pause import PausingGateway
 from coordinator.channels.fax_sinch import SinchConfig, SinchGateway
 from coordinator.channels.fax_srfax import SrfaxConfig, SrfaxGateway
-from coordinator.channels.fhir import capability
 from coordinator.channels.fhir.checking import FhirChecker
 from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
@@ -26,7 +25,7 @@ from coordinator.channels.smime import Agent, SmimeConfig
 from coordinator.domain.errors import ConfigurationError, DeliveryError
 from coordinator.flow.endpoint_checks import Checker
 from coordinator.flow.parts import Parts
-from coordinator.flow.ports import Channel, Clock, Dice
+from coordinator.flow.ports import Channel, Clock, Dice, EntryBook
 from coordinator.flow.track import take_in
 from coordinator.mapping.load import Mappings
 from coordinator.observe.log import Log, write
@@ -53,7 +52,7 @@ class Outside:
     """What can be asked of an endpoint, by its kind."""
 
 
-def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings) -> Outside:
+def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, book: EntryBook) -> Outside:
     """Return the channels that are configured. By hand and FHIR always are; the others need their gateway."""
     if settings.environment == "production" and settings.allow_loopback:
         raise ConfigurationError("COORDINATOR_ALLOW_LOOPBACK is for trials; turn it off in production")
@@ -64,13 +63,11 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings) ->
     config = SmartConfig(keys=keys, secrets_dir=settings.secrets_dir, token_hosts=hosts, mutual_tls=mutual)
     sign_in = SignIn(http, config, clock, dice)
     settle_s = max(1, round(settings.doubt_pause_s * settings.retry_scale))
-    partners = {
-        name: capability.Partner(searches_reliably=one.searches_identifier) for name, one in mappings.partners.items()
-    }
+    partners = mappings.partners
     fhir = FhirChecker(http, sign_in, clock, partners=partners, chart_types=_chart_types(mappings))
     channels: dict[str, Channel] = {
         "by-hand": ByHand(),
-        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners),
+        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners, book=book),
         "fhir-message": FhirMessage(http, sign_in, clock),
     }
     checkers: dict[str, Checker] = {"fhir-rest": fhir, "fhir-message": fhir}

@@ -1,32 +1,46 @@
-"""FHIR REST: one transaction (chart) or one DocumentReference, by what the server can do. One try."""
+"""FHIR REST: one transaction (chart), single creates, or one DocumentReference, by what the server can do. One try."""
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import httpx
 import orjson
 
 from coordinator.channels.credentials import Credentials
-from coordinator.channels.fhir.capability import Capability, CapabilityBook, Level, Partner
+from coordinator.channels.fhir.capability import CapabilityBook
+from coordinator.channels.fhir.doubt import has_begun, settle_entries
+from coordinator.channels.fhir.finding import already_there, find_message
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.match import Match, match_patient, theirs
+from coordinator.channels.fhir.places import look_up_places, read_exactly
 from coordinator.channels.fhir.said import part, parts, text
-from coordinator.channels.fhir.server import FhirServer, parse
+from coordinator.channels.fhir.server import FhirServer
+from coordinator.channels.fhir.singles import Singles, Terms, names_unsupported, terms_of
 from coordinator.channels.wire import Answer, Limits, Wire
-from coordinator.domain.errors import DeliveryError, NeedsHuman, Permanent, Transient
+from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
+from coordinator.domain.letter import ContentLevel
 from coordinator.domain.registry import Endpoint
-from coordinator.flow.ports import Clock, Lookup, Package, StoredDocument, Taken
+from coordinator.flow.ports import Clock, EntryBook, Lookup, Package, StoredDocument, Taken
+from coordinator.mapping.addressing import addressed, dependency_order
+from coordinator.mapping.body import to_bytes
+from coordinator.mapping.partners import Partner
+from coordinator.mapping.planner import Capability, choose_level, conditional_creates
 
-ROLES: Mapping[Level, str] = {"chart": "fhir-chart", "document": "fhir-document"}
+ROLES: Mapping[ContentLevel, tuple[str, ...]] = {
+    "chart": ("fhir-chart",),
+    "singles": ("fhir-singles", "fhir-chart"),
+    "document": ("fhir-document",),
+}
 CHART_REFUSALS = frozenset({404, 405, 501})
 """Statuses by which a server that has no transactions answers a POST to its base."""
 
 
 class FhirRest:
-    """Posts the stored bytes to a FHIR server, after the patient was found there."""
+    """Posts the stored content to a FHIR server, after the patient was found there."""
 
     kind: ClassVar[str] = "fhir-rest"
     safe_to_repeat: ClassVar[bool] = False
@@ -38,21 +52,25 @@ class FhirRest:
         clock: Clock,
         *,
         partners: Mapping[str, Partner] | None = None,
+        book: EntryBook | None = None,
         settle_s: float = 30,
         limits: Limits | None = None,
     ) -> None:
         """`http` is one long-lived client behind the outbound guard; `partners` is keyed by `Endpoint.partner`.
 
-        `settle_s`: how long a server of which nothing is known may need until what it
-        stored shows up in its own search.
+        `book` keeps what was created one by one; without it nothing is. `settle_s`: how
+        long a server of which nothing is known may need until what it stored shows up in
+        its own search.
         """
         self._wire = Wire(http, clock, limits)
         self._credentials = credentials
         self._clock = clock
         self._partners = partners or {}
+        self._entries = book
         self._settle_s = settle_s
         self._book = CapabilityBook()
         self._chart_refused: set[tuple[str, str]] = set()
+        self._types_refused: dict[tuple[str, str], set[str]] = {}
         self._asked_since: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
@@ -64,33 +82,45 @@ class FhirRest:
         capability = self._book.of(endpoint, server)
         match = match_patient(server, package.patient, package.provider, endpoint)
         level, document = self._choose(package, endpoint, capability, match)
+        notes: dict[str, str] = {"level": level, "matched_by": match.by}
+        if _place(endpoint) in self._chart_refused:
+            notes["chart"] = "refused by the server"
+        mark = _mark(about_to_send)
+        if level == "singles":
+            return _with_facts(self._singles(server, package, endpoint, capability, match, document, mark), **notes)
         if package.attempt > 1 and not package.resent:
-            already = self._already_there(server, package)
-            if already is not None:
+            found = already_there(server, package)
+            if found is not None:
                 # A gateway's 502 or 504 may hide a write that landed: look before repeating.
-                about_to_send(None)
-                return Taken(already, proven=True, facts={"answer": "already there", "level": level})
-        headers = self._conditional(package, level, capability)
-        answer = server.write(
-            "" if level == "chart" else "DocumentReference", document.body, _mark(about_to_send), headers
-        )
+                mark()
+                return Taken(found, proven=True, facts={"answer": "already there", "level": level})
         if level == "chart":
+            answer = server.write("", document.body, mark)
             self._note_refusal(endpoint, answer)
-            taken = judge_bundle(answer, orjson.loads(document.body), self._clock)
-        else:
-            taken = judge_document(answer, self._clock)
-        note = {"chart": "refused by the server"} if (endpoint.id, endpoint.address) in self._chart_refused else {}
-        return _with_facts(taken, level=level, matched_by=match.by, **note)
+            return _with_facts(judge_bundle(answer, orjson.loads(document.body), self._clock), **notes)
+        headers = self._conditional(package, endpoint, capability)
+        body = self._document(server, endpoint, match, document)
+        return _with_facts(judge_document(server.write("DocumentReference", body, mark, headers), self._clock), **notes)
 
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return whether our identifier is found there.
 
         Not found counts as absent only on a server that searches reliably, and only
         after its settle time has passed since we first asked; until then Transient.
+        What was sent entry by entry has arrived only when every entry has.
         """
         server = FhirServer(self._wire, self._credentials, endpoint, deadline)
+        partner = self._partner(endpoint)
+        reliable = None if partner is None else partner.searches_identifier
         try:
-            found = self._find(server, package)
+            if self._entries is not None and (entries := self._begun(package, endpoint)):
+                if reliable is None:
+                    reliable = self._book.of(endpoint, server).finds_documents()
+                return settle_entries(
+                    server, self._entries, endpoint.id, entries, reliable=reliable,
+                    settled=lambda: self._wait_until_settled(package),
+                )  # fmt: skip
+            found = find_message(server, package)
         except DeliveryError as fault:
             if isinstance(fault, Transient | NeedsHuman):
                 raise
@@ -98,94 +128,126 @@ class FhirRest:
         if found is not None:
             self._forget(package)
             return Lookup("arrived-proven", far_side_ref=found)
-        partner = self._partner(endpoint)
-        reliable = partner.searches_reliably
         if reliable is None:
             reliable = self._book.of(endpoint, server).finds_documents()
         if not reliable:
             return Lookup("unknown")
-        self._wait_until_settled(
-            package, timedelta(seconds=self._settle_s if partner.settle_s is None else partner.settle_s)
-        )
+        self._wait_until_settled(package)
         return Lookup("absent")
 
     def _choose(
         self, package: Package, endpoint: Endpoint, capability: Capability, match: Match
-    ) -> tuple[Level, StoredDocument]:
+    ) -> tuple[ContentLevel, StoredDocument]:
         """Return the level and the stored body for it: the pinned one, else the best that the server takes."""
-        pinned = endpoint.content_level
-        for level in ("chart", "document") if pinned is None else (pinned,):
-            document = package.document(ROLES.get(level, ""))
-            if document is None or (pinned is None and level not in self._partner(endpoint).levels):
-                continue
-            if pinned is not None or self._takes(level, document, package, endpoint, capability, match):
-                return level, document
-        raise NeedsHuman("fhir.level")
+        partner = self._partner(endpoint)
+        chart = package.document("fhir-chart")
+        sent = {} if chart is None else orjson.loads(chart.body)
+        choice = choose_level(
+            capability,
+            partner,
+            endpoint.content_level,
+            chart=_wanted(sent),
+            held=self._held(package, partner),
+            chart_barred=self._barred(sent, package, endpoint, match),
+        )
+        document = package.document(*ROLES.get(choice.level, ())) if choice.level is not None else None
+        if choice.level is None or document is None or (choice.level == "singles" and self._entries is None):
+            raise NeedsHuman("fhir.level")
+        return choice.level, document
 
-    def _takes(
+    def _held(self, package: Package, partner: Partner | None) -> set[str]:
+        """Return the levels that this message has a body for."""
+        held: set[str] = {level for level, roles in ROLES.items() if package.document(roles[0]) is not None}
+        listed = partner is not None and bool(partner.singles)
+        if not listed and "chart" in held:
+            held.add("singles")  # the entries of the chart itself, each only once
+        return held if self._entries is not None else held - {"singles"}
+
+    def _barred(self, chart: Mapping[str, Any], package: Package, endpoint: Endpoint, match: Match) -> str | None:
+        """Return why this message's chart cannot go as a transaction, None when it can."""
+        if _place(endpoint) in self._chart_refused:
+            return "the server has refused a transaction."
+        numbers = {one.value for one in theirs(package.patient, package.provider)}
+        if match.by != "identifier" or not _names_their_patient(chart, numbers):
+            return "the patient's number there is not known."
+        return None
+
+    def _singles(
         self,
-        level: Level,
-        document: StoredDocument,
+        server: FhirServer,
         package: Package,
         endpoint: Endpoint,
         capability: Capability,
         match: Match,
-    ) -> bool:
-        if level == "document":
-            return "DocumentReference" in capability.creates
-        if (endpoint.id, endpoint.address) in self._chart_refused or match.by != "identifier":
-            return False
-        chart = orjson.loads(document.body)
-        numbers = {one.value for one in theirs(package.patient, package.provider)}
-        return capability.takes_chart(_wanted(chart)) and _names_their_patient(chart, numbers)
+        document: StoredDocument,
+        mark: Callable[[], None],
+    ) -> Taken:
+        if self._entries is None:
+            raise NeedsHuman("fhir.level")
+        everything = parts(read_exactly(document.body), "entry")
+        # The person is there already; the others go in the order in which they can be referred to.
+        there = {one["fullUrl"]: f"Patient/{match.far_side_id}" for one in everything if _kind(one) == "Patient"}
+        entries: list[Mapping[str, Any]] = [one for one in everything if one["fullUrl"] not in there]
+        if document.role == "fhir-chart":
+            entries = [*dependency_order(entries)]
+        resources = [one.get("resource") for one in entries]
+        places = replace(look_up_places(server, self._partner(endpoint), match, resources), by_url=there)
+        singles = Singles(server, self._entries, endpoint.id, self._terms(endpoint, capability))
+        try:
+            return singles.send(package, entries, places, mark)
+        finally:
+            with self._lock:
+                self._types_refused.setdefault(_place(endpoint), set()).update(singles.newly_refused)
 
-    def _conditional(self, package: Package, level: Level, capability: Capability) -> dict[str, str]:
-        if level == "document" and capability.creates.get("DocumentReference"):
+    def _terms(self, endpoint: Endpoint, capability: Capability) -> Terms:
+        partner = self._partner(endpoint)
+        return terms_of(
+            capability,
+            conditional_creates(capability, partner),
+            singles=() if partner is None else partner.singles,
+            updates=() if partner is None else partner.updates,
+            already_there=() if partner is None else partner.already_there,
+            refused=frozenset(self._types_refused.get(_place(endpoint), ())),
+        )
+
+    def _begun(self, package: Package, endpoint: Endpoint) -> list[Mapping[str, Any]]:
+        """Return the entries of a message that is on its way entry by entry; empty when it is not."""
+        if self._entries is None:
+            return []
+        for role in ROLES["singles"]:
+            document = package.document(role)
+            if document is not None:
+                everything = parts(read_exactly(document.body), "entry")
+                entries: list[Mapping[str, Any]] = [one for one in everything if _kind(one) != "Patient"]
+                return entries if has_begun(self._entries, endpoint.id, entries) else []
+        return []
+
+    def _document(self, server: FhirServer, endpoint: Endpoint, match: Match, document: StoredDocument) -> bytes:
+        """Return the stored bytes, with that server's own references where its partner file asks for them."""
+        partner = self._partner(endpoint)
+        if partner is None or not partner.own_references:
+            return document.body
+        content = read_exactly(document.body)
+        return to_bytes(addressed(content, look_up_places(server, partner, match, content)))
+
+    def _conditional(self, package: Package, endpoint: Endpoint, capability: Capability) -> dict[str, str]:
+        if conditional_creates(capability, self._partner(endpoint)).get("DocumentReference"):
             return {"If-None-Exist": f"identifier={package.identifier_system}|{package.identifier}"}
         return {}
 
     def _note_refusal(self, endpoint: Endpoint, answer: Answer) -> None:
         """Drop the endpoint to the next level when the server takes no such transaction after all; nothing landed."""
-        if endpoint.content_level is not None or not (answer.status in CHART_REFUSALS or _names_unsupported(answer)):
+        if endpoint.content_level is not None or not (answer.status in CHART_REFUSALS or names_unsupported(answer)):
             return
         with self._lock:
-            self._chart_refused.add((endpoint.id, endpoint.address))
+            self._chart_refused.add(_place(endpoint))
         raise Transient("fhir.405", detail=answer.body, status=answer.status, uses_attempt=False)
 
-    def _already_there(self, server: FhirServer, package: Package) -> str | None:
-        """Return where an earlier attempt landed after all; None when it did not, or when the server cannot search."""
-        try:
-            return self._find(server, package)
-        except Permanent:
-            return None
-        except NeedsHuman as fault:
-            if fault.status is None or not fault.code.startswith("fhir."):
-                raise
-            return None  # the search itself is refused: no reason not to repeat what was answered "try again"
-
-    def _find(self, server: FhirServer, package: Package) -> str | None:
-        """Return where our message is held there: a document, or whatever of the chart carries its name; else None.
-
-        Only the message's own identifier proves it. The session's names do not: they
-        are the same in an earlier version that did arrive.
-        """
-        system, value = package.identifier_system, package.identifier
-        for kind in _kinds_named(package):
-            bundle = server.read(f"{kind}?identifier={quote(f'{system}|{value}', safe='')}")
-            hits = [part(one, "resource") for one in parts(bundle, "entry")]
-            same = [one for one in hits if one.get("resourceType") == kind and _carries(one, system, value)]
-            masters = {orjson.dumps(one.get("masterIdentifier")) for one in same}
-            if len(same) > len(masters):
-                raise NeedsHuman("fhir.412")  # the same document twice; several letters of one message are not that
-            if same:
-                return f"{kind}/{text(same[0], 'id')}"
-        return None
-
-    def _wait_until_settled(self, package: Package, settle: timedelta) -> None:
+    def _wait_until_settled(self, package: Package) -> None:
         now = self._clock.now()
         with self._lock:
             since = self._asked_since.setdefault(package.tag, now)
-        left = since + settle - now
+        left = since + timedelta(seconds=self._settle_s) - now
         if left > timedelta(0):
             raise Transient("fhir.settling", retry_after=left, uses_attempt=False)
         self._forget(package)
@@ -194,15 +256,16 @@ class FhirRest:
         with self._lock:
             self._asked_since.pop(package.tag, None)
 
-    def _partner(self, endpoint: Endpoint) -> Partner:
-        return self._partners.get(endpoint.partner or "", Partner())
+    def _partner(self, endpoint: Endpoint) -> Partner | None:
+        return self._partners.get(endpoint.partner or "")
 
 
-def _names_unsupported(answer: Answer) -> bool:
-    """Return whether a refusal says that a resource type or interaction is not supported (R4 issue-type code)."""
-    if answer.status not in (400, 422):
-        return False
-    return any(text(one, "code") == "not-supported" for one in parts(parse(answer), "issue"))
+def _place(endpoint: Endpoint) -> tuple[str, str]:
+    return endpoint.id, endpoint.address
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    return text(part(entry, "resource"), "resourceType")
 
 
 def _mark(about_to_send: Callable[[str | None], None]) -> Callable[[], None]:
@@ -210,44 +273,19 @@ def _mark(about_to_send: Callable[[str | None], None]) -> Callable[[], None]:
 
 
 def _with_facts(taken: Taken, **facts: str) -> Taken:
-    return Taken(
-        taken.far_side_ref,
-        taken.proven,
-        taken.detail,
-        taken.status,
-        taken.expect_receipt_within_s,
-        {**taken.facts, **facts},
-    )
+    return replace(taken, facts={**taken.facts, **facts})
 
 
 def _wanted(chart: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (method, type) of every entry of the chart."""
-    return [
-        (text(part(one, "request"), "method"), text(part(one, "resource"), "resourceType"))
-        for one in parts(chart, "entry")
-    ]
+    return [(text(part(one, "request"), "method"), _kind(one)) for one in parts(chart, "entry")]
 
 
 def _names_their_patient(chart: Mapping[str, Any], numbers: set[str]) -> bool:
     """Return whether the chart's Patient entry is conditional on a number of theirs: any other would add a person."""
     for one in parts(chart, "entry"):
-        if part(one, "resource").get("resourceType") == "Patient":
+        if _kind(one) == "Patient":
             request = part(one, "request")
             condition = unquote(text(request, "ifNoneExist") or text(request, "url"))
             return any(condition.endswith(f"|{number}") for number in numbers)
     return True
-
-
-def _kinds_named(package: Package) -> list[str]:
-    """Return the resource types that carry the message's identifier in what may have been sent, documents first."""
-    chart = package.document("fhir-chart")
-    inside = [part(one, "resource") for one in parts(orjson.loads(chart.body), "entry")] if chart is not None else []
-    named = [
-        text(one, "resourceType") for one in inside if _carries(one, package.identifier_system, package.identifier)
-    ]
-    return list(dict.fromkeys(["DocumentReference", *named]))
-
-
-def _carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
-    names = [*parts(resource, "identifier"), part(resource, "identifier"), part(resource, "masterIdentifier")]
-    return any(one.get("system") == system and one.get("value") == value for one in names)

@@ -94,6 +94,8 @@ DOCUMENTS: Mapping[str, str] = {
     "letter-pdf": "Letter as PDF",
     "fax-pdf": "Fax pages as PDF",
     "fhir-chart": "FHIR resources",
+    "fhir-singles": "FHIR resources, one by one",
+    "fhir-tasks": "Changes to FHIR tasks",
     "fhir-document": "FHIR document",
     "fhir-message": "FHIR message",
 }

@@ -110,7 +110,7 @@ class Endpoint(Record):
     verified_on: date | None = None
     verified_by: Code | None = None
     verified_how: Line | None = None
-    content_level: Literal["chart", "document", "message"] | None = None
+    content_level: Literal["chart", "singles", "document", "message"] | None = None
     accepts: tuple[Literal["application/pdf", "text/plain"], ...] = ()
     ccda: bool = False
     partner: Code | None = None

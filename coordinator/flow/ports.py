@@ -1,6 +1,6 @@
 """What the flow needs from the world, as protocols. `bootstrap` hands in the real ones."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol
@@ -37,7 +37,10 @@ class StoredDocument:
     """One stored form of what is sent: the very bytes, with their hash (hex SHA-256)."""
 
     id: str
-    role: Literal["letter-html", "letter-text", "letter-pdf", "fax-pdf", "fhir-chart", "fhir-document", "fhir-message"]
+    role: Literal[
+        "letter-html", "letter-text", "letter-pdf", "fax-pdf", "fhir-chart", "fhir-singles", "fhir-document",
+        "fhir-message", "fhir-tasks",
+    ]  # fmt: skip
     media_type: str
     body: bytes
     sha256: str
@@ -181,4 +184,36 @@ class Counters(Protocol):
 
     def add(self, name: str, amount: int = 1, **labels: str) -> None:
         """Count."""
+        ...
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """One entry at one endpoint: what is held there, and what was asked and not answered yet."""
+
+    sha256: str | None
+    """Of the content that landed; None while nothing has."""
+    place: str | None
+    """"Observation/12", where the far side said so."""
+    asked_sha256: str | None = None
+    """Of the content that is on its way. It stays when an answer is lost: then it is in doubt."""
+
+
+class EntryBook(Protocol):
+    """Our own record of what was created one by one at a FHIR server. Each call is a transaction of its own."""
+
+    def known(self, endpoint: str, entries: Sequence[str]) -> Mapping[str, EntryRow]:
+        """Return the rows of those entries that were ever asked of this endpoint."""
+        ...
+
+    def asked(self, endpoint: str, entry: str, message: str, sha256: str) -> None:
+        """Note, before its first byte may leave, that this content is asked."""
+        ...
+
+    def landed(self, endpoint: str, entry: str, place: str | None) -> None:
+        """Note that what was asked has landed."""
+        ...
+
+    def let_go(self, endpoint: str, entry: str) -> None:
+        """Note that what was asked has surely not landed."""
         ...

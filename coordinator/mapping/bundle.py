@@ -134,6 +134,22 @@ def with_far_identifiers(patient: Built, case: Case, provider: Provider) -> Buil
     return Built(patient.mapping, name, patient.index, resource)
 
 
+def singles(chosen: Sequence[Built], everything: Sequence[Built]) -> Body:
+    """Return the resources as a list of single creates, in the order in which they are made.
+
+    A batch by its form: every entry stands for itself. It is never posted as one.
+    """
+    inside = {one.name.full_url for one in chosen}
+    others = {one.name.full_url: one for one in everything if one.name.full_url not in inside}
+    entries = []
+    for one in chosen:
+        body = _detached(one.resource, others)
+        body.pop("id", None)
+        kind = one.mapping.resource
+        entries.append({"fullUrl": one.name.full_url, "resource": body, "request": {"method": "POST", "url": kind}})
+    return {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+
 def alone(one: Built, everything: Sequence[Built]) -> Body:
     """Return a resource fit to travel alone: references by identifier instead of by place in a bundle."""
     by_url = {other.name.full_url: other for other in everything}

@@ -44,7 +44,8 @@ def check_whole(bundle: Json, links: Sequence[Sequence[Link]]) -> list[Finding]:
         if url in types:
             found.append(Finding(f"Bundle.entry[{index}].fullUrl", "bdl-7", "two entries have one address"))
         types[url] = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
-    found += _references([str(one.get("fullUrl")) for one in entries], types, links)
+    urls = [str(one.get("fullUrl")) for one in entries]
+    found += _references(urls, types, links, joins=bundle.get("type") != "batch")
     return found
 
 
@@ -85,7 +86,9 @@ def _first_entry(bundle: Json, kind: Value, entries: Sequence[Json]) -> Iterator
             yield Finding("Bundle", "alerts-bundle", "a notification has an id, its time and at least two entries")
 
 
-def _references(urls: Sequence[str], types: Mapping[str, str], links: Sequence[Sequence[Link]]) -> Iterator[Finding]:
+def _references(
+    urls: Sequence[str], types: Mapping[str, str], links: Sequence[Sequence[Link]], *, joins: bool
+) -> Iterator[Finding]:
     joined: dict[str, set[str]] = {url: set() for url in types}
     for here, listed in zip(urls, links, strict=True):
         for one in listed:
@@ -97,7 +100,8 @@ def _references(urls: Sequence[str], types: Mapping[str, str], links: Sequence[S
                     joined[one.target].add(here)
             elif one.target.startswith("urn:"):
                 yield Finding(one.path, "dangling", "the reference leads to nothing in the bundle")
-    yield from _islands(joined)
+    if joins:
+        yield from _islands(joined)
 
 
 def _islands(joined: Mapping[str, set[str]]) -> Iterator[Finding]:

@@ -8,10 +8,11 @@ from typing import Any, Literal, cast
 import yaml
 
 from coordinator.mapping import r4
+from coordinator.mapping.additions import Addition, check_paths, touches
 from coordinator.mapping.codes import CodeTable, KnownCodes, check_across, check_reviewed, read_table
 from coordinator.mapping.identity import KINDS
 from coordinator.mapping.json_values import Json, Value
-from coordinator.mapping.partners import Partner, read_partner
+from coordinator.mapping.partners import Partner, listed_additions, read_partner
 from coordinator.mapping.paths import Condition, PathError, Reader, compile_condition, compile_value, item_type
 from coordinator.mapping.problems import MappingFileError
 from coordinator.mapping.view import EVENT_TYPES, roots
@@ -77,16 +78,64 @@ def load(mappings_dir: Path) -> Mappings:
             problems.append(f"{file}: the mapping '{one.mapping}' stands in two files")
         elif one is not None:
             found[one.mapping] = one
-    partners = {
-        file.stem: read_partner(f"partners/{file.name}", read_yaml(file), problems)
-        for file in sorted((mappings_dir / "partners").glob("*.yaml"))
-    }
+    partners = _partners(mappings_dir, found, Names({}, tables, names), problems)
     if not found and not problems:
         problems.append(f"{mappings_dir}: there are no mapping files in events/")
     if problems:
         raise MappingFileError(problems)
     ordered = tuple(sorted(found.values(), key=lambda one: (one.order, one.mapping)))
     return Mappings(ordered, tables, known, partners)
+
+
+def _partners(
+    mappings_dir: Path, found: Mapping[str, ResourceMapping], names: Names, problems: list[str]
+) -> dict[str, Partner]:
+    partners: dict[str, Partner] = {}
+    for file, data in _files(mappings_dir / "partners", problems).items():
+        additions: dict[str, tuple[Addition, ...]] = {}
+        for place, one in listed_additions(file, data, problems):
+            hits = [mapping for mapping in found.values() if touches(one, mapping.mapping, mapping.resource)]
+            named = one.get("to", [])
+            unknown = {*(named if isinstance(named, list) else [named])} - found.keys()
+            if unknown or not hits:
+                what = ", ".join(sorted(map(str, unknown))) or "of that type"
+                problems.append(f"{place}: there is no mapping {what}")
+            for mapping in hits:
+                made = _addition(f"{place}: {mapping.mapping}", one, mapping, names, problems)
+                additions[mapping.mapping] = (*additions.get(mapping.mapping, ()), made)
+        partner = read_partner(file, data, problems, additions)
+        partners[partner.name] = partner
+    return partners
+
+
+def _addition(place: str, data: Json, mapping: ResourceMapping, names: Names, problems: list[str]) -> Addition:
+    known = roots(mapping.events, "recipient")
+    if mapping.each_path:
+        known = {**known, "item": item_type(tuple(mapping.each_path.split(".")), known)}
+    compiler = Compiler(Names(known, names.tables, names.mappings), problems, place)
+    nodes: dict[str, dict[str, Node]] = {"set": {}, "add": {}}
+    for key, made in nodes.items():
+        parts = {name.removesuffix("?"): part for name, part in data.get(key, {}).items()}
+        made.update({name: compiler.node(part, f"{mapping.resource}.{name}") for name, part in parts.items()})
+        _check_against_r4(place, mapping.resource, parts, names.tables, problems)
+    single = [one for one in nodes["add"] if not r4.TYPES[mapping.resource].get(one, {}).get("n")]
+    problems += [f"{place}: {mapping.resource}.{one}: `add` is for lists; use `set`" for one in single]
+    check_paths(place, mapping.resource, data, problems)
+    when = None
+    try:
+        when = compile_condition(data["when"], known) if "when" in data else None
+    except PathError as wrong:
+        problems.append(f"{place}: {wrong}")
+    return Addition(
+        when=when,
+        drop=bool(data.get("drop", False)),
+        set=nodes["set"],
+        add=nodes["add"],
+        without=tuple(data.get("without", ())),
+        first_only=tuple(data.get("first_only", ())),
+        require=tuple(data.get("require", ())),
+        profiles=tuple(data["profiles"]) if "profiles" in data else None,
+    )
 
 
 def _files(folder: Path, problems: list[str]) -> dict[str, Any]:

@@ -1,17 +1,22 @@
 """What one partner's server takes: a file of mappings/partners as a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from coordinator.mapping import r4
+from coordinator.mapping.additions import Addition, check_addition
 from coordinator.mapping.codes import check_reviewed
-from coordinator.mapping.json_values import Value
+from coordinator.mapping.json_values import Json, Value
 
 PARTNER_KEYS = frozenset(
     {
-        "partner", "version", "reviewed", "source", "notes", "transaction", "conditional_create", "creates",
-        "attachments", "one_attachment", "fhir_document", "searches_identifier",
+        "partner", "version", "reviewed", "source", "notes", "transaction", "transaction_entries", "conditional_create",
+        "creates", "singles", "updates", "own_references", "encounter", "already_there", "attachments",
+        "one_attachment", "fhir_document", "searches_identifier", "additions",
     }
 )  # fmt: skip
+_LISTS_OF_TYPES = ("singles", "updates")
 
 
 @dataclass(frozen=True)
@@ -21,34 +26,90 @@ class Partner:
     name: str
     version: int
     transaction: bool | None = None
+    transaction_entries: int | None = None
+    """The most entries that a transaction may have there; a longer one is sent entry by entry."""
     conditional_create: bool | None = None
     creates: tuple[str, ...] | None = None
+    singles: tuple[str, ...] = ()
+    """The types created there one by one, the first first. Empty: documents only."""
+    updates: tuple[str, ...] = ()
+    """The types that a correction may update under the id they were given there."""
+    own_references: bool = False
+    """References go by the ids of that server, which are looked up, and not by identifier."""
+    encounter: str | None = None
+    """"theirs": what is filed needs a visit of the patient that is open there, and exactly one."""
+    already_there: tuple[str, ...] = ()
+    """Codes by which its refusal says that it holds this very reading."""
     attachments: tuple[str, ...] = ()
     one_attachment: bool = False
     fhir_document: bool = False
     searches_identifier: bool | None = None
     notes: str = ""
+    additions: Mapping[str, tuple[Addition, ...]] = field(default_factory=dict)
+    """By the name of the mapping they change."""
 
 
-def read_partner(file: str, data: Value, problems: list[str]) -> Partner:
+def read_partner(
+    file: str, data: Value, problems: list[str], additions: Mapping[str, tuple[Addition, ...]] | None = None
+) -> Partner:
     """Return the partner of one file; faults are added to `problems`."""
     if not isinstance(data, Mapping):
         problems.append(f"{file}: a partner file is a list of settings")
         return Partner("", 0)
-    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - PARTNER_KEYS))]
-    check_reviewed(file, data, problems)
-    if data.get("partner") != file.removeprefix("partners/").removesuffix(".yaml"):
-        problems.append(f"{file}: `partner` must be the file's own name")
+    _check(file, data, problems)
     creates = data.get("creates")
     return Partner(
         name=str(data.get("partner")),
         version=data.get("version", 0),
         transaction=data.get("transaction"),
+        transaction_entries=data.get("transaction_entries"),
         conditional_create=data.get("conditional_create"),
         creates=None if creates is None else tuple(creates),
+        singles=tuple(data.get("singles", ())),
+        updates=tuple(data.get("updates", ())),
+        own_references=bool(data.get("own_references", False)),
+        encounter=data.get("encounter"),
+        already_there=tuple(str(one) for one in data.get("already_there", ())),
         attachments=tuple(data.get("attachments", ())),
         one_attachment=bool(data.get("one_attachment", False)),
         fhir_document=bool(data.get("fhir_document", False)),
         searches_identifier=data.get("searches_identifier"),
         notes=str(data.get("notes", "")),
+        additions=additions or {},
     )
+
+
+def _check(file: str, data: Json, problems: list[str]) -> None:
+    problems += [f"{file}: unknown key '{key}'" for key in sorted(map(str, data.keys() - PARTNER_KEYS))]
+    check_reviewed(file, data, problems)
+    if data.get("partner") != file.removeprefix("partners/").removesuffix(".yaml"):
+        problems.append(f"{file}: `partner` must be the file's own name")
+    if not data.get("source"):
+        problems.append(f"{file}: `source` is missing: say where the facts come from")
+    version = data.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        problems.append(f"{file}: `version` is a whole number from 1 that rises with every change")
+    most = data.get("transaction_entries")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        problems.append(f"{file}: `transaction_entries` is a whole number from 1")
+    if data.get("encounter") not in (None, "theirs"):
+        problems.append(f"{file}: `encounter` is 'theirs', or is left out")
+    for name in _LISTS_OF_TYPES:
+        unknown = [str(one) for one in data.get(name, ()) if one not in r4.RESOURCES]
+        if unknown:
+            problems.append(f"{file}: `{name}`: the service does not send {', '.join(unknown)}")
+    singles, creates = data.get("singles") or (), data.get("creates")
+    if singles and singles[0] != "DocumentReference":
+        problems.append(f"{file}: `singles` starts with DocumentReference: the letter carries everything")
+    if creates is not None and (beyond := sorted(set(singles) - set(creates))):
+        problems.append(f"{file}: `singles` names {', '.join(beyond)}, which `creates` does not")
+
+
+def listed_additions(file: str, data: Any, problems: list[str]) -> list[tuple[str, Json]]:  # noqa: ANN401
+    """Return (place, addition) of each well-formed addition of a file."""
+    listed = data.get("additions", []) if isinstance(data, Mapping) else []
+    if not isinstance(listed, list):
+        problems.append(f"{file}: `additions` is a list")
+        return []
+    places = [(f"{file}: addition {number}", one) for number, one in enumerate(listed, 1)]
+    return [(place, one) for place, one in places if check_addition(place, one, problems)]

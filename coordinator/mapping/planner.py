@@ -1,121 +1,119 @@
-"""What one endpoint can take: the content level, and why. A pure function of what the server says of itself."""
+"""What one endpoint can take: the content level, and why. The one place that decides it; pure."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from coordinator.domain.letter import ContentLevel
-from coordinator.mapping.json_values import Json
 from coordinator.mapping.partners import Partner
 
-CHART_TYPES = frozenset(
-    {"Patient", "Organization", "Practitioner", "Encounter", "Observation", "MedicationRequest", "Communication"}
-)
-"""A server that does not take these by transaction cannot hold the chart."""
-
-
-@dataclass(frozen=True)
-class LevelChoice:
-    """The content level for an endpoint, what its attachments may be, and the note a person reads."""
-
-    level: ContentLevel | None
-    attachments: tuple[str, ...]
-    one_attachment: bool
-    conditional_create: bool
-    searches_identifier: bool
-    reason: str
-    basis: Literal["pinned", "capability", "partner", "assumed"]
+REST_LEVELS: frozenset[ContentLevel] = frozenset({"chart", "singles", "document"})
 
 
 @dataclass(frozen=True)
 class Capability:
-    """What a CapabilityStatement says that matters here. None: it does not say."""
+    """The parts of a CapabilityStatement that decide what is sent. `creates` maps type -> conditional create."""
 
-    transaction: bool | None
-    message: bool
-    creates: frozenset[str]
-    conditional_create: bool
-    identifier_search: frozenset[str]
-    fhir_version: str | None
+    fhir_version: str
+    system: frozenset[str]
+    operations: frozenset[str]
+    creates: Mapping[str, bool] = field(default_factory=dict)
+    updates: Mapping[str, bool] = field(default_factory=dict)
+    searches: frozenset[str] = frozenset()
+    """Types whose search takes `identifier`."""
+    read_at: datetime | None = None
 
+    def takes_chart(self, wanted: Iterable[tuple[str, str]]) -> bool:
+        """Return whether one transaction with these (method, type) entries is within what it declares."""
+        return "transaction" in self.system and not self.lacks(wanted)
 
-def read_capability(statement: Json | None) -> Capability | None:
-    """Return the facts of a CapabilityStatement, or None when there is none to read."""
-    if not statement or statement.get("resourceType") != "CapabilityStatement":
-        return None
-    servers = [one for one in statement.get("rest", []) if one.get("mode") == "server"]
-    system = {row.get("code") for one in servers for row in one.get("interaction", [])}
-    operations = {row.get("name") for one in servers for row in one.get("operation", [])}
-    resources = [row for one in servers for row in one.get("resource", [])]
-    creates = frozenset(row["type"] for row in resources if "create" in _codes(row) and "type" in row)
-    searchable = frozenset(
-        row["type"]
-        for row in resources
-        if "search-type" in _codes(row) and any(one.get("name") == "identifier" for one in row.get("searchParam", []))
-    )
-    conditional = bool(creates) and all(
-        row.get("conditionalCreate") is True for row in resources if row.get("type") in creates
-    )
-    return Capability(
-        transaction="transaction" in system,
-        message="process-message" in operations or bool(statement.get("messaging")),
-        creates=creates,
-        conditional_create=conditional,
-        identifier_search=searchable,
-        fhir_version=statement.get("fhirVersion"),
-    )
+    def lacks(self, wanted: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the types of these (method, type) entries that it does not declare."""
+        declared = {"POST": self.creates, "PUT": self.updates}
+        return sorted({kind for method, kind in wanted if kind not in declared.get(method, {})})
+
+    def finds_documents(self) -> bool:
+        """Return whether its own word makes a search for our document trustworthy.
+
+        A server that promises conditional create has to search by identifier before
+        it stores; one that only lists the search parameter promises less.
+        """
+        return "DocumentReference" in self.searches and self.creates.get("DocumentReference", False)
 
 
-def _codes(row: Json) -> set[str]:
-    return {one.get("code", "") for one in row.get("interaction", [])}
+@dataclass(frozen=True)
+class LevelChoice:
+    """The content level for an endpoint, and the note a person reads. No level: the next channel is due."""
+
+    level: ContentLevel | None
+    reason: str
+    basis: Literal["pinned", "capability", "partner"]
 
 
-def choose_level(statement: Json | None, partner: Partner | None, pinned: ContentLevel | None) -> LevelChoice:
-    """Return the content level for an endpoint.
+def conditional_creates(capability: Capability, partner: Partner | None) -> Mapping[str, bool]:
+    """Return type -> conditional create, as the server declares and its partner file knows better."""
+    if partner is None:
+        return capability.creates
+    enabled = {
+        kind: said for kind, said in capability.creates.items() if partner.creates is None or kind in partner.creates
+    }
+    if partner.conditional_create is None:
+        return enabled
+    return dict.fromkeys(enabled, partner.conditional_create)
+
+
+def choose_level(
+    capability: Capability,
+    partner: Partner | None,
+    pinned: ContentLevel | None,
+    *,
+    chart: Sequence[tuple[str, str]],
+    held: Collection[str] = REST_LEVELS,
+    chart_barred: str | None = None,
+) -> LevelChoice:
+    """Return the content level for a REST endpoint: the first rung of chart, singles, document that fits.
 
     A pinned level wins; then the partner file (advertised is not enabled); then the
-    CapabilityStatement. `level` is None when the endpoint takes no write at all, and
-    the next channel is due.
+    CapabilityStatement. `chart` holds the (method, type) of every entry, `held` the
+    levels that the message has a body for, `chart_barred` why this message's chart
+    cannot go there.
     """
-    said = read_capability(statement)
-    attachments = partner.attachments if partner else ()
-    one = bool(partner and partner.one_attachment)
-    conditional = said.conditional_create if said else False
-    if partner and partner.conditional_create is not None:
-        conditional = partner.conditional_create
-    searches = "DocumentReference" in said.identifier_search if said else False
-    if partner and partner.searches_identifier is not None:
-        searches = partner.searches_identifier
-    level, reason, basis = _level(said, partner, pinned)
-    return LevelChoice(level, attachments, one, conditional, searches, reason, basis)
-
-
-_Decision = tuple[ContentLevel | None, str, Literal["pinned", "capability", "partner", "assumed"]]
-
-
-def _level(said: Capability | None, partner: Partner | None, pinned: ContentLevel | None) -> _Decision:
     if pinned is not None:
-        return pinned, "The level is pinned on this endpoint.", "pinned"
-    if said is not None and said.fhir_version and not said.fhir_version.startswith("4.0"):
-        return None, f"The server speaks FHIR {said.fhir_version}; the service sends R4.", "capability"
-    if partner is not None and (partner.transaction is False or partner.creates is not None):
-        return _by_partner(partner)
-    if said is None:
-        return "document", "The server did not say what it can do; one document is what most take.", "assumed"
-    if said.message and not said.transaction:
-        return "message", "The server takes notifications by $process-message.", "capability"
-    missing = sorted(CHART_TYPES - said.creates)
-    if said.transaction and not missing:
-        return "chart", "The server takes transactions with every resource type of the chart.", "capability"
-    if "DocumentReference" in said.creates:
-        why = "no transactions" if not said.transaction else f"no create of {', '.join(missing)}"
-        return "document", f"The server offers {why}, but takes documents.", "capability"
-    return None, "The server takes neither transactions nor documents from outside.", "capability"
-
-
-def _by_partner(partner: Partner) -> _Decision:
-    creates = frozenset(partner.creates or ())
-    if partner.transaction and creates >= CHART_TYPES:
-        return "chart", f"The partner file {partner.name} says that the server takes the whole chart.", "partner"
+        return LevelChoice(pinned, "pinned in the registry.", "pinned")
+    why, basis = _against_chart(capability, partner, chart, chart_barred)
+    if why is None and "chart" in held:
+        return LevelChoice("chart", "transactions and every resource type.", basis)
+    reason = why or "this message has no chart."
+    creates = conditional_creates(capability, partner)
     if "DocumentReference" in creates:
-        return "document", f"The partner file {partner.name} says that the server takes documents only.", "partner"
-    return None, f"The partner file {partner.name} says that the server takes no document from outside.", "partner"
+        if "singles" in held and partner is not None and partner.singles:
+            listed = ", ".join(partner.singles)
+            return LevelChoice("singles", f"{reason[:-1]}; one by one it takes {listed}.", "partner")
+        if "singles" in held and creates["DocumentReference"] and (partner is None or partner.creates is None):
+            return LevelChoice("singles", f"{reason[:-1]}; one by one it takes them, each only once.", basis)
+        if "document" in held:
+            return LevelChoice("document", reason, basis)
+    if partner is not None and partner.creates is not None and "DocumentReference" not in partner.creates:
+        return LevelChoice(None, f"the partner file {partner.name} says that it takes no document.", "partner")
+    return LevelChoice(None, "the server takes neither transactions nor documents from outside.", "capability")
+
+
+Basis = Literal["capability", "partner"]
+
+
+def _against_chart(
+    capability: Capability, partner: Partner | None, chart: Sequence[tuple[str, str]], barred: str | None
+) -> tuple[str | None, Basis]:
+    """Return (why no chart transaction can go there, None when it can; whose word that is)."""
+    if partner is not None and partner.transaction is False:
+        return f"the partner file {partner.name} says that it takes no chart.", "partner"
+    if "transaction" not in capability.system:
+        return "the server lists no transactions.", "capability"
+    if partner is not None and partner.transaction_entries is not None and len(chart) > partner.transaction_entries:
+        most = partner.transaction_entries
+        return f"the partner file {partner.name} says that a transaction may have {most} entries.", "partner"
+    if lacking := capability.lacks(chart):
+        others = " and others" if len(lacking) > 4 else ""
+        return f"the server lists no create of {', '.join(lacking[:4])}{others}.", "capability"
+    return barred, "capability"

@@ -72,9 +72,7 @@ def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Seque
 
     Raises MappingHeld with every problem of every resource.
     """
-    by_name: dict[str, list[Planned]] = {}
-    for one in [*known, *planned]:
-        by_name.setdefault(one.mapping.name, []).append(one)
+    by_name = _by_name([*known, *planned])
     problems: list[MappingProblem] = []
     built: list[Built] = []
     for one in planned:
@@ -88,6 +86,18 @@ def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Seque
     if problems:
         raise MappingHeld(problems)
     return built
+
+
+def references(planned: Sequence[Planned], me: Planned) -> Refs:
+    """Return where the references of one planned resource lead among all of them."""
+    return _references(_by_name(planned), me)
+
+
+def _by_name(planned: Sequence[Planned]) -> dict[str, list[Planned]]:
+    found: dict[str, list[Planned]] = {}
+    for one in planned:
+        found.setdefault(one.mapping.name, []).append(one)
+    return found
 
 
 def _references(by_name: Mapping[str, Sequence[Planned]], me: Planned) -> Refs:

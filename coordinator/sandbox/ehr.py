@@ -14,7 +14,8 @@ import orjson
 
 from coordinator.domain.registry import Identifier, Patient
 from coordinator.sandbox import ehr_records as records
-from coordinator.sandbox.ehr_capability import CREATES, Play, capability_statement
+from coordinator.sandbox.ehr_capability import CREATES, UPDATES, Play, capability_statement
+from coordinator.sandbox.ehr_rules import DUPLICATE_READING, RULES, Refusal, same_reading
 from coordinator.sandbox.shelf import Shelf
 from coordinator.sandbox.web import Fault, Reply, Request, Web
 
@@ -46,7 +47,7 @@ class Ehr:
 
     def __init__(self, folder: Path, port: int = 0, *, play: Play = "whole") -> None:
         self._shelf = Shelf(folder / "ehr.sqlite", records.SCHEMA)
-        self._web = Web(port, self._answer, lambda method, path: method == "POST" and _is_content(path))
+        self._web = Web(port, self._answer, lambda method, path: method in ("POST", "PUT") and _is_content(path))
         self._default_play = play
         self._tokens: set[str] = set()
         self._lock = threading.Lock()
@@ -163,14 +164,60 @@ class Ehr:
             return _outcome(400)
         if not isinstance(body, dict):
             return _outcome(400)
+        play = self._play()
         try:
-            if path == "" and body.get("type") == "transaction":
-                return self._transaction(body, request) if self._play() == "whole" else _outcome(422)
-            if path == body.get("resourceType") and path in CREATES[self._play()]:
+            if path == "":
+                if play == "whole" and body.get("type") == "transaction":
+                    return self._transaction(body, request)
+                return _outcome(422 if play == "oracle-like" else 404)
+            if request.method == "PUT":
+                return self._update(path, request, body)
+            refusal = self._refusal(play, body) if path == body.get("resourceType") else None
+            if refusal is not None:
+                return _refused(refusal)
+            if path == body.get("resourceType") and path in CREATES[play]:
                 return self._create(body, request)
         except records.Conflict as conflict:
             return _outcome(conflict.status)
         return _outcome(404)
+
+    def _refusal(self, play: Play, body: dict[str, Any]) -> Refusal | None:
+        """Return what this play refuses of a create, and why; a whole server refuses nothing."""
+
+        def look(place: str) -> dict[str, Any] | None:
+            kind, _, one_id = place.partition("/")
+            with self._shelf.keep() as db:
+                return records.load(db, kind, one_id)
+
+        rule = RULES.get(play)
+        refusal = None if rule is None else rule(body, look)
+        if refusal is None and play == "epic-like" and same_reading(body, self.resources(str(body["resourceType"]))):
+            return Refusal(400, "duplicate", DUPLICATE_READING)
+        return refusal
+
+    def _update(self, path: str, request: Request, body: dict[str, Any]) -> Reply:
+        """Update by id, under the version that was read where one is named; or by the condition in the query."""
+        kind, _, one_id = path.partition("/")
+        if kind != body.get("resourceType") or kind not in UPDATES[self._play()]:
+            return _outcome(404)
+        with self._shelf.keep() as db:
+            if not one_id:
+                found = records.find(db, kind, "&".join(f"{name}={value}" for name, value in request.query.items()))
+                if len(found) > 1:
+                    raise records.Conflict(412)
+                one_id = found[0] if found else str(uuid.uuid4())
+            old = records.load(db, kind, one_id)
+            wanted = request.headers.get("if-match")
+            version = None if old is None else f'W/"{old["meta"]["versionId"]}"'
+            if wanted is not None and wanted != version:
+                return _outcome(412)
+            _, changed = records.store(db, body, one_id)
+            _note(db, request.body, changed=changed)
+            stored = records.load(db, kind, one_id) or {}
+        location = f"{self.address}/{kind}/{one_id}/_history/{stored['meta']['versionId']}"
+        return Reply(
+            200 if old else 201, orjson.dumps(stored), {"Content-Type": "application/fhir+json", "Location": location}
+        )
 
     def _transaction(self, bundle: dict[str, Any], request: Request) -> Reply:
         with self._shelf.keep() as db:
@@ -305,6 +352,8 @@ def _fits(resource: Mapping[str, Any], name: str, value: str) -> bool:
         "given": any(str(g).casefold().startswith(value.casefold()) for one in people for g in one.get("given", [])),
         "birthdate": resource.get("birthDate") == value,
         "gender": resource.get("gender") == value,
+        "status": resource.get("status") == value,
+        "patient": (resource.get("subject") or {}).get("reference") == f"Patient/{value}",
         "phone": any(one.get("value") == value for one in resource.get("telecom", [])),
         "address-postalcode": any(one.get("postalCode") == value for one in resource.get("address", [])),
     }
@@ -317,6 +366,15 @@ def _json(
     media_type: Literal["application/fhir+json", "application/json"] = "application/fhir+json",
 ) -> Reply:
     return Reply(status, orjson.dumps(dict(body)), {"Content-Type": media_type})
+
+
+def _refused(refusal: Refusal) -> Reply:
+    if refusal.code is None:
+        return Reply(refusal.status, b"", {})
+    issue: dict[str, Any] = {"severity": "error", "code": refusal.code}
+    if refusal.detail is not None:
+        issue["details"] = {"coding": [{"code": refusal.detail}]}
+    return _json(refusal.status, {"resourceType": "OperationOutcome", "issue": [issue]})
 
 
 def _outcome(status: int) -> Reply:

@@ -18,18 +18,29 @@ _CLINICAL = (
 CREATES: dict[Play, tuple[str, ...]] = {
     "whole": _CLINICAL,
     "epic-like": (
-        "Communication", "Condition", "DocumentReference", "Observation", "Procedure", "QuestionnaireResponse",
+        "AllergyIntolerance", "BodyStructure", "Communication", "ConceptMap", "Condition", "DocumentReference",
+        "Observation", "Patient", "Procedure", "QuestionnaireResponse", "ServiceRequest",
     ),
     "oracle-like": (
-        "Communication", "Condition", "DiagnosticReport", "DocumentReference", "Encounter", "MedicationRequest",
-        "Observation", "Procedure", "Provenance",
+        "AllergyIntolerance", "Appointment", "ChargeItem", "Communication", "Condition", "Coverage", "DiagnosticReport",
+        "DocumentReference", "Encounter", "FamilyMemberHistory", "FinancialTransaction", "Immunization",
+        "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner", "Procedure", "Provenance",
+        "RelatedPerson",
     ),
     "athena-like": ("QuestionnaireResponse",),
+}  # fmt: skip
+UPDATES: dict[Play, tuple[str, ...]] = {
+    "whole": _CLINICAL,
+    "epic-like": (
+        "BodyStructure", "DiagnosticReport", "DocumentReference", "Observation", "Procedure", "ServiceRequest", "Task",
+    ),
+    "oracle-like": (),
+    "athena-like": (),
 }  # fmt: skip
 SYSTEM: dict[Play, tuple[str, ...]] = {
     "whole": ("transaction", "batch"),
     "epic-like": (),
-    "oracle-like": ("batch",),
+    "oracle-like": (),
     "athena-like": (),
 }
 
@@ -38,10 +49,12 @@ def capability_statement(play: Play) -> dict[str, Any]:
     """Return the CapabilityStatement of a play."""
     whole = play == "whole"
     resources = []
-    for kind in sorted({*_CLINICAL, *CREATES[play]}):
+    for kind in sorted({*_CLINICAL, *CREATES[play], *UPDATES[play]}):
         codes = ["read", "search-type"]
         if kind in CREATES[play]:
-            codes += ["create", "update"] if whole else ["create"]
+            codes.append("create")
+        if kind in UPDATES[play]:
+            codes.append("update")
         resources.append(
             {
                 "type": kind,

@@ -1,5 +1,7 @@
 """A FHIR server nobody here wrote: @medplum/fhir-router over its in-memory repository, on loopback.
 
+The last part goes the way of the product: the real channel, with the partner file for such a server.
+
 Every chart is accepted; sent twice it creates nothing twice; a correction replaces; a
 retraction takes back. Needs Node and `tests/conformance/prepare`; else skipped, and says so.
 
@@ -15,17 +17,26 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from coordinator.channels.fhir_rest import FhirRest
 from coordinator.domain.case import Case
+from coordinator.domain.errors import Permanent
 from coordinator.domain.events import EVENT
+from coordinator.flow.ports import Package, Taken
 from coordinator.mapping.content import build_content
 from coordinator.mapping.load import Mappings, load
+from coordinator.sandbox.ehr import patient_resource
+from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.conformance.events import cases, letter, plan, recipient
+from tests.contract.entries import MemoryEntries
+from tests.contract.people import NoSignIn, WallClock
+from tests.contract.real_content import body_of, case_of, example, package_of
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -181,3 +192,84 @@ def test_an_entry_with_a_fault_gets_a_status_that_says_so(far_side: httpx.Client
     said = far_side.post("/", json=bundle).json()
     refused = [one["response"]["status"][0] for one in said["entry"]].count("4")
     assert refused == 1
+
+
+# The way of the product: content, planner, channel and book, as a message takes it.
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[httpx.Client]:
+    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
+        yield client
+
+
+def told(
+    far_side: httpx.Client,
+    guarded: httpx.Client,
+    mappings: Mappings,
+    event: dict[str, Any],
+    book: MemoryEntries,
+    **more: Any,
+) -> tuple[Taken, Package]:
+    """Send an event to the server by the real channel."""
+    case = case_of(event, "medplum-like", str(far_side.base_url).rstrip("/"), **more.pop("case", {}))
+    package, endpoint = package_of(mappings, case, **more)
+    channel = FhirRest(guarded, NoSignIn(), WallClock(), partners=mappings.partners, book=book)
+    deadline = WallClock().now() + timedelta(seconds=60)
+    return channel.send(package, endpoint, deadline=deadline, about_to_send=lambda ref: None), package
+
+
+def with_the_patient(far_side: httpx.Client) -> None:
+    known = case_of(example("session-outcome.bp-spike"), None).patient
+    far_side.post("/Patient", json=patient_resource(known, known.identifiers)).raise_for_status()
+
+
+def test_a_server_with_a_limit_on_transactions_gets_every_entry_one_by_one_and_twice_adds_nothing(
+    far_side: httpx.Client, guarded: httpx.Client, mappings: Mappings
+) -> None:
+    with_the_patient(far_side)
+    event = example("session-outcome.bp-spike")
+    taken, package = told(far_side, guarded, mappings, event, MemoryEntries())
+    chart = body_of(package, "fhir-chart")["entry"]
+    assert len(chart) > 8
+    assert (taken.proven, taken.facts["level"], taken.facts.get("left_out")) == (True, "singles", None)
+    assert held(far_side) == Counter(one["resource"]["resourceType"] for one in chart)
+    before = held(far_side)
+    again, _ = told(far_side, guarded, mappings, event, MemoryEntries())  # a book that has forgotten everything
+    assert (again.facts["created"], held(far_side)) == ("0", before)
+    (visit,), (patient,) = kept(far_side, "Encounter"), kept(far_side, "Patient")
+    assert visit["subject"]["reference"] == f"Patient/{patient['id']}"
+    assert "urn:uuid:" not in json.dumps([one.get("encounter") for one in kept(far_side, "Observation")])
+
+
+def test_a_correction_sent_one_by_one_replaces(
+    far_side: httpx.Client, guarded: httpx.Client, mappings: Mappings
+) -> None:
+    with_the_patient(far_side)
+    event, book = example("session-outcome.bp-spike"), MemoryEntries()
+    told(far_side, guarded, mappings, event, book)
+    before = len(kept(far_side, "Observation"))
+    newer = {
+        **event,
+        "version": 2,
+        "amendment_reason": "typing fault",
+        "vitals": [dict(one) for one in event["vitals"]],
+    }
+    newer["vitals"][2]["systolic"] = 148
+    told(far_side, guarded, mappings, newer, book, case={"previous": case_of(event, None).event})
+    parts = [part for one in kept(far_side, "Observation") for part in one.get("component", [])]
+    values = [part["valueQuantity"]["value"] for part in parts if "valueQuantity" in part]
+    assert len(kept(far_side, "Observation")) == before
+    assert 148 in values
+    assert len(kept(far_side, "DocumentReference")) == 2
+
+
+def test_a_partner_file_that_forgets_the_limit_gets_a_refusal_and_nothing_landed(
+    far_side: httpx.Client, guarded: httpx.Client, mappings: Mappings
+) -> None:
+    with_the_patient(far_side)
+    roomy = replace(mappings.partners["medplum-like"], transaction_entries=100)
+    wider = replace(mappings, partners={"medplum-like": roomy})
+    with pytest.raises(Permanent):  # the limit is the server's own: a partner file that forgets it is refused
+        told(far_side, guarded, wider, example("dose-change.ketamine"), MemoryEntries())
+    assert held(far_side) == Counter({"Patient": 1})

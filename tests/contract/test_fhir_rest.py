@@ -313,13 +313,11 @@ def test_a_whole_server_gets_the_chart_once_however_often_it_is_sent(ehr, http):
 
 
 @pytest.mark.parametrize("play", ["epic-like", "oracle-like"])
-def test_a_server_without_transactions_gets_one_document(ehr, http, play):
-    ehr.play(play)
+def test_a_server_without_transactions_gets_one_document(play):
     package = a_package(roles=("fhir-chart", "fhir-document"))
-    taken = FhirRest(http, NoSignIn(), WallClock()).send(
-        package, at(ehr), deadline=soon(), about_to_send=lambda r: None
-    )
-    assert (taken.facts["level"], ehr.count()) == ("document", 1)
+    with with_far_side(far_side(CREATED, play=play)) as (channel, far):
+        assert send(channel, far, package).facts["level"] == "document"
+        assert len(far.asked("POST", "/fhir/DocumentReference")) == 1
 
 
 def test_a_server_that_takes_no_documents_is_held(ehr, http):

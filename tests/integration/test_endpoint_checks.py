@@ -10,8 +10,7 @@ from coordinator.channels.checking import DirectChecker, FaxChecker, SecureLinkC
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.fax import Fax
 from coordinator.channels.fax_gateway import PhaxioConfig, PhaxioGateway
-from coordinator.channels.fhir.capability import Capability, Partner
-from coordinator.channels.fhir.checking import FhirChecker, choose_level
+from coordinator.channels.fhir.checking import FhirChecker
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.errors import NeedsHuman, NotFound, Transient
@@ -19,6 +18,8 @@ from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.flow.endpoint_checks import Amiss, Probe, check_endpoint, list_endpoints
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import EndpointHealth
+from coordinator.mapping.partners import Partner
+from coordinator.mapping.planner import Capability
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.fax_gateway import FaxGateway
 from coordinator.sandbox.hisp import Hisp
@@ -134,26 +135,32 @@ def test_a_check_is_in_the_audit_trail(bench):
         assert [(one.action, one.actor) for one in tx.audit_of([row.id])][-1][0] == "endpoint checked"
 
 
+def level_of(capability, partner=None, pinned=None):
+    checker = FhirChecker(None, NoSignIn(), WallClock(), partners={"p": partner} if partner else {}, chart_types=CHART)
+    endpoint = Endpoint(id="e", kind="fhir-rest", address="https://ehr.example/fhir", partner="p", content_level=pinned)
+    return checker._level(endpoint, capability)
+
+
 @pytest.mark.parametrize(
     ("capability", "partner", "level", "word"),
     [
         (TAKES_ALL, None, "chart", "transactions"),
-        (replace(TAKES_ALL, system=frozenset()), None, "document", "no transactions"),
-        (replace(TAKES_ALL, creates={"DocumentReference": True}), None, "document", "Observation, Patient"),
-        (TAKES_ALL, Partner(levels=("document",)), "document", "partner"),
+        (replace(TAKES_ALL, system=frozenset()), None, "singles", "no transactions"),
+        (replace(TAKES_ALL, creates={"DocumentReference": False}), None, "document", "Observation, Patient"),
+        (TAKES_ALL, Partner("p", 1, transaction=False, creates=("DocumentReference",)), "document", "partner"),
+        (TAKES_ALL, Partner("p", 1, transaction_entries=2), "singles", "2 entries"),
     ],
 )
 def test_the_content_level_and_its_reason(capability, partner, level, word):
-    endpoint = Endpoint(id="e", kind="fhir-rest", address="https://ehr.example/fhir")
-    found = choose_level(endpoint, capability, partner, CHART)
-    assert (found[0], word in found[1]) == (level, True)
+    found = level_of(capability, partner)
+    assert found.startswith(f"{level}: ")
+    assert word in found
 
 
 def test_a_pinned_level_stays_and_none_at_all_is_a_fault():
-    endpoint = Endpoint(id="e", kind="fhir-rest", address="https://ehr.example/fhir", content_level="document")
-    assert choose_level(endpoint, TAKES_ALL, None, CHART)[0] == "document"
+    assert level_of(TAKES_ALL, pinned="document") == "document: pinned in the registry."
     with pytest.raises(NeedsHuman):
-        choose_level(endpoint.model_copy(update={"content_level": None}), replace(TAKES_ALL, creates={}), None, CHART)
+        level_of(replace(TAKES_ALL, creates={}))
 
 
 # In front of the pretend recipients.

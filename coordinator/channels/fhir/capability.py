@@ -1,61 +1,17 @@
-"""What one FHIR server says it can do, read once a day, and the content level that follows from it."""
+"""What one FHIR server says it can do, read once a day."""
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from coordinator.channels.fhir.said import parts, text
 from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
-
-Level = Literal["chart", "document", "message"]
+from coordinator.mapping.planner import Capability
 
 FRESH_FOR = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Partner:
-    """What is known of a partner's server beyond what it says of itself. Data, handed in by the registry's owner.
-
-    `searches_reliably`: None means as its capability statement implies.
-    `settle_s`: how long a fresh resource may stay invisible to its search; None means the channel's own default.
-    """
-
-    searches_reliably: bool | None = None
-    settle_s: float | None = None
-    levels: tuple[Level, ...] = ("chart", "document", "message")
-
-
-@dataclass(frozen=True)
-class Capability:
-    """The parts of a CapabilityStatement that decide what is sent. `creates` maps type -> conditional create."""
-
-    fhir_version: str
-    system: frozenset[str]
-    operations: frozenset[str]
-    creates: Mapping[str, bool] = field(default_factory=dict)
-    updates: Mapping[str, bool] = field(default_factory=dict)
-    searches: frozenset[str] = frozenset()
-    """Types whose search takes `identifier`."""
-    read_at: datetime | None = None
-
-    def takes_chart(self, wanted: Iterable[tuple[str, str]]) -> bool:
-        """Return whether one transaction with these (method, type) entries is within what it declares."""
-        if "transaction" not in self.system:
-            return False
-        declared = {"POST": self.creates, "PUT": self.updates}
-        return all(kind in declared.get(method, {}) for method, kind in wanted)
-
-    def finds_documents(self) -> bool:
-        """Return whether its own word makes a search for our document trustworthy.
-
-        A server that promises conditional create has to search by identifier before
-        it stores; one that only lists the search parameter promises less.
-        """
-        return "DocumentReference" in self.searches and self.creates.get("DocumentReference", False)
 
 
 def parse_capability(statement: Mapping[str, Any], read_at: datetime) -> Capability:

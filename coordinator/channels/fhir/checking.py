@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from coordinator.channels.credentials import Credentials
-from coordinator.channels.fhir.capability import Capability, Partner, parse_capability
+from coordinator.channels.fhir.capability import parse_capability
 from coordinator.channels.fhir.said import texts
 from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.channels.wire import Answer, Wire
@@ -15,6 +15,8 @@ from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.endpoint_checks import Amiss, Probe
 from coordinator.flow.ports import Clock
+from coordinator.mapping.partners import Partner
+from coordinator.mapping.planner import Capability, choose_level
 
 NOBODY = "urn:ietf:rfc:3986|urn:uuid:00000000-0000-4000-8000-000000000000"
 """An identifier that no patient carries: the search is tried, and nobody is looked up."""
@@ -74,34 +76,16 @@ class FhirChecker:
             if "process-message" not in capability.operations:
                 return "message; the server does not list $process-message, which many do not."
             return "message: the server lists $process-message."
-        level, why = choose_level(endpoint, capability, self._partners.get(endpoint.partner or ""), self._chart_types)
-        return f"{level}: {why}"
-
-
-def choose_level(
-    endpoint: Endpoint, capability: Capability, partner: Partner | None, chart_types: frozenset[str]
-) -> tuple[str, str]:
-    """Return (content level, why) as a REST endpoint gets it today; raise NeedsHuman when none can be sent.
-
-    The same questions as the channel asks for each message; a chart also needs the
-    patient's own number there, which is known only message by message.
-    """
-    if endpoint.content_level is not None:
-        return endpoint.content_level, "pinned in the registry."
-    levels = ("chart", "document", "message") if partner is None else partner.levels
-    lacking = sorted(chart_types - set(capability.creates))
-    if "chart" not in levels:
-        why = "this partner takes no chart."
-    elif "transaction" not in capability.system:
-        why = "the server lists no transactions."
-    elif lacking:
-        shown = ", ".join(lacking[:4])
-        why = f"the server lists no create of {shown}{' and others' if len(lacking) > 4 else ''}."
-    else:
-        return "chart", "transactions and every resource type; for a patient whose number there is unknown, document."
-    if "document" in levels and "DocumentReference" in capability.creates:
-        return "document", why
-    raise NeedsHuman("fhir.level")
+        choice = choose_level(
+            capability,
+            self._partners.get(endpoint.partner or ""),
+            endpoint.content_level,
+            chart=[("POST", kind) for kind in sorted(self._chart_types)],
+        )
+        if choice.level is None:
+            raise NeedsHuman("fhir.level")
+        note = " For a patient whose number there is unknown, less." if choice.level == "chart" else ""
+        return f"{choice.level}: {choice.reason}{note}"
 
 
 def _metadata(server: FhirServer, seen: dict[str, Capability]) -> str:

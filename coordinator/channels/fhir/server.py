@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import orjson
@@ -51,10 +51,16 @@ class FhirServer:
         )
 
     def write(
-        self, path: str, body: bytes, about_to_send: Callable[[], None], headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: bytes,
+        about_to_send: Callable[[], None],
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: Literal["POST", "PUT"] = "POST",
     ) -> Answer:
-        """Return the answer to a POST of the stored bytes, unchanged. Raises InDoubt after the first byte."""
-        return self._signed("POST", path, body, {"Content-Type": FHIR_JSON, **(headers or {})}, about_to_send)
+        """Return the answer to a write of these bytes, unchanged. Raises InDoubt after the first byte."""
+        return self._signed(method, path, body, {"Content-Type": FHIR_JSON, **(headers or {})}, about_to_send)
 
     def now(self) -> datetime:
         """Return this instant in UTC."""

@@ -8,9 +8,7 @@ import pytest
 from coordinator.domain.events import SessionOutcome
 from coordinator.mapping.body import to_bytes
 from coordinator.mapping.digits import loinc_is_whole, npi_is_whole, snomed_is_whole
-from coordinator.mapping.load import Mappings
 from coordinator.mapping.paths import PathError, _engine, compile_condition, compile_value
-from coordinator.mapping.planner import choose_level
 from coordinator.mapping.problems import MappingHeld
 from coordinator.mapping.view import roots
 from coordinator.mapping.walk import said
@@ -127,76 +125,6 @@ def test_something_that_is_no_json_is_refused() -> None:
 
 def test_a_quantity_is_said_with_its_unit() -> None:
     assert said({"value": Decimal("37.50"), "unit": "mg"}) == "37.5 mg"
-
-
-def statement(
-    *interactions: str, creates: tuple[str, ...] = (), conditional: bool = True, **more: Any
-) -> dict[str, Any]:
-    resources = [
-        {"type": kind, "interaction": [{"code": "create"}, {"code": "search-type"}], "conditionalCreate": conditional,
-         "searchParam": [{"name": "identifier", "type": "token"}]}
-        for kind in creates
-    ]  # fmt: skip
-    rest = {"mode": "server", "interaction": [{"code": one} for one in interactions], "resource": resources, **more}
-    return {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [rest]}
-
-
-WHOLE = ("Patient", "Organization", "Practitioner", "Encounter", "Observation", "MedicationRequest", "Communication",
-         "DocumentReference")  # fmt: skip
-
-
-def test_a_whole_server_gets_the_chart() -> None:
-    choice = choose_level(statement("transaction", creates=WHOLE), None, None)
-    assert (choice.level, choice.conditional_create, choice.searches_identifier) == ("chart", True, True)
-
-
-def test_a_server_without_transactions_gets_a_document() -> None:
-    assert choose_level(statement(creates=WHOLE), None, None).level == "document"
-
-
-def test_a_server_that_lacks_a_type_of_the_chart_gets_a_document_and_the_note_says_which() -> None:
-    choice = choose_level(statement("transaction", creates=("DocumentReference", "Patient")), None, None)
-    assert choice.level == "document"
-    assert "Observation" in choice.reason
-
-
-def test_a_server_that_takes_notifications_only_gets_a_message() -> None:
-    answer = statement(creates=(), operation=[{"name": "process-message", "definition": "x"}])
-    assert choose_level(answer, None, None).level == "message"
-
-
-def test_a_server_that_takes_nothing_gets_nothing() -> None:
-    assert choose_level(statement(creates=("QuestionnaireResponse",)), None, None).level is None
-
-
-def test_a_server_of_another_release_gets_nothing() -> None:
-    answer = {**statement("transaction", creates=WHOLE), "fhirVersion": "5.0.0"}
-    assert choose_level(answer, None, None).level is None
-
-
-def test_a_silent_server_is_assumed_to_take_one_document() -> None:
-    choice = choose_level(None, None, None)
-    assert (choice.level, choice.basis, choice.conditional_create) == ("document", "assumed", False)
-
-
-def test_a_pinned_level_wins_over_everything() -> None:
-    assert choose_level(statement(), None, "message").level == "message"
-
-
-@pytest.mark.parametrize(
-    ("partner", "level", "attachments"),
-    [
-        ("epic-like", "document", ("text/plain",)),
-        ("oracle-like", "document", ("application/pdf", "text/plain")),
-        ("athena-like", None, ()),
-    ],
-)
-def test_the_partner_file_wins_over_what_the_server_advertises(
-    mappings: Mappings, partner: str, level: str | None, attachments: tuple[str, ...]
-) -> None:
-    choice = choose_level(statement("transaction", creates=WHOLE), mappings.partners[partner], None)
-    assert (choice.level, choice.attachments, choice.conditional_create) == (level, attachments, False)
-    assert partner in choice.reason
 
 
 def test_an_expression_that_fails_on_an_event_holds_it_without_saying_the_value() -> None:

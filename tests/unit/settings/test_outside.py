@@ -14,6 +14,7 @@ from coordinator.domain.errors import ConfigurationError
 from coordinator.mapping.load import load
 from coordinator.outside import outside, signing_keys
 from coordinator.settings import Settings, shipped
+from tests.contract.entries import MemoryEntries
 from tests.contract.people import CountingDice, StillClock
 
 
@@ -23,7 +24,7 @@ def mappings():
 
 
 def built(**settings):
-    return outside(Settings(_env_file=None, **settings), StillClock(), CountingDice(), mappings())
+    return outside(Settings(_env_file=None, **settings), StillClock(), CountingDice(), mappings(), MemoryEntries())
 
 
 @pytest.fixture

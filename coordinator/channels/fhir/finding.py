@@ -1,0 +1,62 @@
+"""Finding again what may have been sent: by the message's own identifier, and by nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.server import FhirServer
+from coordinator.domain.errors import NeedsHuman, Permanent
+from coordinator.flow.ports import Package
+
+
+def find_message(server: FhirServer, package: Package) -> str | None:
+    """Return where our message is held there: a document, or whatever of the chart carries its name; else None.
+
+    Only the message's own identifier proves it. The session's names do not: they
+    are the same in an earlier version that did arrive.
+    """
+    system, value = package.identifier_system, package.identifier
+    for kind in _kinds_named(package):
+        same = by_identifier(server, kind, system, value)
+        masters = {orjson.dumps(one.get("masterIdentifier")) for one in same}
+        if len(same) > len(masters):
+            raise NeedsHuman("fhir.412")  # the same document twice; several letters of one message are not that
+        if same:
+            return f"{kind}/{text(same[0], 'id')}"
+    return None
+
+
+def already_there(server: FhirServer, package: Package) -> str | None:
+    """Return where an earlier attempt landed after all; None when it did not, or when the server cannot search."""
+    try:
+        return find_message(server, package)
+    except Permanent:
+        return None
+    except NeedsHuman as fault:
+        if fault.status is None or not fault.code.startswith("fhir."):
+            raise
+        return None  # the search itself is refused: no reason not to repeat what was answered "try again"
+
+
+def by_identifier(server: FhirServer, kind: str, system: str, value: str) -> list[dict[str, Any]]:
+    """Return the resources of a type that carry one of our own identifiers, each looked at: servers ignore terms."""
+    bundle = server.read(f"{kind}?identifier={quote(f'{system}|{value}', safe='')}")
+    hits = [part(one, "resource") for one in parts(bundle, "entry")]
+    return [one for one in hits if one.get("resourceType") == kind and carries(one, system, value)]
+
+
+def _kinds_named(package: Package) -> list[str]:
+    """Return the resource types that carry the message's identifier in what may have been sent, documents first."""
+    chart = package.document("fhir-chart")
+    inside = [part(one, "resource") for one in parts(orjson.loads(chart.body), "entry")] if chart is not None else []
+    named = [text(one, "resourceType") for one in inside if carries(one, package.identifier_system, package.identifier)]
+    return list(dict.fromkeys(["DocumentReference", *named]))
+
+
+def carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
+    """Return whether the resource has this identifier."""
+    names = [*parts(resource, "identifier"), part(resource, "identifier"), part(resource, "masterIdentifier")]
+    return any(one.get("system") == system and one.get("value") == value for one in names)

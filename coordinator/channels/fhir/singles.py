@@ -1,0 +1,252 @@
+"""Single creates in dependency order: for a server that takes no transaction, or no long one. Every entry's own truth.
+
+The book of entries is the idempotency key. What it says has landed is not sent again; what was
+asked and never answered is in doubt, and is not repeated unless the request itself says "only
+once" (a conditional create or update), or a person resends.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
+from coordinator.channels.wire import Answer
+from coordinator.domain.errors import DeliveryError, InDoubt, Transient
+from coordinator.flow.ports import EntryBook, EntryRow, Package, Taken
+from coordinator.mapping.addressing import Places, addressed, names_of_entries
+from coordinator.mapping.body import to_bytes
+from coordinator.mapping.planner import Capability
+
+REFUSALS = frozenset({400, 403, 404, 405, 406, 410, 413, 415, 422, 501})
+"""Answers that say for sure that nothing was kept."""
+TYPE_REFUSALS = frozenset({403, 404, 405, 501})
+"""Refusals that are about the type or the interaction, not about this content."""
+NOT_TAKEN = frozenset({425, 429, 503})
+"""Answers of a server that has not looked at the request."""
+LETTER = "DocumentReference"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One entry as it can be asked of this server."""
+
+    kind: str
+    path: str
+    method: Literal["POST", "PUT"]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def only_once(self) -> bool:
+        """Whether repeating it can double nothing."""
+        return self.method == "PUT" or "If-None-Exist" in self.headers
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What this server takes one by one, as declared, as its partner file knows, and as it has shown."""
+
+    creates: Mapping[str, bool]
+    """Type -> conditional create."""
+    updates: Mapping[str, bool]
+    """Type -> conditional update."""
+    corrects: Collection[str]
+    """Types whose landed entries may be updated under their own id there."""
+    plain_creates: bool
+    """Whether a create without a condition may be made: a partner file says so."""
+    already_there: Collection[str] = ()
+    refused: Collection[str] = ()
+
+    def request(self, entry: Mapping[str, Any], landed: EntryRow | None) -> Request | None:
+        """Return how this entry is asked, None when it is not."""
+        kind, request = text(part(entry, "resource"), "resourceType"), part(entry, "request")
+        method, url = text(request, "method"), text(request, "url")
+        if kind in self.refused:
+            return None
+        if method == "PUT" and (self.updates.get(kind) if "?" in url else kind in self.updates):
+            return Request(kind, url, "PUT")
+        if landed is not None and landed.sha256 is not None:
+            may = landed.place is not None and kind in self.corrects
+            return Request(kind, str(landed.place), "PUT") if may else None
+        condition = text(request, "ifNoneExist") or (url.partition("?")[2] if "?" in url else "")
+        if condition and self.creates.get(kind):
+            return Request(kind, kind, "POST", {"If-None-Exist": condition})
+        return Request(kind, kind, "POST") if self.plain_creates and kind in self.creates else None
+
+
+def terms_of(
+    capability: Capability, creates: Mapping[str, bool], *, singles: Sequence[str], updates: Sequence[str],
+    already_there: Sequence[str], refused: Collection[str],
+) -> Terms:  # fmt: skip
+    """Return the terms of a server; `singles` and the rest come from its partner file, empty without one."""
+    taken = {kind: said for kind, said in creates.items() if not singles or kind in singles}
+    corrects = [kind for kind in updates if kind in capability.updates]
+    known = {} if singles else capability.updates
+    return Terms(taken, known, corrects, bool(singles), already_there, refused)
+
+
+class Singles:
+    """One message's entries on their way to one server, one by one."""
+
+    def __init__(self, server: FhirServer, book: EntryBook, endpoint: str, terms: Terms) -> None:
+        """`endpoint` is the id under which the book keeps this server's entries."""
+        self._server = server
+        self._book = book
+        self._endpoint = endpoint
+        self._terms = terms
+        self.newly_refused: set[str] = set()
+
+    def send(
+        self,
+        package: Package,
+        entries: Sequence[Mapping[str, Any]],
+        places: Places,
+        mark: Callable[[], None],
+    ) -> Taken:
+        """Return what came of all entries together; raise when one of them is not settled."""
+        urls = {one["fullUrl"]: entry_key(one) for one in entries}
+        known = dict(self._book.known(self._endpoint, list(urls.values())))
+        by_url = dict(places.by_url)
+        names = {**places.names, **names_of_entries(entries)}
+        counts: Counter[str] = Counter()
+        left_out: Counter[str] = Counter()
+        letter_at: str | None = None
+        marked = _once(mark)
+        for entry in entries:
+            url, key = entry["fullUrl"], urls[entry["fullUrl"]]
+            here = Places(by_url, places.by_name, places.by_type, names, places.visit)
+            kind = text(part(entry, "resource"), "resourceType")
+            done = self._one(package, entry, key, known.get(key), here, marked)
+            counts[done.word] += 1
+            if done.word == "left out":
+                left_out[kind] += 1
+            elif done.place is not None:
+                by_url[url] = done.place
+                letter_at = letter_at or (done.place if kind == LETTER else None)
+        marked()
+        return _together(counts, left_out, letter_at or next(iter(by_url.values()), None))
+
+    def _one(
+        self,
+        package: Package,
+        entry: Mapping[str, Any],
+        key: str,
+        row: EntryRow | None,
+        places: Places,
+        mark: Callable[[], None],
+    ) -> "_Done":
+        kind = text(part(entry, "resource"), "resourceType")
+        sha = content_sha(entry)
+        again = package.resent and kind == LETTER
+        if row is not None and row.sha256 == sha and row.asked_sha256 is None and not again:
+            return _Done("there", row.place)
+        request = self._terms.request(entry, None if again else row)
+        if request is None:
+            return _Done("left out", None if row is None else row.place)
+        if row is not None and row.asked_sha256 is not None and not request.only_once and not package.resent:
+            raise InDoubt("fhir.entry-in-doubt")
+        body = to_bytes(addressed(part(entry, "resource"), places))
+        self._book.asked(self._endpoint, key, package.message, sha)
+        try:
+            answer = self._server.write(request.path, body, mark, request.headers, method=request.method)
+        except InDoubt:
+            raise
+        except DeliveryError:
+            self._book.let_go(self._endpoint, key)  # not a byte of it has left
+            raise
+        return self._judged(answer, request, key)
+
+    def _judged(self, answer: Answer, request: Request, key: str) -> "_Done":
+        """Return what one answer says of its entry; raise what is for somebody else to settle."""
+        if 200 <= answer.status < 300:
+            return self._taken(answer, request, key)
+        if self._holds_it(answer):
+            self._book.landed(self._endpoint, key, None)
+            return _Done("there", None)
+        error = error_for(answer, FHIR_STATUS, self._server.now(), kind="fhir")
+        unanswered = answer.status in (408, 409, 412, 500, 502, 504) and not request.only_once
+        if isinstance(error, InDoubt) or unanswered:
+            raise InDoubt(error.code, detail=answer.body, status=answer.status)
+        self._book.let_go(self._endpoint, key)
+        if answer.status not in REFUSALS or request.kind == LETTER:
+            raise error
+        if answer.status in TYPE_REFUSALS or names_unsupported(answer):
+            self.newly_refused.add(request.kind)
+        return _Done("left out", None)
+
+    def _taken(self, answer: Answer, request: Request, key: str) -> "_Done":
+        said = parse(answer) if answer.body else {}
+        if said is None:
+            raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
+        if has_error_issue(said):
+            raise InDoubt("fhir.outcome-error", detail=answer.body, status=answer.status)
+        place = _place(answer, request, said)
+        if place is None and answer.status != 202:
+            raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
+        self._book.landed(self._endpoint, key, place)
+        return _Done("for review" if answer.status == 202 else "created" if answer.status == 201 else "there", place)
+
+    def _holds_it(self, answer: Answer) -> bool:
+        """Return whether a refusal says that the server has this very entry already."""
+        codings = [one for issue in parts(parse(answer), "issue") for one in parts(part(issue, "details"), "coding")]
+        return any(text(one, "code") in self._terms.already_there for one in codings)
+
+
+@dataclass(frozen=True)
+class _Done:
+    word: Literal["created", "there", "for review", "left out"]
+    place: str | None
+
+
+def entry_key(entry: Mapping[str, Any]) -> str:
+    """Return the name under which the book keeps an entry: its stable id, the same in every version."""
+    return str(entry["fullUrl"]).removeprefix("urn:uuid:")
+
+
+def content_sha(entry: Mapping[str, Any]) -> str:
+    """Return the hash of an entry as it was composed."""
+    return hashlib.sha256(to_bytes(part(entry, "resource"))).hexdigest()
+
+
+def names_unsupported(answer: Answer) -> bool:
+    """Return whether a refusal says that a resource type or interaction is not supported (R4 issue-type code)."""
+    if answer.status not in (400, 422):
+        return False
+    return any(text(one, "code") == "not-supported" for one in parts(parse(answer), "issue"))
+
+
+def _place(answer: Answer, request: Request, said: Mapping[str, Any]) -> str | None:
+    """Return "Observation/12" from the Location, else from the resource that came back, else from what was updated."""
+    if text(said, "resourceType") == request.kind and text(said, "id"):
+        return f"{request.kind}/{text(said, 'id')}"
+    location = answer.headers.get("location") or answer.headers.get("content-location") or ""
+    steps = location.split("/_history/")[0].rstrip("/").split("/")
+    if len(steps) >= 2 and steps[-2] == request.kind and steps[-1]:
+        return f"{request.kind}/{steps[-1]}"
+    return request.path if request.method == "PUT" and "?" not in request.path else None
+
+
+def _once(mark: Callable[[], None]) -> Callable[[], None]:
+    done = False
+
+    def marking() -> None:
+        nonlocal done
+        if not done:
+            done = True
+            mark()
+
+    return marking
+
+
+def _together(counts: Counter[str], left_out: Counter[str], place: str | None) -> Taken:
+    if place is None and not counts["for review"]:
+        raise Transient("fhir.nothing-taken") if not left_out else InDoubt("fhir.no-location")
+    facts = {"level": "singles", "created": str(counts["created"]), "entries": str(sum(counts.values()))}
+    if counts["there"]:
+        facts["already_there"] = str(counts["there"])
+    if left_out:
+        facts["left_out"] = ", ".join(f"{kind} {number}" for kind, number in sorted(left_out.items()))[:200]
+    return Taken(place, proven=place is not None, facts=facts)

@@ -1,0 +1,56 @@
+"""The book of entries in the database keeps the same rules as the one the channel tests use."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from coordinator.flow.ports import EntryRow
+from coordinator.store.entry_part import SqlEntryBook
+from tests.contract.entries import MemoryEntries
+
+
+@pytest.fixture(params=["database", "memory"])
+def book(request, bench):
+    if request.param == "memory":
+        return MemoryEntries()
+    return SqlEntryBook(bench.parts.ledger.engine, lambda: datetime(2026, 10, 14, tzinfo=UTC))
+
+
+def only(book, entry="e1", endpoint="ep"):
+    return book.known(endpoint, [entry]).get(entry)
+
+
+def test_what_was_never_asked_is_not_known(book):
+    assert book.known("ep", ["e1"]) == {}
+    assert book.known("ep", []) == {}
+
+
+def test_an_entry_is_asked_lands_and_keeps_its_place(book):
+    book.asked("ep", "e1", "m1", "a" * 64)
+    assert only(book) == EntryRow(None, None, "a" * 64)
+    book.landed("ep", "e1", "Observation/1")
+    assert only(book) == EntryRow("a" * 64, "Observation/1", None)
+    assert only(book, endpoint="another") is None
+
+
+def test_a_lost_correction_stays_asked_beside_what_has_landed(book):
+    book.asked("ep", "e1", "m1", "a" * 64)
+    book.landed("ep", "e1", "Observation/1")
+    book.asked("ep", "e1", "m2", "b" * 64)
+    assert only(book) == EntryRow("a" * 64, "Observation/1", "b" * 64)
+    book.let_go("ep", "e1")
+    assert only(book) == EntryRow("a" * 64, "Observation/1", None)
+
+
+def test_what_surely_never_landed_leaves_no_trace(book):
+    book.asked("ep", "e1", "m1", "a" * 64)
+    book.let_go("ep", "e1")
+    assert only(book) is None
+
+
+def test_an_answer_without_a_place_keeps_the_place_that_is_known(book):
+    book.asked("ep", "e1", "m1", "a" * 64)
+    book.landed("ep", "e1", "Observation/1")
+    book.asked("ep", "e1", "m2", "b" * 64)
+    book.landed("ep", "e1", None)
+    assert only(book) == EntryRow("b" * 64, "Observation/1", None)
