@@ -19,13 +19,14 @@ from coordinator.channels.fhir.match import Match, match_patient, theirs
 from coordinator.channels.fhir.places import look_up_places, read_exactly
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer
-from coordinator.channels.fhir.singles import Singles, Terms, names_unsupported, terms_of
+from coordinator.channels.fhir.singles import Singles, Terms, names_unsupported, once, terms_of
+from coordinator.channels.fhir.tasks import change_tasks
 from coordinator.channels.wire import Answer, Limits, Wire
 from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
 from coordinator.domain.letter import ContentLevel
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, EntryBook, Lookup, Package, StoredDocument, Taken
-from coordinator.mapping.addressing import addressed, dependency_order
+from coordinator.mapping.addressing import Places, addressed, dependency_order
 from coordinator.mapping.body import to_bytes
 from coordinator.mapping.partners import Partner
 from coordinator.mapping.planner import Capability, choose_level, conditional_creates
@@ -85,7 +86,8 @@ class FhirRest:
         notes: dict[str, str] = {"level": level, "matched_by": match.by}
         if _place(endpoint) in self._chart_refused:
             notes["chart"] = "refused by the server"
-        mark = _mark(about_to_send)
+        mark = once(lambda: about_to_send(None))
+        notes |= self._change_tasks(server, package, capability, match, mark)
         if level == "singles":
             return _with_facts(self._singles(server, package, endpoint, capability, match, document, mark), **notes)
         if package.attempt > 1 and not package.resent:
@@ -101,6 +103,16 @@ class FhirRest:
         headers = self._conditional(package, endpoint, capability)
         body = self._document(server, endpoint, match, document)
         return _with_facts(judge_document(server.write("DocumentReference", body, mark, headers), self._clock), **notes)
+
+    def _change_tasks(
+        self, server: FhirServer, package: Package, capability: Capability, match: Match, mark: Callable[[], None]
+    ) -> dict[str, str]:
+        """Change or withdraw what was asked before, while nobody there has answered it; return what came of it."""
+        document = package.document("fhir-tasks")
+        if document is None:
+            return {}
+        places = Places(by_type={"Patient": f"Patient/{match.far_side_id}"})
+        return change_tasks(server, capability, parts(read_exactly(document.body), "entry"), places, mark)
 
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return whether our identifier is found there.
@@ -266,10 +278,6 @@ def _place(endpoint: Endpoint) -> tuple[str, str]:
 
 def _kind(entry: Mapping[str, Any]) -> str:
     return text(part(entry, "resource"), "resourceType")
-
-
-def _mark(about_to_send: Callable[[str | None], None]) -> Callable[[], None]:
-    return lambda: about_to_send(None)
 
 
 def _with_facts(taken: Taken, **facts: str) -> Taken:

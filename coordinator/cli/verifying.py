@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 import orjson
 
+from coordinator.cli.history import earlier_contents
 from coordinator.cli.reading import existing
 from coordinator.mapping.check import check_mappings as run_check
+from coordinator.mapping.check import unraised
 from coordinator.settings import Settings
 
 
@@ -30,8 +32,15 @@ def verify(as_json: bool) -> None:
 @click.command("check-mappings")
 @click.option("--mappings", type=click.Path(path_type=Path, file_okay=False), help="Folder to check.")
 def check_mappings(mappings: Path | None) -> None:
-    """Check the mapping files and show what they make of the sample events."""
-    report = run_check(mappings or Settings().mappings_dir)
+    """Check the mapping files, their versions against git, and show what they make of the sample events."""
+    folder = mappings or Settings().mappings_dir
+    report = run_check(folder)
     click.echo(str(report))
-    if not report.ok:
+    earlier = earlier_contents(folder)
+    if earlier is None:
+        click.echo("There is no git history here, so no version was compared with an earlier one.")
+    faults = unraised(folder, earlier or {})
+    for one in faults:
+        click.echo(one)
+    if faults or not report.ok:
         sys.exit(1)

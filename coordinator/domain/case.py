@@ -1,5 +1,6 @@
 """Everything that composing one message may look at. A frozen value: no clock, no store behind it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -35,6 +36,27 @@ def corrected_by(event: ClinicEvent, sent: SentLetter) -> bool:
 
 
 @dataclass(frozen=True)
+class SentRequest:
+    """Something a recipient was asked before, by an earlier version or by an event that this one replaces."""
+
+    provider: str
+    event: str
+    name: str
+    """"suspend", "suspend#2": the action, numbered where one message asks the same twice."""
+
+    @property
+    def action(self) -> str:
+        """The action alone."""
+        return self.name.partition("#")[0]
+
+
+def request_names(actions: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a message's requests, in their order."""
+    counts = [actions[: place + 1].count(one) for place, one in enumerate(actions)]
+    return tuple(one if number == 1 else f"{one}#{number}" for one, number in zip(actions, counts, strict=True))
+
+
+@dataclass(frozen=True)
 class Case:
     """One event version with all that is known around it.
 
@@ -51,6 +73,7 @@ class Case:
     composed_at: datetime
     previous: ClinicEvent | None = None
     already_sent: tuple[SentLetter, ...] = ()
+    asked_before: tuple[SentRequest, ...] = ()
     digest_of: tuple[SessionOutcome, ...] = ()
     """For a digest: the sessions it tells of, oldest first, the event itself last."""
     revision: int = 0

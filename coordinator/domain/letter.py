@@ -28,7 +28,7 @@ class Letter:
     """The fax cover and the fax variant, one PDF, where the letter may go by fax."""
 
 
-ContentLevel = Literal["chart", "singles", "document", "message"]
+ContentLevel = Literal["chart", "singles", "tasks", "document", "message"]
 
 
 @dataclass(frozen=True)

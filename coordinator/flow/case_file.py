@@ -1,13 +1,15 @@
 """Everything known around an event, gathered into one frozen case."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from coordinator.domain.case import Case, ClinicEvent, SentLetter, corrected_by
+from coordinator.domain.case import Case, ClinicEvent, SentLetter, SentRequest, corrected_by, request_names
 from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import InboxRow, MessageRecord
+from coordinator.planning.plan import lane_subject
 
 HISTORY = 200
 """Event versions that are looked back on: more than any course of treatment has."""
@@ -55,7 +57,7 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
         return None
     known = tx.inbox_of_patient(row.patient_key, until=row.occurred_at, limit=HISTORY)
     history = newest_versions(list(known), without=row)
-    return Case(
+    case = Case(
         source=row.source,
         event=row.event,
         registry=registry,
@@ -64,6 +66,22 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
         previous=planned[-1].event if planned else None,
         already_sent=sent,
     )
+    return replace(case, asked_before=asked_before(tx, row, case))
+
+
+def asked_before(tx: Transaction, row: InboxRow, case: Case) -> tuple[SentRequest, ...]:
+    """Return what was asked, and has or may have arrived, in the lanes that this event's messages belong to."""
+    found: dict[SentRequest, None] = {}
+    providers = {one.provider for one in case.patient.care_team} | {one.provider for one in case.already_sent}
+    subject = lane_subject(case)
+    for provider in sorted(providers):
+        for message in tx.lane(row.patient_key, provider, subject):
+            asked = [one["action"] for one in message.plan.get("requests", []) if "action" in one]
+            mine = message.plan.get("source") == row.source and message.event_ref != row.id
+            if not asked or not mine or message.occurred_at > row.occurred_at or arrived_at(tx, message) is None:
+                continue
+            found.update({SentRequest(provider, message.plan["event_id"], name): None for name in request_names(asked)})
+    return tuple(found)
 
 
 def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, ...]:

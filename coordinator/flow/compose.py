@@ -12,7 +12,7 @@ from coordinator.flow.rows import NewDocument
 from coordinator.mapping.content import EventResources, build_content, prepare_event
 from coordinator.planning.plan import make_plan
 
-LEVELS: frozenset[ContentLevel] = frozenset({"chart", "singles", "document", "message"})
+LEVELS: frozenset[ContentLevel] = frozenset({"chart", "singles", "tasks", "document", "message"})
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def levels_for(kinds: set[str]) -> frozenset[ContentLevel]:
     """Return the content levels that endpoints of these kinds can carry."""
     levels: set[ContentLevel] = set()
     if "fhir-rest" in kinds:
-        levels |= {"chart", "singles", "document"}
+        levels |= {"chart", "singles", "tasks", "document"}
     if "fhir-message" in kinds:
         levels.add("message")
     return frozenset(levels)

@@ -220,7 +220,12 @@ def new_message(row: InboxRow, case: Case, whole: Plan, plan: RecipientPlan) -> 
             "consent": asdict(plan.consent),
             "not_sent_because": plan.not_sent_because,
             "requests": [
-                {"text": one.text, "rule": one.rule, "due_at": one.due_at and one.due_at.isoformat()}
+                {
+                    "text": one.text,
+                    "rule": one.rule,
+                    "due_at": one.due_at and one.due_at.isoformat(),
+                    "action": one.action,
+                }
                 for one in plan.requests
             ],
             "rules": rules,

@@ -1,5 +1,6 @@
 """Bundles out of finished resources: the chart transaction, the single document, the notification message."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -45,13 +46,22 @@ def _entry(one: Built) -> Body:
 def collection(resources: Sequence[Built]) -> Body:
     """Return the resources as one plain bundle, for the question to the R4B model.
 
-    Every resource is there. Left out is what would get the same answer again: labels and
-    codings that stand earlier word for word, and list items of the same shape as one before
-    them (the forty references of a Provenance). Their values are our own tables' business,
-    which look at every one.
+    The model is asked about form: names, nesting, types. Left out is what would get the
+    same answer again: a resource of the very same form as one before it (the six readings
+    of a pulse), labels and codings that stand earlier word for word, and list items of the
+    same form as one before them (the forty references of a Provenance). Values are our own
+    tables' business, which look at every one of every resource.
     """
     seen: set[bytes] = set()
-    entries = [{"fullUrl": one.name.full_url, "resource": _asked_of(one.resource, seen)} for one in resources]
+    forms: set[Value] = set()
+    made = Counter(one.mapping.mapping for one in resources)
+    entries = []
+    for one in resources:
+        # What its mapping makes only once has its like nowhere else.
+        form = (one.mapping.mapping, *_form(one.resource)) if made[one.mapping.mapping] > 1 else one.name.id
+        if form not in forms:
+            forms.add(form)
+            entries.append({"fullUrl": one.name.full_url, "resource": _asked_of(one.resource, seen)})
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
@@ -67,7 +77,7 @@ def _asked_part(name: str, value: Value, seen: set[bytes]) -> Value:
         return _without_known(value, "coding", seen)
     if isinstance(value, list) and len(value) > 1:
         # The first of each shape stands for the others.
-        return list({_shape(one): one for one in reversed(value)}.values())
+        return list({tuple(_form(one)): one for one in reversed(value)}.values())
     return value
 
 
@@ -81,12 +91,26 @@ def _without_known(value: Body, name: str, seen: set[bytes]) -> Body:
     return {other: child for other, child in value.items() if other != name}
 
 
-def _shape(value: Value) -> Value:
+def _form(value: Value) -> list[Value]:
+    """Return names, nesting and types of a value as one flat list: two values of the same form have the same list."""
     if isinstance(value, dict):
-        return tuple((key, _shape(child)) for key, child in value.items())
+        found: list[Value] = [dict]
+        for key, child in value.items():
+            found.append(key)
+            kind = type(child)
+            if kind is dict or kind is list:
+                found += _form(child)
+            else:
+                found.append(kind)
+        found.append(None)
+        return found
     if isinstance(value, list):
-        return tuple(_shape(child) for child in value)
-    return type(value)
+        found = [list]
+        for child in value:
+            found += _form(child)
+        found.append(None)
+        return found
+    return [type(value)]
 
 
 def message(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Body:

@@ -1,11 +1,13 @@
 """`coordinator check-mappings`: load everything, run sample events, show what a change does to their resources."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
+
+import yaml
 
 from coordinator.domain.case import Case
 from coordinator.domain.consent import ConsentDecision
@@ -17,7 +19,7 @@ from coordinator.mapping.content import build_content
 from coordinator.mapping.json_values import Value
 from coordinator.mapping.load import Mappings, load
 from coordinator.mapping.problems import MappingFileError, MappingHeld
-from coordinator.mapping.yaml_files import read_yaml
+from coordinator.mapping.yaml_files import parse_yaml
 
 GOLDEN = Path("tests") / "golden" / "mapping"
 _EXAMPLES = (Path("docs") / "examples", Path("examples"))
@@ -168,20 +170,37 @@ def approve(mappings_dir: Path) -> list[Path]:
     return written
 
 
-def unraised(before: Path, after: Path) -> list[str]:
-    """Return the files that differ between two mapping folders although their version did not rise.
+MARKS = {"events": "version", "partners": "version", "codes": "reviewed"}
+"""What must rise with every change, by folder. A code table has no version of its own but a date of review."""
 
-    Code tables have no version of their own: a changed table needs a newer review date.
+
+def unraised(mappings_dir: Path, earlier: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the files that once had another content under the very version that they have now.
+
+    One version, one content: what a Provenance names must be found again. `earlier`
+    holds the contents that each file had before ("events/x.yaml" -> texts), newest
+    first. Comments, layout and the reviewer's name are no content.
     """
     faults = []
-    for folder, mark in (("events", "version"), ("partners", "version"), ("codes", "reviewed")):
-        for file in sorted((after / folder).glob("*.yaml")):
-            old = before / folder / file.name
-            if not old.is_file() or old.read_bytes() == file.read_bytes():
-                continue
-            was, now = read_yaml(old)[mark], read_yaml(file)[mark]
-            rose = now["on"] > was["on"] if mark == "reviewed" else now > was
-            if not rose:
+    for folder, mark in MARKS.items():
+        for file in sorted((mappings_dir / folder).glob("*.yaml")):
+            name = f"{folder}/{file.name}"
+            now = _content(file.read_text("utf-8"), mark)
+            before = [_content(text, mark) for text in earlier.get(name, ())]
+            if any(one is not None and now is not None and one[0] == now[0] and one[1] != now[1] for one in before):
                 what = "a newer `reviewed: on`" if mark == "reviewed" else "a higher `version`"
-                faults.append(f"{folder}/{file.name}: changed, so it needs {what}")
+                faults.append(f"{name}: changed, so it needs {what}")
     return faults
+
+
+def _content(text: str, mark: str) -> tuple[Value, Value] | None:
+    """Return (the mark, everything else) of a file's text, None when it is no mapping file."""
+    try:
+        data = parse_yaml(text)
+    except yaml.YAMLError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    rest = {key: value for key, value in data.items() if key not in ("reviewed", mark)}
+    stands = data.get(mark)
+    return (stands.get("on") if mark == "reviewed" and isinstance(stands, dict) else stands), rest

@@ -44,6 +44,8 @@ def build_content(
             found.append(stage.finish("message", body, chosen, links))
     if "singles" in levels:
         found += stage.singles(letters)
+    if "tasks" in levels:
+        found += stage.task_changes(letters)
     if "document" in levels and letters:
         found += stage.documents(letters)
     return tuple(found)

@@ -1,7 +1,7 @@
 """Our own gate, one resource at a time: its shape against the R4 tables, its codes, its invariants.
 
 Shape means elements, cardinality, primitive formats, required bindings and reference
-types. The invariants stand in `gate_rules`, the bundle as a whole in `gate_bundle`.
+types. The invariants stand in `gate_rules` and `gate_resources`, the bundle as a whole in `gate_bundle`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ import orjson
 
 from coordinator.mapping import digits, r4
 from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED, KnownCodes
-from coordinator.mapping.gate_rules import RESOURCE_RULES, TYPE_RULES, broken_by
+from coordinator.mapping.gate_resources import RESOURCE_RULES, broken_by
+from coordinator.mapping.gate_rules import TYPE_RULES
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.primitives import fault_of
 from coordinator.mapping.profiles import broken_claims
@@ -69,7 +70,8 @@ class Inspection:
         if "meta" in value:
             for rule, sentence, inner in broken_claims(value):
                 self.fault((place, inner), rule, sentence)
-        if kind in RESOURCE_RULES or "contained" in value:
+        local = any(one.target.startswith("#") for one in self.links)
+        if kind in RESOURCE_RULES or "contained" in value or local:
             for rule, sentence, inner in broken_by(kind, value):
                 self.fault((place, inner) if inner else place, rule, sentence)
 
@@ -118,7 +120,8 @@ class Inspection:
         elif kind not in r4.TYPES:
             fault = fault_of(kind, value)
             if fault:
-                self.fault(place, f"primitive-{kind}", fault)
+                rule = "txt-2" if "says nothing" in fault else "txt-1" if kind == "xhtml" else f"primitive-{kind}"
+                self.fault(place, rule, fault)
             elif "b" in row and value not in r4.BINDINGS[row["b"]]:
                 self.fault(place, "binding", "the code is not in the value set that R4 requires here")
         elif not isinstance(value, dict):

@@ -44,6 +44,8 @@ def check_whole(bundle: Json, links: Sequence[Sequence[Link]]) -> list[Finding]:
         if url in types:
             found.append(Finding(f"Bundle.entry[{index}].fullUrl", "bdl-7", "two entries have one address"))
         types[url] = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
+    for index, entry in enumerate(entries):
+        found += _on_behalf(f"Bundle.entry[{index}].resource", entry.get("resource"), types)
     urls = [str(one.get("fullUrl")) for one in entries]
     found += _references(urls, types, links, joins=bundle.get("type") != "batch")
     return found
@@ -73,7 +75,7 @@ def _invariants(bundle: Json, entries: Sequence[Json]) -> Iterator[Finding]:
 def _first_entry(bundle: Json, kind: Value, entries: Sequence[Json]) -> Iterator[Finding]:
     first = (entries[0].get("resource") or {}).get("resourceType") if entries else None
     if kind == "document":
-        if not (bundle.get("identifier") or {}).get("value"):
+        if not (bundle.get("identifier") or {}).keys() >= {"system", "value"}:
             yield Finding("Bundle.identifier", "bdl-9", "a document needs its identifier")
         if "timestamp" not in bundle:
             yield Finding("Bundle.timestamp", "bdl-10", "a document needs its date")
@@ -84,6 +86,27 @@ def _first_entry(bundle: Json, kind: Value, entries: Sequence[Json]) -> Iterator
             yield Finding("Bundle.entry[0]", "bdl-12", "a message starts with its header")
         if "timestamp" not in bundle or "id" not in bundle or len(entries) < 2:
             yield Finding("Bundle", "alerts-bundle", "a notification has an id, its time and at least two entries")
+
+
+_ON_BEHALF = {
+    "CareTeam": ("participant", "member", "ctm-1"),
+    "Provenance": ("agent", "who", "provenance-1"),
+}
+_FOR_ANOTHER = frozenset({"Practitioner", "Device"})
+
+
+def _on_behalf(path: str, resource: Value, types: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield where somebody acts for an organisation who cannot, or must say for which and does not."""
+    row = _ON_BEHALF.get(str(resource.get("resourceType"))) if isinstance(resource, dict) else None
+    if row is None:
+        return
+    listed, who, rule = row
+    for one in resource.get(listed, []):
+        kind = types.get((one.get(who) or {}).get("reference", "")) if isinstance(one, dict) else None
+        if rule == "ctm-1" and "onBehalfOf" in one and kind not in (None, "Practitioner"):
+            yield Finding(f"{path}.{listed}", rule, "only a practitioner takes part on behalf of somebody")
+        if rule == "provenance-1" and kind in _FOR_ANOTHER and "onBehalfOf" not in one:
+            yield Finding(f"{path}.{listed}", rule, "a practitioner acts on behalf of an organization")
 
 
 def _references(

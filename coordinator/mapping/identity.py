@@ -16,7 +16,20 @@ from coordinator.mapping.json_values import Json
 URI_SYSTEM = "urn:ietf:rfc:3986"
 NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
 KINDS = frozenset(
-    {"event", "session", "course", "mrn", "npi", "staff", "message", "document", "version", "clinic", "provider"}
+    {
+        "event",
+        "request",
+        "session",
+        "course",
+        "mrn",
+        "npi",
+        "staff",
+        "message",
+        "document",
+        "version",
+        "clinic",
+        "provider",
+    }
 )
 
 _PLAIN = re.compile(r"[A-Za-z0-9:/._\-]+")
@@ -88,9 +101,12 @@ def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> N
         parts = (case.source, scope["event"]["course"]["id"], what, *extra)
     elif kind == "version":
         parts = (case.source, case.event.id, str(case.event.version), scope["recipient"]["id"], what, *extra)
+    elif kind == "request":
+        # The request of an event, which may be an earlier one: the name that its Task was given then.
+        parts = (case.source, scope["item"].get("event", case.event.id), what, scope["item"].get("name", key))
     else:
         parts = (case.source, case.event.id, what, *extra)
-    if "recipient" in scope and kind in ("event", "course"):
+    if "recipient" in scope and kind in ("event", "course", "request"):
         parts = (*parts, scope["recipient"]["id"])
     made = stable_uuid(*parts)
     return Name(made, clinic_system(case, what), made)

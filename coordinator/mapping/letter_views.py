@@ -3,12 +3,12 @@
 import base64
 import hashlib
 
-from coordinator.domain.case import Case
+from coordinator.domain.case import Case, request_names
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.letter import Letter
 from coordinator.domain.plan import RecipientPlan
 from coordinator.domain.registry import Provider
-from coordinator.mapping.view import AttachmentView, LetterView, MessageView
+from coordinator.mapping.view import AttachmentView, LetterView, MessageView, WithdrawnView
 
 PDF, TEXT = "application/pdf", "text/plain"
 
@@ -73,3 +73,19 @@ def _event_code(case: Case) -> str:
     return (
         "tx-issue" if isinstance(case.event.adverse_events, tuple) and case.event.adverse_events else "progress-update"
     )
+
+
+def withdrawn_views(case: Case, recipient: RecipientPlan) -> tuple[WithdrawnView, ...]:
+    """Return what this recipient was asked and is asked no longer.
+
+    Of this event whatever is not asked again; of an event before it in the lane
+    only when something is asked now in its place.
+    """
+    asked = request_names([one.action for one in recipient.requests])
+    found = []
+    for one in case.asked_before:
+        same_event = one.event == case.event.id
+        stands = one.name in asked if same_event else not asked
+        if one.provider == recipient.provider and not stands:
+            found.append(WithdrawnView(one.event, one.action, one.name))
+    return tuple(found)

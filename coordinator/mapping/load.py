@@ -20,12 +20,13 @@ from coordinator.mapping.walk import Compiler, Names, Node, is_static
 from coordinator.mapping.yaml_files import read_yaml
 
 Per = Literal["event", "recipient"]
-LEVELS = frozenset({"chart", "message", "fhir-document"})
-"""Where a resource goes: the chart transaction, the message, the FHIR document inside a document reference."""
+LEVELS = frozenset({"chart", "message", "fhir-document", "tasks"})
+"""Where a resource goes: the chart transaction, the message, the FHIR document inside a document reference, and the
+changes to tasks that a far side holds, made only while nobody there has answered."""
 MAPPING_KEYS = frozenset(
     {
         "mapping", "version", "reviewed", "event", "resource", "name", "per", "each", "key", "when", "identity",
-        "profiles", "write", "order", "audiences", "build", "retractable", "levels",
+        "profiles", "write", "order", "audiences", "build", "retractable", "levels", "named",
     }
 )  # fmt: skip
 
@@ -36,6 +37,8 @@ class ResourceMapping:
 
     mapping: str
     name: str
+    named: str
+    """Under which name its resources are identified: its own, or that of the mapping whose resources it changes."""
     version: int
     events: tuple[str, ...]
     resource: str
@@ -192,6 +195,7 @@ def _mapping(
     return ResourceMapping(
         mapping=data["mapping"],
         name=data["name"],
+        named=str(data.get("named") or data["name"]),
         version=data["version"],
         events=events,
         resource=data["resource"],
@@ -219,6 +223,8 @@ def _check_header(file: str, data: Json, problems: list[str]) -> None:
     version = data.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         problems.append(f"{file}: `version` is a whole number from 1 that rises with every change")
+    if not isinstance(data.get("named", ""), str):
+        problems.append(f"{file}: `named` is the name of another mapping")
     if not isinstance(data.get("name"), str):
         problems.append(f"{file}: `name` is missing: what $ref calls this resource")
     events = data.get("event")

@@ -6,7 +6,6 @@ import re
 from datetime import date
 from decimal import Decimal
 
-from coordinator.mapping.gate_rules import ACTIVE_CONTENT
 from coordinator.mapping.json_values import Value
 
 _DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
@@ -30,6 +29,17 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
     "xhtml": re.compile(r"\s*\S[\s\S]*"),
 }
 """R4 datatypes page, one expression a primitive type."""
+_TAGS = frozenset(
+    {
+        "a", "abbr", "acronym", "b", "big", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd",
+        "dfn", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "li", "ol", "p", "pre",
+        "q", "samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr",
+        "tt", "ul", "var",
+    }
+)  # fmt: skip
+"""The formatting elements that R4 lets a narrative have."""
+_TAG = re.compile(r"<\s*/?\s*([A-Za-z][A-Za-z0-9:]*)([^>]*)>")
+_ACTIVE = re.compile(r"(^|\s)on\w+\s*=|javascript:", re.IGNORECASE)
 _LEAST = {"integer": None, "unsignedInt": 0, "positiveInt": 1}
 
 
@@ -40,8 +50,8 @@ def fault_of(kind: str, value: Value) -> str | None:
             return "the text is empty" if not value or value.isspace() else None
         pattern = _PATTERNS.get(kind)
         if pattern is not None:
-            if kind == "xhtml" and ACTIVE_CONTENT.search(value):
-                return "the narrative holds active content"
+            if kind == "xhtml":
+                return _narrative_fault(value)
             return None if pattern.fullmatch(value) and _in_calendar(kind, value) else f"this is not a {kind}"
         return _base64_fault(value) if kind == "base64Binary" else f"this is not a {kind}"
     if kind == "boolean":
@@ -65,6 +75,14 @@ def _in_calendar(kind: str, value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _narrative_fault(value: str) -> str | None:
+    tags = _TAG.findall(value)
+    if any(name.lower() not in _TAGS or _ACTIVE.search(rest) for name, rest in tags) or "<!" in value:
+        return "the narrative holds more than formatting"
+    empty = not _TAG.sub("", value).strip() and "img" not in {name for name, _ in tags}
+    return "the narrative says nothing" if empty else None
 
 
 def _base64_fault(value: str) -> str | None:

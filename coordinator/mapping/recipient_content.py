@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from coordinator.domain.case import Case
+from coordinator.domain.case import Case, request_names
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.letter import ContentLevel, FhirContent, Letter, MappingProblem
 from coordinator.domain.plan import RecipientPlan
@@ -16,7 +16,7 @@ from coordinator.mapping.event_content import EventResources, gate
 from coordinator.mapping.gate import Inspection, Link, inspect
 from coordinator.mapping.identity import message_identifier
 from coordinator.mapping.json_values import Json, Value
-from coordinator.mapping.letter_views import attachment, letter_view, message_view
+from coordinator.mapping.letter_views import attachment, letter_view, message_view, withdrawn_views
 from coordinator.mapping.load import Mappings, ResourceMapping
 from coordinator.mapping.partners import Partner
 from coordinator.mapping.problems import MappingHeld
@@ -64,6 +64,7 @@ class ForRecipient:
             "requests": plain_value(self.recipient.requests),
             "consent": self._consent(),
             "document": plain_value(views[0]) if views else None,
+            "withdrawn": plain_value(withdrawn_views(self.case, self.recipient)),
             "message": plain_value(message_view(self.case, self.recipient, self.provider)),
         }
         planned = plan_resources(self.mappings, self.case, scope, "recipient")
@@ -188,6 +189,31 @@ class ForRecipient:
         used = {one.mapping.mapping: one.mapping.version for one in chosen}
         used[f"partners/{partner.name}"] = partner.version
         return [FhirContent("singles", to_bytes(body), "Bundle", dict(sorted(used.items())))]
+
+    def task_changes(self, letters: tuple[Letter, ...]) -> list[FhirContent]:
+        """Return the tasks that this recipient may hold and that are now otherwise, or withdrawn; nothing if none are.
+
+        They are changed there only while nobody has answered them; see `task_changes`.
+        """
+        if not any(one.provider == self.provider.id for one in self.case.asked_before):
+            return []
+        everything = self.resources(letters, frozenset({"chart", "tasks"}), partner=self.partner("fhir-rest"))
+        gate(self.mappings, own(everything, self.shared))
+        event = self.case.event.id
+        again = {one.name for one in self.case.asked_before if (one.provider, one.event) == (self.provider.id, event)}
+        names = request_names([one.action for one in self.recipient.requests])
+        chosen = [
+            one
+            for one in for_level(everything, "tasks")
+            if one.mapping.named != one.mapping.name or names[one.index or 0] in again
+        ]
+        if not chosen:
+            return []
+        body = singles(chosen, everything)
+        seen = [self._seen(entry["resource"]) for entry in body["entry"]]
+        gate_bundle.hold([finding for one in seen for finding in one.findings])
+        used = {one.mapping.mapping: one.mapping.version for one in chosen}
+        return [FhirContent("tasks", to_bytes(body), "Bundle", dict(sorted(used.items())))]
 
     def _seen(self, body: dict[str, Value]) -> Inspection:
         return inspect(body, body["resourceType"], self.mappings.known_codes)

@@ -13,7 +13,7 @@ from coordinator.mapping.load import Mappings, Per, ResourceMapping
 from coordinator.mapping.problems import MappingHeld
 from coordinator.mapping.walk import EMPTY, Refs, Run
 
-_SCALAR_IDENTIFIER = frozenset({"AdverseEvent", "Composition", "Bundle"})
+_SCALAR_IDENTIFIER = frozenset({"AdverseEvent", "Composition", "Bundle", "QuestionnaireResponse"})
 _THEIRS = frozenset({"mrn", "npi", "clinic", "provider"})
 """People and places: they are referred to, they are not what this message made."""
 _ENGINE_SETS_NO_IDENTIFIER = frozenset({"DocumentReference"})
@@ -56,7 +56,7 @@ def plan_resources(mappings: Mappings, case: Case, scope: Json, per: Per) -> lis
                 key = str(mapping.key(inner))
                 seen[key] = seen.get(key, 0) + 1
                 key = key if seen[key] == 1 else f"{key}#{seen[key]}"
-            found.append(Planned(mapping, name_of(mapping.identity, mapping.name, case, inner, key), index, inner))
+            found.append(Planned(mapping, name_of(mapping.identity, mapping.named, case, inner, key), index, inner))
     return found
 
 
@@ -133,4 +133,5 @@ def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any]) -> dict[str
         dressed["identifier"] = identifier
     elif kind not in _ENGINE_SETS_NO_IDENTIFIER and "identifier" in r4.TYPES[kind]:
         dressed["identifier"] = [identifier]
-    return dressed | body
+    own = body.pop("meta", {})
+    return dressed | body | {"meta": {**own, **meta}}

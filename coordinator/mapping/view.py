@@ -90,6 +90,15 @@ class MessageView:
     digest_due_at: datetime | None
 
 
+@dataclass(frozen=True)
+class WithdrawnView:
+    """A request that this recipient was sent and that is asked no longer."""
+
+    event: str
+    action: str
+    name: str
+
+
 EVENT_TYPES: Mapping[str, type[BaseModel]] = {"session-outcome": SessionOutcome, "dose-change": DoseChange}
 
 
@@ -115,6 +124,7 @@ def roots(events: tuple[str, ...], per: str) -> dict[str, Any]:
             "consent": Consent,
             "document": LetterView,
             "made_with": tuple[MadeWith, ...],
+            "withdrawn": tuple[WithdrawnView, ...],
         }
     return found
 
@@ -126,7 +136,7 @@ def plain_value(value: Value) -> Value:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, tuple | list):
-        return [plain_value(one) for one in value]
+        return [None if isinstance(one, Unknown | NotDone) else plain_value(one) for one in value]
     if isinstance(value, Mapping):
         return {str(key): plain_value(one) for key, one in value.items()}
     if isinstance(value, BaseModel):

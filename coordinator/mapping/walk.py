@@ -165,12 +165,15 @@ class Compiler:
             reader = compile_value(item["$each"], self.names.roots)
         except PathError as wrong:
             return self.fault(path, str(wrong))
-        inside = Compiler(Names({**self.names.roots, "item": kind}, self.names.tables, self.names.mappings), [], "")
+        inside = Compiler(
+            Names({**self.names.roots, "item": kind, "position": int}, self.names.tables, self.names.mappings), [], ""
+        )
         inside.problems, inside.file = self.problems, self.file
         inner = inside.node({key: value for key, value in item.items() if key != "$each"}, f"{path}[]")
 
         def build(scope: Json, run: Run) -> list[Any]:
-            results = [inner({**scope, "item": one}, run) for one in reader(scope) or ()]
+            items = enumerate(reader(scope) or (), 1)
+            results = [inner({**scope, "item": one, "position": place}, run) for place, one in items]
             return [one for one in results if one is not EMPTY]
 
         return build

@@ -32,4 +32,9 @@ _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|false)$"), list("tf")
 
 def read_yaml(file: Path) -> Value:
     """Return the content of a YAML file. Raises yaml.YAMLError, whose text may quote the file."""
-    return yaml.load(file.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    return parse_yaml(file.read_text("utf-8"))
+
+
+def parse_yaml(text: str) -> Value:
+    """Return the content of a text in YAML. Raises yaml.YAMLError, whose text may quote it."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader

@@ -57,6 +57,15 @@ def _sessions() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "everything-not-done", {**spike, **dict.fromkeys(asked, skipped), "scores": []}
     scores = ("phq-9", "gad-7", "madrs", "qids-sr16", "asrs-v1.1", "asrs-5", "cadss", "cadss-6")
     yield "every-score", {**spike, "scores": [{"instrument": one, "total": 3, "on": "2026-10-14"} for one in scores]}
+    answered = [0, 1, unknown, 3, skipped, 0, 1]
+    gad = {
+        "instrument": "gad-7",
+        "total": unknown,
+        "items": answered,
+        "on": "2026-10-14",
+        "administered": "self-report",
+    }
+    yield "answers-with-gaps", {**spike, "scores": [gad]}
     events = [
         {"term": "Headache", "severity": "moderate", "serious": True, "outcome": "ongoing"},
         {"term": "Dizziness", "severity": "severe", "serious": False, "outcome": "resolved", "started_at": unknown},

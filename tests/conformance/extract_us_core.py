@@ -18,9 +18,20 @@ KEPT = {
 }  # fmt: skip
 
 
+MENDED = {
+    "telecom or endpoint": "telecom.exists() or endpoint.exists()",
+    "practitioner or organization or healthcareService or location": "practitioner.exists() or organization.exists()"
+    " or healthcareService.exists() or location.exists()",
+}
+"""Expressions of 6.1.0 that take an element for a truth value, as 7.0.0 publishes them: @medplum/core cannot evaluate
+the first ones, so no PractitionerRole at all could pass."""
+
+
 def lean(element: dict[str, Any]) -> dict[str, Any]:
     """Return an element without its prose."""
     kept = {key: value for key, value in element.items() if key in KEPT or key.startswith(("fixed", "pattern"))}
+    for one in kept.get("constraint", []):
+        one["expression"] = MENDED.get(one.get("expression", ""), one.get("expression", ""))
     if "binding" in kept:
         kept["binding"] = {key: value for key, value in kept["binding"].items() if key in ("strength", "valueSet")}
     return kept

@@ -37,6 +37,7 @@ RESOURCES = [
     "PractitionerRole",
     "Procedure",
     "Provenance",
+    "QuestionnaireResponse",
     "Task",
 ]
 TOO_OPEN = {"mimetypes", "languages", "all-languages", "all-types", "defined-types", "currencies", "timezones"}
@@ -74,7 +75,7 @@ def read_package(path: Path) -> dict[str, dict[str, Any]]:
                 continue
             handle = package.extractfile(member)
             resource = json.load(handle) if handle else {}
-            if "url" in resource:
+            if "url" in resource and "resourceType" in resource:
                 found[f"{resource['resourceType']}|{resource['url']}"] = resource
     return found
 

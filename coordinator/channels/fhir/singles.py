@@ -114,7 +114,7 @@ class Singles:
         counts: Counter[str] = Counter()
         left_out: Counter[str] = Counter()
         letter_at: str | None = None
-        marked = _once(mark)
+        marked = once(mark)
         for entry in entries:
             url, key = entry["fullUrl"], urls[entry["fullUrl"]]
             here = Places(by_url, places.by_name, places.by_type, names, places.visit)
@@ -229,7 +229,8 @@ def _place(answer: Answer, request: Request, said: Mapping[str, Any]) -> str | N
     return request.path if request.method == "PUT" and "?" not in request.path else None
 
 
-def _once(mark: Callable[[], None]) -> Callable[[], None]:
+def once(mark: Callable[[], None]) -> Callable[[], None]:
+    """Return the mark so that only its first call marks."""
     done = False
 
     def marking() -> None:

@@ -177,17 +177,47 @@ def test_a_resource_may_be_kept_from_an_audience(checkout: Path) -> None:
     assert seen["primary-care"].observation("suicide-risk-screen") == []
 
 
+def of(folder: Path) -> dict[str, tuple[str, ...]]:
+    files = [*folder.glob("events/*.yaml"), *folder.glob("codes/*.yaml"), *folder.glob("partners/*.yaml")]
+    return {f"{one.parent.name}/{one.name}": (one.read_text(),) for one in files}
+
+
+def changed(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
 def test_a_changed_mapping_must_raise_its_version_and_a_changed_table_its_review(checkout: Path) -> None:
-    before = ROOT / "mappings"
-    assert unraised(before, checkout) == []
-    mapping = checkout / "events" / "session-outcome.weight.yaml"
-    table = checkout / "codes" / "route.yaml"
-    mapping.write_text(mapping.read_text().replace("order: 30", "order: 31"))
-    table.write_text(table.read_text().replace('text: "Oral"', 'text: "By mouth"'))
-    assert [one.partition(":")[0] for one in unraised(before, checkout)] == [
+    before = of(checkout)
+    assert unraised(checkout, before) == []
+    mapping, table = checkout / "events" / "session-outcome.weight.yaml", checkout / "codes" / "route.yaml"
+    partner = checkout / "partners" / "athena-like.yaml"
+    changed(mapping, "order: 30", "order: 31")
+    changed(table, 'text: "Oral"', 'text: "By mouth"')
+    changed(partner, "transaction: false", "transaction: true")
+    assert [one.partition(":")[0] for one in unraised(checkout, before)] == [
         "events/session-outcome.weight.yaml",
+        "partners/athena-like.yaml",
         "codes/route.yaml",
     ]
-    mapping.write_text(mapping.read_text().replace("version: 1", "version: 2"))
-    table.write_text(table.read_text().replace("on: 2026-11-22", "on: 2026-11-23"))
-    assert unraised(before, checkout) == []
+    changed(mapping, "version: 1", "version: 2")
+    changed(partner, "version: 1", "version: 2")
+    changed(table, "on: 2026-11-22", "on: 2026-11-23")
+    assert unraised(checkout, before) == []
+
+
+def test_a_comment_or_another_reviewer_is_no_change(checkout: Path) -> None:
+    before = of(checkout)
+    file = checkout / "events" / "session-outcome.weight.yaml"
+    changed(file, "order: 30", "order: 30    # beside the scores")
+    changed(file, "clinical lead", "the other clinical lead")
+    assert unraised(checkout, before) == []
+
+
+def test_a_version_that_once_had_another_content_is_named_though_both_were_committed(checkout: Path) -> None:
+    name = "events/session-outcome.weight.yaml"
+    file = checkout / name
+    first = file.read_text()
+    changed(file, "order: 30", "order: 31")
+    assert unraised(checkout, {name: (file.read_text(), first)}) == [f"{name}: changed, so it needs a higher `version`"]
