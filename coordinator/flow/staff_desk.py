@@ -8,6 +8,7 @@ from coordinator.domain.errors import NotFound
 from coordinator.flow import calls as telephone
 from coordinator.flow import resend as acts
 from coordinator.flow.fallback import take_next, why_not_next
+from coordinator.flow.mapping_gap import mapping_gaps
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import delivery_view, message_row
 from coordinator.flow.read_models import (
@@ -134,6 +135,7 @@ class StaffDesk:
             for row in tx.inbox_in(("question", "stuck")):
                 patient = tx.patient(row.patient_key)
                 cause = parts.causes.get(row.cause or "event.question")
+                gaps = mapping_gaps(parts, tx, row) if row.cause == "event.mapping" else ()
                 found.append(
                     HeldEvent(
                         event_ref=row.id,
@@ -146,7 +148,7 @@ class StaffDesk:
                         received_at=row.received_at,
                         questions=row.questions if row.state == "question" else (),
                         cause=cause.sentence,
-                        next_step=cause.next_step,
+                        next_step=" ".join([cause.next_step, *gaps]),
                     )
                 )
             if found:
