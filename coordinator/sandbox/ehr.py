@@ -1,7 +1,6 @@
 """A pretend EHR: a FHIR R4 server that records every request, and can play dead, slow, or like a large one."""
 
 import hashlib
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -9,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, unquote
 
-import jwt
 import orjson
 
 from coordinator.domain.registry import Identifier, Patient
 from coordinator.sandbox import ehr_records as records
 from coordinator.sandbox.ehr_capability import CREATES, UPDATES, Play, capability_statement
 from coordinator.sandbox.ehr_rules import DUPLICATE_READING, RULES, Refusal, same_reading
+from coordinator.sandbox.ehr_sign_in import SignInDesk
 from coordinator.sandbox.shelf import Shelf
 from coordinator.sandbox.web import Fault, Reply, Request, Web
 
@@ -49,8 +48,7 @@ class Ehr:
         self._shelf = Shelf(folder / "ehr.sqlite", records.SCHEMA)
         self._web = Web(port, self._answer, lambda method, path: method in ("POST", "PUT") and _is_content(path))
         self._default_play = play
-        self._tokens: set[str] = set()
-        self._lock = threading.Lock()
+        self._sign_in = SignInDesk(self._shelf, self.address)
 
     @property
     def port(self) -> int:
@@ -85,8 +83,7 @@ class Ehr:
 
     def trust(self, client_id: str, jwks: Mapping[str, Any]) -> None:
         """Know this client by its public keys. Once one is known, requests need a token."""
-        with self._shelf.keep() as db:
-            db.execute("REPLACE INTO clients VALUES (?,?)", (client_id, orjson.dumps(dict(jwks))))
+        self._sign_in.trust(client_id, jwks)
 
     def play(self, play: Play) -> None:
         """Be like another server from now on."""
@@ -146,10 +143,10 @@ class Ehr:
         if path == "metadata":
             return _json(200, capability_statement(self._play()))
         if path == ".well-known/smart-configuration":
-            return _json(200, self._smart(), "application/json")
+            return _json(200, self._sign_in.discovery(), "application/json")
         if path == "token":
-            return self._token(request)
-        if not self._is_signed_in(request):
+            return _json(*self._sign_in.token(request), "application/json")
+        if not self._sign_in.is_signed_in(request):
             return _outcome(401)
         if request.method == "GET":
             return self._get(path, request.query)
@@ -247,65 +244,6 @@ class Ehr:
         hits = [one for one in held if all(_fits(one, name, value) for name, value in terms.items())]
         entries = [{"resource": one, "search": {"mode": "match"}} for one in hits]
         return _json(200, {"resourceType": "Bundle", "type": "searchset", "total": len(hits), "entry": entries})
-
-    def _smart(self) -> dict[str, Any]:
-        return {
-            "token_endpoint": f"{self.address}/token",
-            "grant_types_supported": ["client_credentials"],
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-            "capabilities": ["client-confidential-asymmetric", "permission-v2"],
-        }
-
-    def _token(self, request: Request) -> Reply:
-        form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
-        problem = self._check_assertion(form.get("client_assertion", ""))
-        if problem is not None or form.get("grant_type") != "client_credentials":
-            return _json(400, {"error": "invalid_client", "error_description": problem or "grant"}, "application/json")
-        token = uuid.uuid4().hex
-        with self._lock:
-            self._tokens.add(token)
-        said = {"access_token": token, "token_type": "bearer", "expires_in": 300, "scope": form.get("scope", "")}
-        return _json(200, said, "application/json")
-
-    def _check_assertion(self, text: str) -> str | None:
-        """Return what is wrong with the assertion, or None. Rules: SMART Backend Services."""
-        try:
-            header = jwt.get_unverified_header(text)
-            client_id = str(jwt.decode(text, options={"verify_signature": False}).get("iss"))
-            rows = self._shelf.rows("SELECT jwks FROM clients WHERE client_id=?", client_id)
-            keys = (
-                [one for one in orjson.loads(rows[0][0])["keys"] if one.get("kid") == header.get("kid")] if rows else []
-            )
-            if len(keys) != 1 or header.get("alg") not in ("RS384", "ES384") or header.get("typ") != "JWT":
-                return "no such key"
-            claims = jwt.decode(
-                text,
-                jwt.PyJWK(keys[0], algorithm=str(header["alg"])).key,
-                algorithms=[str(header["alg"])],
-                audience=f"{self.address}/token",
-                options={"require": ["exp", "iss", "sub", "aud", "jti"]},
-            )
-        except (jwt.InvalidTokenError, jwt.PyJWKError, KeyError):
-            return "not valid"
-        return self._check_claims(claims, client_id)
-
-    def _check_claims(self, claims: Mapping[str, Any], client_id: str) -> str | None:
-        if claims["sub"] != client_id:
-            return "iss and sub differ"
-        if "iat" in claims and claims["exp"] - claims["iat"] > 300:
-            return "lives too long"
-        with self._shelf.keep() as db:
-            if db.execute("SELECT 1 FROM used WHERE jti=?", (claims["jti"],)).fetchone():
-                return "jti used before"
-            db.execute("INSERT INTO used VALUES (?)", (claims["jti"],))
-        return None
-
-    def _is_signed_in(self, request: Request) -> bool:
-        if not self._shelf.rows("SELECT 1 FROM clients LIMIT 1"):
-            return True
-        with self._lock:
-            return request.headers.get("authorization", "").removeprefix("Bearer ") in self._tokens
 
     def _play(self) -> Play:
         return cast("Play", self._state("play") or self._default_play)
