@@ -232,7 +232,7 @@ def test_a_server_with_a_limit_on_transactions_gets_every_entry_one_by_one_and_t
     taken, package = told(far_side, guarded, mappings, event, MemoryEntries())
     chart = body_of(package, "fhir-chart")["entry"]
     assert len(chart) > 8
-    assert (taken.proven, taken.facts["level"], taken.facts.get("left_out")) == (True, "singles", None)
+    assert (taken.proven, taken.facts["level"], taken.facts.get("left to the letter")) == (True, "singles", None)
     assert held(far_side) == Counter(one["resource"]["resourceType"] for one in chart)
     before = held(far_side)
     again, _ = told(far_side, guarded, mappings, event, MemoryEntries())  # a book that has forgotten everything

@@ -75,7 +75,7 @@ def test_a_retraction_withdraws_the_task_that_nobody_has_answered(desk):
     assert [one["status"] for one in desk.tasks()] == ["requested"]
     taken = desk.retract()
     (task,) = desk.tasks()
-    assert (task["status"], taken.facts["tasks_withdrawn"]) == ("cancelled", "1")
+    assert (task["status"], taken.facts["tasks withdrawn"]) == ("cancelled", "1")
     assert "withdrawn" in task["statusReason"]["text"]
     assert task["owner"]["reference"].startswith("Practitioner/")
     assert task["description"] == HOLD.text
@@ -98,7 +98,7 @@ def test_an_answer_is_never_wiped_out(desk, change):
     before = desk.tasks()
     taken = desk.retract()
     assert desk.tasks() == before
-    assert taken.facts["tasks_answered"] == "1"
+    assert taken.facts["tasks answered"] == "1"
     assert taken.proven
 
 
@@ -114,7 +114,7 @@ def test_an_answer_between_the_look_and_the_write_wins(desk, monkeypatch):
     monkeypatch.setattr(desk.ehr, "_update", slower)
     taken = desk.retract()
     assert [one["status"] for one in desk.tasks()] == ["accepted"]
-    assert taken.facts["tasks_answered"] == "1"
+    assert taken.facts["tasks answered"] == "1"
 
 
 def test_withdrawing_twice_changes_nothing_more(desk):
@@ -123,7 +123,7 @@ def test_withdrawing_twice_changes_nothing_more(desk):
     (before,) = desk.tasks()
     taken = desk.retract()
     assert desk.tasks() == [before]
-    assert taken.facts["tasks_as_it_is"] == "1"
+    assert taken.facts["tasks as it is"] == "1"
 
 
 def test_a_correction_that_asks_something_else_withdraws_the_old_and_asks_the_new(desk):
@@ -143,7 +143,7 @@ def test_a_correction_that_asks_the_same_in_other_words_changes_the_unanswered_t
     again = replace(HOLD, text="Please hold the stimulant until we have talked.")
     taken = desk.send(newer, requests=[again], previous=case_of(EVENT, None).event, before=[ASKED])
     (task,) = desk.tasks()
-    assert (task["status"], task["description"], taken.facts["tasks_changed"]) == ("requested", again.text, "1")
+    assert (task["status"], task["description"], taken.facts["tasks changed"]) == ("requested", again.text, "1")
 
 
 def test_an_answered_task_keeps_its_words_when_the_correction_asks_the_same(desk):
@@ -203,7 +203,7 @@ def test_a_server_without_versions_is_not_written_to(desk, monkeypatch):
 
     monkeypatch.setattr(desk.ehr, "resources", unversioned)
     taken = desk.retract()
-    assert taken.facts["tasks_unguarded"] == "1"
+    assert taken.facts["tasks unguarded"] == "1"
     assert [one["status"] for one in desk.tasks()] == ["requested"]
 
 

@@ -247,7 +247,7 @@ def _together(counts: Counter[str], left_out: Counter[str], place: str | None) -
         raise Transient("fhir.nothing-taken") if not left_out else InDoubt("fhir.no-location")
     facts = {"level": "singles", "created": str(counts["created"]), "entries": str(sum(counts.values()))}
     if counts["there"]:
-        facts["already_there"] = str(counts["there"])
+        facts["already there"] = str(counts["there"])
     if left_out:
-        facts["left_out"] = ", ".join(f"{kind} {number}" for kind, number in sorted(left_out.items()))[:200]
+        facts["left to the letter"] = ", ".join(f"{kind} {number}" for kind, number in sorted(left_out.items()))[:200]
     return Taken(place, proven=place is not None, facts=facts)

@@ -32,9 +32,9 @@ def change_tasks(
     if not entries:
         return {}
     if "Task" not in capability.updates:
-        return {"tasks_left": f"{len(entries)}, the server takes no change of a task"}
+        return {"tasks left": f"{len(entries)}, the server takes no change of a task"}
     counts: Counter[str] = Counter(_change(server, part(one, "resource"), places, mark) for one in entries)
-    return {f"tasks_{word}": str(number) for word, number in sorted(counts.items())}
+    return {f"tasks {word}": str(number) for word, number in sorted(counts.items())}
 
 
 def _change(server: FhirServer, wanted: Mapping[str, Any], places: Places, mark: Callable[[], None]) -> str:
@@ -44,10 +44,10 @@ def _change(server: FhirServer, wanted: Mapping[str, Any], places: Places, mark:
     except (Permanent, NeedsHuman):
         return "unknown"
     if len(held) != 1:
-        return "not_there" if not held else "unknown"
+        return "not there" if not held else "unknown"
     verdict, task = next_task(held[0], addressed({**wanted, "resourceType": "Task"}, places))
     if task is None:
-        return verdict.replace("-", "_")
+        return verdict.replace("-", " ")
     guard = {"If-Match": f'W/"{text(part(held[0], "meta"), "versionId")}"'}
     try:
         answer = server.write(f"Task/{text(held[0], 'id')}", to_bytes(task), mark, guard, method="PUT")
