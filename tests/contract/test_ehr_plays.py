@@ -208,6 +208,29 @@ def test_the_same_reading_told_twice_counts_as_there(far, http, mappings):
     assert int(taken.facts["already there"]) == before
 
 
+def test_readings_alone_that_are_all_there_already_have_arrived(far, http, mappings):
+    there = far("epic-like")
+    package, endpoint = made(mappings, there, "epic-like", letters=())
+    send(a_channel(http, mappings), package, endpoint)
+    again = send(a_channel(http, mappings), package, endpoint)
+    assert (again.proven, again.facts["already there"] != "0") == (True, True)
+
+
+def test_readings_alone_of_which_none_is_taken_are_a_persons_matter(far, http, mappings):
+    there = far("athena-like")
+    wider = replace(
+        mappings.partners["athena-like"],
+        creates=("DocumentReference", "Condition"),
+        singles=("DocumentReference", "Condition"),
+    )
+    partners = {"athena-like": wider}
+    package, endpoint = made(replace(mappings, partners=partners), there, "athena-like", letters=())
+    channel = FhirRest(http, NoSignIn(), WallClock(), partners=partners, book=MemoryEntries())
+    with pytest.raises(NeedsHuman) as caught:
+        channel.send(package, endpoint, deadline=soon(), about_to_send=lambda ref: None)
+    assert caught.value.code == "fhir.level"
+
+
 def test_our_own_book_keeps_a_second_send_from_doubling_anything(far, http, mappings):
     there, book = far("epic-like"), MemoryEntries()
     package, endpoint = made(mappings, there, "epic-like")

@@ -15,7 +15,7 @@ from coordinator.channels.answers import FHIR_STATUS, error_for
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
 from coordinator.channels.wire import Answer
-from coordinator.domain.errors import DeliveryError, InDoubt, Transient
+from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman
 from coordinator.flow.ports import EntryBook, EntryRow, Package, Taken
 from coordinator.mapping.addressing import Places, addressed, names_of_entries
 from coordinator.mapping.body import to_bytes
@@ -243,11 +243,12 @@ def once(mark: Callable[[], None]) -> Callable[[], None]:
 
 
 def _together(counts: Counter[str], left_out: Counter[str], place: str | None) -> Taken:
-    if place is None and not counts["for review"]:
-        raise Transient("fhir.nothing-taken") if not left_out else InDoubt("fhir.no-location")
+    landed = counts["created"] + counts["there"]
+    if not landed and not counts["for review"]:
+        raise NeedsHuman("fhir.level")  # every entry was left out: none of it is there
     facts = {"level": "singles", "created": str(counts["created"]), "entries": str(sum(counts.values()))}
     if counts["there"]:
         facts["already there"] = str(counts["there"])
     if left_out:
         facts["left to the letter"] = ", ".join(f"{kind} {number}" for kind, number in sorted(left_out.items()))[:200]
-    return Taken(place, proven=place is not None, facts=facts)
+    return Taken(place, proven=landed > 0, facts=facts)
