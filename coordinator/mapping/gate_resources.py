@@ -103,6 +103,16 @@ def _document(v: Json) -> Iterator[tuple[str, str, str]]:
         yield "us-core-type", "a document needs its type", "type"
 
 
+def _answers(v: Json) -> Iterator[tuple[str, str, str]]:
+    answered = [one.get("linkId") for one in v.get("item", []) if one.get("answer")]
+    if len(set(answered)) < len(answered):
+        yield "sdcqr-2", "two answered items are of one question", "item"
+    for one in v.get("item", []):
+        yield from _answers(one)
+        for answer in one.get("answer", []):
+            yield from _answers(answer)
+
+
 US_DOCUMENT = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-documentreference"
 ResourceRule = Callable[[Json], Iterator[tuple[str, str, str]]]
 RESOURCE_RULES: dict[str, ResourceRule] = {
@@ -117,6 +127,7 @@ RESOURCE_RULES: dict[str, ResourceRule] = {
     "Task": _task,
     "PractitionerRole": _role,
     "DocumentReference": _document,
+    "QuestionnaireResponse": _answers,
 }
 
 

@@ -223,6 +223,10 @@ PLANTED: dict[str, tuple[Json, Json]] = {
         a("QuestionnaireResponse", item=[{"linkId": "1", "answer": [{"valueInteger": 1}], "item": [{"linkId": "2"}]}]),
         a("QuestionnaireResponse", item=[{"linkId": "1", "answer": [{"valueInteger": 1}]}]),
     ),
+    "sdcqr-2": (
+        a("QuestionnaireResponse", item=[{"linkId": "1", "answer": [{"valueInteger": 1}]}] * 2),
+        a("QuestionnaireResponse", item=[{"linkId": "1"}, {"linkId": "1", "answer": [{"valueInteger": 1}]}]),
+    ),
     "qty-3": (quantity(value=1, code="mg"), quantity(value=1, code="mg", system="http://unitsofmeasure.org")),
     "rat-1": (
         a("Observation", valueRatio={"numerator": {"value": 1}}),
