@@ -19,6 +19,11 @@ AGREED = {
 }
 
 
+@pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'coordinator.sqlite'}"
+
+
 def agree(bench, provider: int = 0, place: int = 0, **changes) -> str:
     entity = example("clinic")["providers"][provider]
     entity["endpoints"][place]["test"] = AGREED | changes

@@ -12,6 +12,11 @@ from coordinator.domain.errors import Permanent, Refused, Transient
 TOKEN = "n" * 43
 
 
+@pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'coordinator.sqlite'}"
+
+
 def clinic(bench, fallback: str) -> None:
     written = bench.registry.write_whole(json.dumps(example("clinic") | {}).encode(), STAFF)
     assert written.outcome in {"updated", "unchanged"}

@@ -11,6 +11,11 @@ TOKEN = "r" * 43
 
 
 @pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'coordinator.sqlite'}"
+
+
+@pytest.fixture
 def refused(bench):
     """Return the psychiatrist's message, which their server refused for good."""
     message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
