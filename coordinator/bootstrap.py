@@ -132,6 +132,12 @@ class Service:
         self.check_keys()
         self.look_for_restore()
 
+    def close(self) -> None:
+        """End every connection; for one who ends the service before the process ends."""
+        if self.outside.http is not None:
+            self.outside.http.close()
+        self.store.engine.dispose()
+
     def look_for_restore(self) -> bool:
         """Hold everything when the database is not the one we last worked with, else move the mark on.
 

@@ -50,6 +50,8 @@ class Outside:
     signing_keys: tuple[SigningKey, ...]
     checkers: Mapping[str, Checker]
     """What can be asked of an endpoint, by its kind."""
+    http: HttpClient | None = None
+    """The one client behind the channels, for whoever ends the service before the process ends."""
 
 
 def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, book: EntryBook) -> Outside:
@@ -80,7 +82,7 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, bo
         gateway = PausingGateway(_gateway(settings, http, clock), clock)
         fax = Fax(gateway, clock, settle_s=settle_s, tiff=settings.fax_format == "tiff")
         channels["fax"], checkers["fax"] = fax, FaxChecker(fax)
-    return Outside(channels, gateway, notices, keys, checkers)
+    return Outside(channels, gateway, notices, keys, checkers, http)
 
 
 def signing_keys(settings: Settings) -> tuple[SigningKey, ...]:

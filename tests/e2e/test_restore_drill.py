@@ -1,5 +1,6 @@
 """The restore drill of docs/operations.md, done with the real service and pretend recipients that count."""
 
+import gc
 import json
 import sqlite3
 import sys
@@ -11,9 +12,7 @@ from coordinator.flow.read_models import Actor, MessageFilter
 from coordinator.sandbox import demo_people as people
 from coordinator.sandbox.demo_stage import set_up
 
-# The first service is dropped as a dead process would drop it, sockets and all.
-dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300), dropped]
+pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300)]
 STAFF = Actor("staff", "dana")
 RESTING = {"acknowledged", "held", "dead", "in-doubt", "cancelled"}
 
@@ -32,8 +31,9 @@ class House:
 
     def stop(self):
         self.runner.stop()
-        self.service.store.engine.dispose()
+        self.service.close()
         self.stage.farm.stop()
+        gc.collect()
 
     def import_clinic(self):
         today = self.service.parts.clock.now().date()

@@ -1,5 +1,6 @@
 """The partner's test message through the real channels, in front of pretend recipients that count."""
 
+import gc
 import json
 import time
 
@@ -11,8 +12,7 @@ from coordinator.flow.read_models import Actor
 from coordinator.sandbox import demo_people as people
 from coordinator.sandbox.demo_stage import set_up
 
-dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(200), dropped]
+pytestmark = [pytest.mark.loopback, pytest.mark.timeout(200)]
 STAFF = Actor("staff", "dana")
 
 
@@ -20,8 +20,9 @@ STAFF = Actor("staff", "dana")
 def stage(tmp_path):
     made = set_up(tmp_path / "data", 61612, 61613)
     yield made
-    made.service.store.engine.dispose()
+    made.service.close()
     made.farm.stop()
+    gc.collect()
 
 
 def agreed(number: str) -> dict:
