@@ -1,32 +1,37 @@
-"""A worker process of the fault tests: the real service, with a place to die at.
+"""Worker processes of the fault tests: the real service, with places where it can be made to stop.
 
-    python -m tests.faults.runner embedded|worker|beat|submit FILE
+`python -m tests.faults.runner` is a template: everything is imported once, and each worker is a fork of it, a process
+of its own that is really killed. It takes one JSON line at a time: {"do": "start", ...} or {"do": "poll", "pid": n}.
 
-`KILL_AT` names the place (`mark:after-commit`); the process ends there by its own kill -9, as
-early as the `KILL_NTH` time it comes by. Nothing of this is in the product.
+`STOP_AT` names places (`mark:after-commit`, several separated by blanks). The process that comes by stops itself there
+(SIGSTOP, all of its threads) right after it has written the place into the file `REACHED`. It stays there until the
+test kills it or lets it go on. Nothing of this is in the product.
 """
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import coordinator.channels.fhir_rest
+import coordinator.cli  # noqa: F401
 from coordinator.bootstrap import Service, adopt, build
 from coordinator.flow.record import record
 from coordinator.settings import Settings
 from coordinator.store.only_one import only_one
+from tests.faults.mutations import take_away
 from tests.faults.simulation.crashing import CrashingLedger
 
-LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE_S", "8")))
 
-
-class Dying:
-    """A channel that is left alone until its answer was read."""
+class Watched:
+    """A channel that is left alone; the places before it begins and after its answer was read are named."""
 
     def __init__(self, inner: Any, at_point: Any) -> None:
         self.inner, self.at_point = inner, at_point
@@ -34,51 +39,123 @@ class Dying:
         self.look_up = inner.look_up
 
     def send(self, *args: Any, **named: Any) -> Any:
-        answer = self.inner.send(*args, **named)
+        self.at_point("send:begins")
+        try:
+            answer = self.inner.send(*args, **named)
+        except Exception:
+            self.at_point("send:refusal-read")
+            raise
         self.at_point("send:answer-read")
         return answer
 
 
-def prepared(service: Service) -> Service:
-    """Return the service with a short lease and the place to die at."""
-    passing = {"left": int(os.environ.get("KILL_NTH", "1"))}
+def _stops(places: frozenset[str], reached: Path) -> Any:
     lock = threading.Lock()
 
     def at_point(place: str) -> None:
-        if place != os.environ.get("KILL_AT"):
+        if place not in places:
             return
         with lock:
-            passing["left"] -= 1
-            if passing["left"] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if reached.exists():  # once is enough: after it was let go on, this process passes
+                return
+            with reached.open("x", encoding="ascii") as out:
+                out.write(place)
+                out.flush()
+                os.fsync(out.fileno())
+            os.kill(os.getpid(), signal.SIGSTOP)
 
+    return at_point
+
+
+def prepared(service: Service) -> Service:
+    """Return the service with the lease of the test and the places to stop at."""
+    at_point = _stops(
+        frozenset(os.environ.get("STOP_AT", "").split()), Path(os.environ.get("REACHED", "/nowhere/reached"))
+    )
+    lease = timedelta(seconds=float(os.environ["TEST_LEASE_S"]))
     parts = service.parts
     changes = {
-        "policy": replace(parts.policy, lease=LEASE, send_limit=LEASE * 0.7),
+        "policy": replace(parts.policy, lease=lease, send_limit=lease * 0.7),
         "ledger": CrashingLedger(service.store, at_point),
-        "channels": {kind: Dying(channel, at_point) for kind, channel in parts.channels.items()},
+        "channels": {kind: Watched(channel, at_point) for kind, channel in parts.channels.items()},
     }
     for name, value in changes.items():
         object.__setattr__(parts, name, value)  # the parts are frozen for the product, not for its tests
+    pages = os.environ.get("MAX_PAGES")
+    if pages:
+        import sqlalchemy as sa
+
+        @sa.event.listens_for(service.store.engine, "connect")
+        def small(connection: Any, _record: Any) -> None:
+            connection.execute(f"PRAGMA max_page_count={int(pages)}")
+
     return service
 
 
-def main() -> None:
-    """Run until killed."""
+def work(role: str, arguments: list[str]) -> None:
+    """Run one worker until it is killed."""
+    take_away(os.environ.get("TAKE_AWAY", ""))
     service = prepared(build(Settings()))
     adopt(service)
-    if sys.argv[1] == "submit":
-        answer = record(service.parts, "ehr", Path(sys.argv[2]).read_bytes())
-        sys.stdout.write(answer.outcome)
+    if role == "submit":
+        sys.stdout.write(record(service.parts, "ehr", Path(arguments[0]).read_bytes()).outcome)
         return
-    if sys.argv[1] == "embedded":
+    if role == "embedded":
         with only_one(service.settings.data_dir):
             service.runner().start()
-            time.sleep(600)
+            time.sleep(3600)
         return
     from coordinator.cli import main as cli
 
-    cli([sys.argv[1], *(["--concurrency", "2"] if sys.argv[1] == "worker" else [])])
+    cli([role, *arguments])
+
+
+def _child(asked: dict[str, Any]) -> None:
+    code = 1
+    try:
+        out = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((nothing, 0), (out, 1), (out, 2)):
+            os.dup2(source, target)
+        os.chdir(asked["cwd"])
+        os.environ.clear()
+        os.environ.update(asked["env"])
+        work(asked["role"], asked["arguments"])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main() -> None:
+    """Fork workers as asked until the input ends; then kill what is left."""
+    alive: set[int] = set()
+    ended: dict[int, int] = {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if asked["do"] == "start":
+            pid = os.fork()
+            if pid == 0:
+                _child(asked)
+            alive.add(pid)
+            answer = {"pid": pid}
+        else:
+            pid = asked["pid"]
+            if pid in alive:
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    alive.discard(pid)
+                    ended[pid] = os.waitstatus_to_exitcode(status)
+            answer = {"code": ended.get(pid)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

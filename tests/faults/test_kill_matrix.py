@@ -1,172 +1,140 @@
-"""Real processes, killed with kill -9 between every two steps; what the pretend recipients hold is the judge.
+"""Real processes, killed with kill -9 between every two steps of recording, preparing, sending and settling.
 
-SQLite embedded runs with the loopback tests; PostgreSQL with RabbitMQ and with Redis where the servers are.
-Every run kills at the four steps around the send; `COORDINATOR_FAULTS=long` (`python -m tests.faults`) at all nine,
-and more often at random.
+A worker stops itself at the named step, with every thread it has, and only then is it killed: a step counts when its
+process was seen standing there. What the pretend recipients hold is the judge.
 """
 
 import json
-import os
 import random
 import time
-import uuid
 
 import pytest
 
 from tests.faults import report
-from tests.faults.engines import engine
+from tests.faults.conftest import LONG
 
-STEPS = {
-    "prepare, before its commit": ("_store:before-commit", False),
-    "prepare, after its commit": ("_store:after-commit", False),
-    "claim, before its commit": ("claim:before-commit", True),
-    "claim, after its commit": ("claim:after-commit", True),
-    "mark, before its commit": ("mark:before-commit", True),
-    "mark, after its commit, before the first byte": ("mark:after-commit", True),
-    "the answer was read, nothing written down": ("send:answer-read", True),
-    "outcome, before its commit": ("write_outcome:before-commit", True),
-    "outcome, after its commit": ("write_outcome:after-commit", True),
+PREPARE = {
+    "T2 composed, nothing stored yet": "_store:before-begin",
+    "T2 stored, before its commit": "_store:before-commit",
+    "T2 after its commit": "_store:after-commit",
 }
-TASK_NAMES = {"claim:before-commit": "claim_one:before-commit", "claim:after-commit": "claim_one:after-commit"}
-LONG = os.environ.get("COORDINATOR_FAULTS") == "long"
-SHORT = ("claim, after its commit", "mark, after its commit, before the first byte",
-         "the answer was read, nothing written down", "outcome, before its commit")  # fmt: skip
-TAKEN = STEPS if LONG else {name: STEPS[name] for name in SHORT}
-RANDOM_KILLS = 10 if LONG else 2
+SEND = {
+    "T3 claimed and released, before the commit": "claim:before-commit claim_one:before-commit",
+    "T3 after the claim's commit": "claim:after-commit claim_one:after-commit",
+    "T3 the channel begins": "send:begins",
+    "T3 marked on-wire, before the commit": "mark:before-commit",
+    "T3 after the mark's commit, before the first byte": "mark:after-commit",
+    "T4 the answer was read, nothing written": "send:answer-read",
+    "T4 outcome written, before its commit": "write_outcome:before-commit",
+    "T4 after its commit": "write_outcome:after-commit",
+}
+RECEIPT = {
+    "receipt written, before its commit": "take_in:before-commit",
+    "after the receipt's commit, before it is marked as read": "take_in:after-commit",
+}
+RECOVER = {
+    "a dead worker's rows taken back, before the commit": "take_back_leases:before-commit",
+    "after that commit": "take_back_leases:after-commit",
+    "the far side was asked, nothing written": "_settle_by_answer:before-begin",
+    "its answer written, before the commit": "_settle_by_answer:before-commit",
+    "after that commit ": "_settle_by_answer:after-commit",
+}
+RANDOM_KILLS = 12 if LONG else 3
 
-SERVERS = [
-    pytest.param("PostgreSQL + RabbitMQ", marks=pytest.mark.servers),
-    pytest.param("PostgreSQL + Redis", marks=pytest.mark.servers),
-]
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module", params=["SQLite embedded", *SERVERS])
-def made(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("matrix")
-    if request.param == "SQLite embedded":
-        with engine(folder, request.param) as one:
-            yield one
-        return
-    import psycopg
-
-    server = os.environ.get("COORDINATOR_TEST_POSTGRES")
-    broker = os.environ.get("COORDINATOR_TEST_AMQP" if "Rabbit" in request.param else "COORDINATOR_TEST_REDIS")
-    if not server or not broker:
-        pytest.fail("the servers are not there: run .ci/servers COMMAND, which starts them")
-    name = f"f{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
-    url = server.replace("postgresql://", "postgresql+psycopg://").rsplit("/", 1)[0]
-    with engine(folder, request.param, f"{url}/{name}", broker) as one:
-        one.server, one.database_name = server, name
-        yield one
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+pytestmark = [pytest.mark.loopback, pytest.mark.timeout(900)]
 
 
-def settle(made, fault):
-    """Let a healthy worker finish, judge, and keep the verdict for the table."""
-    began = time.monotonic()
-    worker = made.start(made.worker_role)
-    made.until_quiet()
-    took_s = time.monotonic() - began
-    made.kill(worker)
-    verdict = made.judge()
-    report.keep(made.name, fault, verdict, took_s)
-    assert verdict.kept, verdict
+def killed_at(made, places, **more):
+    """Start a worker, see it stand at its place, kill it."""
+    worker = made.start_worker(STOP_AT=places, **more)
+    place = worker.has_stopped_at()
+    worker.kill()
+    assert worker.ended() == -9
+    return place
 
 
-@pytest.fixture
-def beat(made):
-    process = made.start("beat") if made.broker else None
-    yield
-    if process is not None:
-        made.kill(process)
-
-
-def test_a_submission_killed_before_and_after_its_commit_is_recorded_once(made, tmp_path):
+def test_a_submission_killed_around_its_commit_is_recorded_once(made, tmp_path):
     event = made.event()
     file = tmp_path / "event.json"
     file.write_text(json.dumps(event))
-    for place in ("record:before-commit", "record:after-commit"):
-        assert made.start("submit", str(file), KILL_AT=place).wait(60) == -9
-    assert made.start("submit", str(file)).wait(60) == 0
+    for place in ("record:before-begin", "record:before-commit", "record:after-commit"):
+        process = made.start("submit", str(file), STOP_AT=place)
+        assert process.has_stopped_at() == place
+        process.kill()
+        report.keep_kill(made.name, f"T1 {place.partition(':')[2]}")
+    assert made.start("submit", str(file)).wait() == 0
     with made.service.store.begin(write=False) as tx:
         assert len(tx.inbox_versions("ehr", event["id"])) == 1
+    made.accepted.append((event["id"], event["version"]))
 
 
-@pytest.mark.usefixtures("beat")
-def test_killed_between_every_two_steps_nothing_is_lost_and_nothing_arrives_twice(made):
-    reached = 0
-    for place, prepared in TAKEN.values():
-        made.submit(and_prepare=prepared)
-        name = TASK_NAMES.get(place, place) if made.broker else place
-        process = made.start(made.worker_role, KILL_AT=name)
+def test_killed_between_every_two_steps_nothing_is_lost_and_nothing_arrives_twice(made, settle):
+    kills = 0
+    for steps in (PREPARE, SEND, RECEIPT):
+        for step, places in steps.items():
+            made.submit(and_prepare=steps is not PREPARE)
+            killed_at(made, places)
+            report.keep_kill(made.name, step)
+            kills += 1
+    settle(f"kill -9 at {kills} steps from preparing to receipts, one after the other", kills)
+
+
+def test_killed_while_it_takes_back_what_a_dead_worker_held(made, settle):
+    kills = 0
+    for step, places in RECOVER.items():
+        made.submit()
+        killed_at(made, "mark:after-commit")
+        if made.broker:
+            time.sleep(made.lease_s + 0.5)  # so that the next sweep has something to take back
+        killed_at(made, places)
+        report.keep_kill(made.name, step)
+        kills += 2
+    settle(f"kill -9 at {len(RECOVER)} steps of recovery from a kill -9", kills)
+
+
+def test_killed_while_the_recipient_works_on_the_request(made, settle):
+    """The recipient has read the request (and then also stored it) and has not answered when the sender dies."""
+    web, kills = made.stage.farm.ehr._web, 0
+    answer = web._answer
+    for stored in (False, True):
+        seen = []
+
+        def stall(request, stored=stored, seen=seen):
+            if request.method != "POST" or not request.path.endswith("/DocumentReference"):
+                return answer(request)
+            if stored:
+                answer(request)
+            seen.append(request.path)
+            end = time.monotonic() + 30
+            while seen and time.monotonic() < end:
+                time.sleep(0.02)
+            raise ConnectionError("the sender is dead")
+
+        while made.submitted % 3 == 2:
+            made.submitted += 1  # these are told by Direct
+        made.submit()
+        web._answer = stall
         try:
-            reached += process.wait(45) == -9
+            worker = made.start_worker()
+            end = time.monotonic() + 60
+            while not seen and time.monotonic() < end:
+                time.sleep(0.02)
+            assert seen, f"the request never came: {worker.said()}"
+            worker.kill()
         finally:
-            made.kill(process)
-    assert reached == len(TAKEN)
-    settle(made, f"kill -9 at {len(TAKEN)} steps between recording and outcome, one after the other")
+            web._answer = answer
+            seen.clear()
+        report.keep_kill(made.name, "on the wire, " + ("stored there, unanswered" if stored else "read there, lost"))
+        kills += 1
+    settle("kill -9 while the recipient has the request, before and after it stored it", kills)
 
 
-@pytest.mark.usefixtures("beat")
-def test_killed_at_random_under_load_nothing_is_lost_and_nothing_arrives_twice(made):
+def test_killed_at_random_under_load_nothing_is_lost_and_nothing_arrives_twice(made, settle):
     chance = random.Random(made.name)
     for _ in range(RANDOM_KILLS):
-        for _ in range(2):
-            made.submit()
-        process = made.start(made.worker_role)
-        time.sleep(chance.uniform(2.0, 6.0))
-        made.kill(process)
-    settle(made, f"{RANDOM_KILLS} x kill -9 at random under load")
-
-
-@pytest.mark.servers
-@pytest.mark.usefixtures("beat")
-def test_a_flushed_broker_only_slows(made):
-    if not made.broker:
-        pytest.skip("the embedded runner has no broker")
-    for _ in range(3):
-        made.submit()
-    process = made.start(made.worker_role)
-    for _ in range(8):
-        time.sleep(0.5)
-        flush(made.broker)
-    made.kill(process)
-    settle(made, "broker emptied 8 times while working, then kill -9")
-
-
-def flush(broker):
-    if broker.startswith("redis"):
-        import redis
-
-        with redis.Redis.from_url(broker) as server:
-            server.flushall()
-        return
-    from kombu import Connection
-
-    with Connection(broker) as connection:
-        connection.SimpleQueue("coordinator").clear()
-
-
-@pytest.mark.servers
-@pytest.mark.usefixtures("beat")
-def test_a_database_that_cuts_every_connection_loses_nothing(made):
-    if not made.database:
-        pytest.skip("SQLite has no connections to cut")
-    import psycopg
-
-    for _ in range(3):
-        made.submit()
-    process = made.start(made.worker_role)
-    made.service.store.engine.dispose()
-    for _ in range(5):
-        time.sleep(1)
-        with psycopg.connect(made.server, autocommit=True) as admin:
-            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-            admin.execute(query, (made.database_name,))
-    made.service.store.engine.dispose()
-    made.kill(process)
-    settle(made, "every database connection cut 5 times while working")
+        for _ in range(3):
+            made.submit(and_prepare=chance.random() < 0.8)
+        worker = made.start_worker()
+        time.sleep(chance.uniform(0.8, 4.0))
+        worker.kill()
+    settle(f"{RANDOM_KILLS} x kill -9 at random under load (seeded)", RANDOM_KILLS)

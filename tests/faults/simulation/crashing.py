@@ -1,4 +1,4 @@
-"""The real store, with a crash point right before and right after the commit of every writing transaction."""
+"""The real store, with crash points before it begins, and right before and right after its commit, of every writing transaction."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner", "_write_all", "_
 
 
 class CrashingLedger:
-    """Implements flow.ledger.Ledger. `at_point(place)` may raise Crash; places read `mark:before-commit`."""
+    """Implements flow.ledger.Ledger. `at_point(place)` may raise Crash; places read `mark:before-begin`, `mark:before-commit`."""
 
     def __init__(self, store: Store, at_point: Callable[[str], None]) -> None:
         self.store = store
@@ -20,6 +20,8 @@ class CrashingLedger:
     @contextmanager
     def begin(self, *, write: bool = True) -> Iterator[StoreTransaction]:
         place = _caller()
+        if write:
+            self._at_point(f"{place}:before-begin")
         with self.store.begin(write=write) as tx:
             yield tx
             if write:

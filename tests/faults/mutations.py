@@ -1,0 +1,46 @@
+"""One safeguard taken away from the product, in the process that calls it: whoever judges must then convict."""
+
+import os
+
+from coordinator.flow import deliver, prepare
+from coordinator.store.delivery_part import DeliveryRows
+
+
+def _fence() -> None:
+    lease = DeliveryRows._lease
+
+    def same_fence(self, row, worker, now, lease_until):
+        made = lease(self, row, worker, now, lease_until)
+        self.connection.exec_driver_sql(f"UPDATE deliveries SET fence = 1 WHERE id = '{made.id}'")  # noqa: S608
+        return type(made)(**{**made.__dict__, "fence": 1})
+
+    DeliveryRows._lease = same_fence
+
+
+def _consent() -> None:
+    ask = deliver.ask_release
+
+    def remembered(parts, tx, row, message, now):
+        answer = ask(parts, tx, row, message, now)
+        ended = answer.code is not None and answer.code.startswith("consent.")
+        return type(answer)(True, directive="remembered", version=1) if ended else answer
+
+    deliver.ask_release = remembered
+
+
+def _outbox() -> None:
+    prepare.first_delivery = lambda *_: None
+
+
+def _mark() -> None:
+    deliver.mark = lambda *_: None
+
+
+SAFEGUARDS = {"fence": _fence, "consent": _consent, "outbox": _outbox, "mark": _mark}
+
+
+def take_away(names: str) -> None:
+    """Take away the safeguards named, for good, in this process. Empty takes away nothing."""
+    for name in names.split():
+        SAFEGUARDS[name]()
+        os.write(2, f"without the {name}\n".encode())
