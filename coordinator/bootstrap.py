@@ -20,7 +20,7 @@ from coordinator.flow.letter_reader import LetterReader
 from coordinator.flow.link import LinkBook, LinkDoor, set_access_code
 from coordinator.flow.paper_desk import PaperDesk
 from coordinator.flow.parts import Parts, Policy, Workshop
-from coordinator.flow.ports import Channel, ReceiptSource
+from coordinator.flow.ports import Channel, Clock, ReceiptSource
 from coordinator.flow.read_models import Actor
 from coordinator.flow.registry_desk import RegistryDesk
 from coordinator.flow.runner import Runner
@@ -42,6 +42,7 @@ from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore
 from coordinator.store.anchor import Anchor
+from coordinator.store.clock import DatabaseClock
 from coordinator.store.engine import connect
 from coordinator.store.entry_part import SqlEntryBook
 from coordinator.store.key_check import check_keys
@@ -84,7 +85,7 @@ def workshop(settings: Settings) -> Workshop:
     )
 
 
-def notice_channel(settings: Settings, ledger: Ledger, clock: SystemClock) -> dict[str, Channel]:
+def notice_channel(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Channel]:
     """Return the secure link under its name, or nothing while no mail service for its notices is set."""
     if not settings.notice_smtp_host:
         return {}
@@ -222,9 +223,11 @@ class Service:
 
 def build(settings: Settings) -> Service:
     """Return the service for these settings. Migrates nothing; `coordinator migrate` and the embedded start do."""
-    clock, dice = SystemClock(), SystemDice()
+    dice = SystemDice()
     cipher = _cipher(settings)
     engine = connect(settings.url(), pool_size=max(10, settings.senders * 2 + 6))
+    # Workers on several machines agree on the time because they ask the same server for it.
+    clock: Clock = DatabaseClock(engine) if engine.dialect.name == "postgresql" else SystemClock()
     store = Store(engine, cipher)
     rules = settings.mappings_dir / "rules"
     tools = workshop(settings)

@@ -164,7 +164,7 @@ class Engine:
         assert written.outcome == "updated", written.faults
 
     def unfinished(self) -> tuple[int, int]:
-        """Return how many rows are still on their way, and how many deliveries have been in doubt for a short while only."""
+        """Return how many rows are still on their way, and how many deliveries are freshly in doubt."""
         with self.service.store.begin(write=False) as tx:
             rows = tx.connection.execute(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state))
             counts = {State(state): count for state, count in rows}

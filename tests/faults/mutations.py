@@ -11,7 +11,7 @@ def _fence() -> None:
 
     def same_fence(self, row, worker, now, lease_until):
         made = lease(self, row, worker, now, lease_until)
-        self.connection.exec_driver_sql(f"UPDATE deliveries SET fence = 1 WHERE id = '{made.id}'")  # noqa: S608
+        self.connection.exec_driver_sql(f"UPDATE deliveries SET fence = 1 WHERE id = '{made.id}'")
         return type(made)(**{**made.__dict__, "fence": 1})
 
     DeliveryRows._lease = same_fence

@@ -40,9 +40,7 @@ class Template:
 
     def start(self, role: str, arguments: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> "Worker":
         """Start a worker."""
-        answer = self.ask(
-            do="start", role=role, arguments=list(arguments), env=dict(env), cwd=str(cwd), log=str(log)
-        )
+        answer = self.ask(do="start", role=role, arguments=list(arguments), env=dict(env), cwd=str(cwd), log=str(log))
         return Worker(self, answer["pid"], log, Path(env["REACHED"]))
 
     def close(self) -> None:

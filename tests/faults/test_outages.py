@@ -42,6 +42,8 @@ def test_a_database_that_is_stopped_and_comes_back_loses_nothing_that_was_answer
     posting = Poster(made, every_s=0.7)
     posting.serve()
     worker = made.start_worker()
+    made.submit()
+    made.until_quiet()  # so that the worker is known to be up
     with posting:
         until(lambda: posting.statuses[202] >= 2, 60, "events before the outage")
         with servers.away("postgres", AWAY_S):

@@ -4,11 +4,12 @@
 """
 
 import os
+import sys
 
 import pytest
 
 from tests.faults import report
-from tests.faults.simulation.many import look, look_at_all, said
+from tests.faults.simulation.many import ALL_MOVES, look, look_at_all, said, total
 
 SEEDS = int(os.environ.get("COORDINATOR_SEEDS", "60"))
 
@@ -30,6 +31,15 @@ def test_no_seed_breaks_a_promise(seen):
 def test_the_simulation_really_crashes_and_really_delivers(seen):
     assert sum(one.crashes for one in seen) > SEEDS
     assert sum(one.held for one in seen) > 2 * SEEDS
+
+
+def test_every_move_of_a_delivery_and_every_behaviour_of_a_recipient_is_met(seen, capsys):
+    moves, moods = total(seen)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{len(seen)} seeds; moves: {dict(moves)}; behaviours: {dict(moods)}\n")
+    never = [name for counts in (moves, moods) for name, count in counts.items() if not count]
+    assert never == []
+    assert set(moves) == set(ALL_MOVES)
 
 
 def test_a_seed_always_tells_the_same_story():

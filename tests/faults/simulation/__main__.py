@@ -3,7 +3,7 @@
 import sys
 import time
 
-from tests.faults.simulation.many import look_at_all, said
+from tests.faults.simulation.many import look_at_all, said, total
 from tests.faults.simulation.many import run as run_one
 
 
@@ -22,6 +22,8 @@ def main() -> int:
     failing = [one.seed for one in bad] or "none"
     said_last = f"{len(seen)} seeds, {years:.1f} years, {crashes} crashes, {held} messages held, {spent_s:.0f} s"
     sys.stdout.write(f"{said_last}; failing: {failing}\n")
+    for counts in total(seen):
+        sys.stdout.write(", ".join(f"{name}: {count}" for name, count in sorted(counts.items())) + "\n")
     return 1 if bad else 0
 
 

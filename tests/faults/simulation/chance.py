@@ -24,6 +24,20 @@ class Weather:
     deepest: int = 2
     """How many sends may stand inside one another."""
     steps: int = 90
+    patience: int = 1
+    """How much more often than usual time just passes."""
+
+
+HOPELESS = Weather(
+    moods={"job-fails": 12, "lose-then-timeout": 6, "away": 6, "take-then-timeout": 2, "take": 2}, steps=150,
+    crash_chance=0.005, patience=3,
+)  # fmt: skip
+"""Hardly anything gets through and days go by, so that schedules are spent."""
+
+
+def weather_of(seed: int) -> Weather:
+    """Return what a seed's run is like: every eighth is hopeless."""
+    return HOPELESS if seed % 8 == 7 else Weather()
 
 
 class Crash(BaseException):

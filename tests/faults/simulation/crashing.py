@@ -1,4 +1,4 @@
-"""The real store, with crash points before it begins, and right before and right after its commit, of every writing transaction."""
+"""The real store, with crash points around every writing transaction: before it begins, before and after its commit."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner", "_write_all", "_
 
 
 class CrashingLedger:
-    """Implements flow.ledger.Ledger. `at_point(place)` may raise Crash; places read `mark:before-begin`, `mark:before-commit`."""
+    """Implements flow.ledger.Ledger. `at_point(place)` may raise Crash; a place reads `mark:before-commit`."""
 
     def __init__(self, store: Store, at_point: Callable[[str], None]) -> None:
         self.store = store

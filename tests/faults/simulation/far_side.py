@@ -1,6 +1,7 @@
 """A recipient that misbehaves by the dice and keeps its own books: what it holds is the judge."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ MOODS = {
     "bug-before": 1,
     "bug-after": 2,
     "job-fails": 8,
+    "job-fails-for-good": 1,
+    "refused-to-us": 1,
 }
 """What one send meets, by weight."""
 
@@ -50,6 +53,8 @@ class Books:
     held: list[Held] = field(default_factory=list)
     after_consent: list[str] = field(default_factory=list)
     """Messages that were let go although the consent had ended."""
+    moods: Counter[str] = field(default_factory=Counter)
+    """How often each behaviour was met."""
     marked: list[str] = field(default_factory=list)
     """Every send that was let go, in order."""
 
@@ -90,6 +95,7 @@ class FarSide:
         about_to_send: Callable[[str | None], None],
     ) -> Taken:
         mood = "take" if self.calm else self._chance.choices(list(self.moods), list(self.moods.values()))[0]
+        self.books.moods[mood] += 1
         self._before(mood)
         self._meanwhile()
         self._names += 1
@@ -104,9 +110,9 @@ class FarSide:
         if mood == "slow":
             self._meanwhile(within=SLOWEST)
         self._refuse(mood)
-        if mood == "job-fails" and not self.proves:
+        if mood.startswith("job-fails") and not self.proves:
             self.failed.add(package.tag)
-            self._send_mail("failed", name, package.tag)
+            self._send_mail("failed", name, package.tag, retry=mood == "job-fails")
             return Taken(name, proven=False, status=200, expect_receipt_within_s=3600)
         self.failed.discard(package.tag)
         self.books.held.append(
@@ -133,6 +139,8 @@ class FarSide:
         """Raise for the moods in which nothing is taken."""
         if mood == "refuse":
             raise Permanent("fhir.422", status=422)
+        if mood == "refused-to-us":
+            raise NeedsHuman("fhir.403", status=403)
         if mood == "ask-to-wait":
             wait = timedelta(seconds=self._chance.choice([5, 600, 90_000]))
             raise Transient("fhir.429", status=429, retry_after=wait, uses_attempt=False)
@@ -153,7 +161,7 @@ class FarSide:
             self._send_mail("acknowledged", name, package.tag)
         return Taken(name, proven=False, status=200, expect_receipt_within_s=3600)
 
-    def _send_mail(self, verdict: str, name: str, tag: str) -> None:
+    def _send_mail(self, verdict: str, name: str, tag: str, *, retry: bool = True) -> None:
         failed = verdict == "failed"
         # A mail notice knows our Message-ID and nothing else; a gateway also gives our tag back.
         news = ReceiptNews(
@@ -162,8 +170,8 @@ class FarSide:
             name,
             None if self.kind == "direct" else tag,
             verdict,  # type: ignore[arg-type]
-            code="fax.busy" if failed else None,
-            retry=failed,
+            code=("fax.busy" if retry else "fax.refused") if failed else None,
+            retry=failed and retry,
         )
         self.mail += [news] * (1 if self.calm else self._chance.choice([1, 1, 2, 3]))
 
@@ -179,5 +187,5 @@ class FarSide:
         if any(one.identifier == package.identifier for one in self.books.held):
             return Lookup("arrived-proven", far_side_ref=far_side_ref)
         if package.tag in self.failed:
-            return Lookup("failed", far_side_ref=far_side_ref, code="fax.busy")
+            return Lookup("failed", far_side_ref=far_side_ref, code=self._chance.choice(["fax.busy", "fax.refused"]))
         return Lookup("absent")

@@ -31,7 +31,9 @@ def run(seed: int, weather: Weather | None = None) -> tuple[World, list[str]]:
             for _ in range(world.weather.steps):
                 world.step()
             drive_to_quiet(world)
-            return world, list(broken(world))
+            found = list(broken(world))
+            world.moved = world.moves()
+            return world, found
     finally:
         world.close()
 

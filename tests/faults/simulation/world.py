@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow import deliver
 from coordinator.flow.parts import Parts, Policy, Workshop
@@ -33,7 +35,8 @@ from coordinator.settings import shipped
 from coordinator.store import migrate
 from coordinator.store.engine import connect
 from coordinator.store.ledger import Store
-from tests.faults.simulation.chance import Crash, SeededDice, VirtualClock, Weather
+from coordinator.store.tables import deliveries
+from tests.faults.simulation.chance import Crash, SeededDice, VirtualClock, Weather, weather_of
 from tests.faults.simulation.crashing import CrashingLedger
 from tests.faults.simulation.far_side import Books, FarSide
 
@@ -42,6 +45,12 @@ EXAMPLES = shipped("docs/examples")
 PATIENTS = ("MRN-1001", "MRN-1002", "MRN-1003")
 PROVIDERS = ("pr-psych", "pr-pcp")
 SEARCHES = {"fhir-rest": True, "direct": False, "fax": True}
+COUNT_MOVES = (
+    "CREATE TABLE simulated_moves (old TEXT, new TEXT)",
+    "CREATE TRIGGER count_moves AFTER UPDATE OF state ON deliveries WHEN OLD.state <> NEW.state "
+    "BEGIN INSERT INTO simulated_moves VALUES (OLD.state, NEW.state); END",
+)
+"""The database itself counts the moves of deliveries, whatever code makes them; only committed ones stay."""
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
@@ -100,6 +109,9 @@ def _template() -> bytes:
         parts = _parts(Store(engine, cipher()), VirtualClock(), SeededDice(0), {})
         written = RegistryDesk(parts).write_whole(json.dumps(registry()).encode(), STAFF)
         assert written.outcome == "created", written.faults
+        with engine.begin() as connection:
+            for statement in COUNT_MOVES:
+                connection.exec_driver_sql(statement)
         engine.dispose()  # the last connection to go moves the write-ahead log into the file
         return file.read_bytes()
 
@@ -113,7 +125,7 @@ class World:
     """Everything of one seed. `step` does one random thing; `drive_to_quiet` lets all of it end."""
 
     def __init__(self, seed: int, weather: Weather | None = None) -> None:
-        self.seed, self.weather = seed, weather or Weather()
+        self.seed, self.weather = seed, weather or weather_of(seed)
         self.chance = random.Random(seed)
         self.clock, self.dice = VirtualClock(), SeededDice(seed)
         self.began = self.clock.now()
@@ -140,6 +152,8 @@ class World:
         """Every receipt that was ever handed over."""
         self.jumped_back = False
         self.crashes = 0
+        self.moved: Counter[str] = Counter()
+        """The moves of the whole run, counted at its end."""
 
     def close(self) -> None:
         self.store.engine.dispose()
@@ -157,6 +171,12 @@ class World:
             searches=SEARCHES[kind],
             moods=self.weather.moods,
         )
+
+    def moves(self) -> Counter[str]:
+        """Return how often each move of a delivery was committed."""
+        with self.store.begin(write=False) as tx:
+            rows = tx.connection.exec_driver_sql("SELECT old, new FROM simulated_moves")
+            return Counter(f"{row.old} -> {row.new}" for row in rows)
 
     def say(self, line: str) -> None:
         self.story.append(f"{self.clock.now():%m-%d %H:%M:%S} {'  ' * self.depth}{line}")
@@ -218,7 +238,7 @@ class World:
             self.read_mail: 12,
             self.change_consent: 4,
             self.staff_act: 6,
-            self.pass_time: 14,
+            self.pass_time: 14 * self.weather.patience,
             self.jump: 1,
         }
         if self.depth and self.weather.acts is not None:
@@ -305,9 +325,12 @@ class World:
             if claimed is not None:
                 self._attempt(claimed)
 
-    def delivery_ids(self) -> list[str]:
+    def delivery_ids(self, *states: State) -> list[str]:
+        """Return the deliveries, or those in these states."""
+        query = sa.select(deliveries.c.id).order_by(deliveries.c.message_id, deliveries.c.ordinal)
+        if states:
+            query = query.where(deliveries.c.state.in_(states))
         with self.store.begin(write=False) as tx:
-            query = sa.text("SELECT id FROM deliveries ORDER BY message_id, ordinal")
             return [row.id for row in tx.connection.execute(query)]
 
     def sweep(self) -> None:
@@ -354,6 +377,8 @@ class World:
         names = self.delivery_ids()
         if not names:
             return
+        if self.chance.random() < 0.6:
+            names = self.delivery_ids(*NEEDS_PERSON) or names  # what the list of needs-attention shows
         name, token = self.chance.choice(names), self.dice.token()
         act = self.chance.choice(["resend", "release", "hand-over", "cancel"])
         with self.store.begin(write=False) as tx:
