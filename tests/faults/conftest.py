@@ -43,6 +43,16 @@ def made(request, tmp_path_factory, template):
         yield one
 
 
+@pytest.fixture(autouse=True)
+def nobody_left(request):
+    """Kill what a test left behind, so that a failure is one failure."""
+    yield
+    if "made" in request.fixturenames:
+        for process in request.getfixturevalue("made").processes:
+            process.kill()
+        request.getfixturevalue("made").processes.clear()
+
+
 @pytest.fixture
 def at_scale(made):
     """The engine, where it has a broker and a database server; there is nothing of these to break elsewhere."""

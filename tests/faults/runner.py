@@ -5,7 +5,8 @@ of its own that is really killed. It takes one JSON line at a time: {"do": "star
 
 `STOP_AT` names places (`mark:after-commit`, several separated by blanks). The process that comes by stops itself there
 (SIGSTOP, all of its threads) right after it has written the place into the file `REACHED`. It stays there until the
-test kills it or lets it go on. Nothing of this is in the product.
+test kills it or lets it go on. At places in `WAIT_AT` only the thread that comes by waits, until the file
+`REACHED`.go is there; the others go on. Nothing of this is in the product.
 """
 
 import json
@@ -43,17 +44,22 @@ class Watched:
         try:
             answer = self.inner.send(*args, **named)
         except Exception:
-            self.at_point("send:refusal-read")
+            self._came("refusal-read")
             raise
-        self.at_point("send:answer-read")
+        self._came("answer-read")
         return answer
 
+    def _came(self, what: str) -> None:
+        self.at_point(f"send:{what}")
+        self.at_point(f"{self.kind}:{what}")
 
-def _stops(places: frozenset[str], reached: Path) -> Any:
+
+def _stops(reached: Path) -> Any:
+    stops, waits = (frozenset(os.environ.get(name, "").split()) for name in ("STOP_AT", "WAIT_AT"))
     lock = threading.Lock()
 
     def at_point(place: str) -> None:
-        if place not in places:
+        if place not in stops | waits:
             return
         with lock:
             if reached.exists():  # once is enough: after it was let go on, this process passes
@@ -62,16 +68,17 @@ def _stops(places: frozenset[str], reached: Path) -> Any:
                 out.write(place)
                 out.flush()
                 os.fsync(out.fileno())
-            os.kill(os.getpid(), signal.SIGSTOP)
+            if place in stops:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        while place in waits and not reached.with_suffix(".go").exists():
+            time.sleep(0.02)
 
     return at_point
 
 
 def prepared(service: Service) -> Service:
     """Return the service with the lease of the test and the places to stop at."""
-    at_point = _stops(
-        frozenset(os.environ.get("STOP_AT", "").split()), Path(os.environ.get("REACHED", "/nowhere/reached"))
-    )
+    at_point = _stops(Path(os.environ["REACHED"]))
     lease = timedelta(seconds=float(os.environ["TEST_LEASE_S"]))
     parts = service.parts
     changes = {

@@ -19,6 +19,7 @@ class Template:
     """One process that has everything imported and forks workers."""
 
     def __init__(self, **environment: str) -> None:
+        self.closed = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.runner"],
             cwd=ROOT,
@@ -41,11 +42,12 @@ class Template:
     def start(self, role: str, arguments: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> "Worker":
         """Start a worker."""
         answer = self.ask(do="start", role=role, arguments=list(arguments), env=dict(env), cwd=str(cwd), log=str(log))
-        return Worker(self, answer["pid"], log, Path(env["REACHED"]))
+        return Worker(self, answer["pid"], log, Path(env["REACHED"]), whole="WAIT_AT" not in env)
 
     def close(self) -> None:
         """End the template; workers that are left are killed."""
         assert self._process.stdin is not None
+        self.closed = True
         self._process.stdin.close()
         self._process.wait(20)
         if self._process.stdout is not None:
@@ -60,9 +62,13 @@ class Worker:
     pid: int
     log: Path
     reached: Path
+    whole: bool
+    """Whether all of it stops at its place, or only the thread that comes by."""
 
     def ended(self) -> int | None:
         """Return how it ended (-9: killed), or None while it lives."""
+        if self.template.closed:
+            return -signal.SIGKILL
         code = self.template.ask(do="poll", pid=self.pid)["code"]
         return None if code is None else int(code)
 
@@ -91,7 +97,7 @@ class Worker:
         """Wait until it stands at its place, and return the place. Fails when it ends or never comes there."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if self.reached.exists() and self._stands():
+            if self.reached.exists() and (self._stands() if self.whole else self.reached.stat().st_size):
                 return self.reached.read_text(encoding="ascii")
             code = self.ended()
             assert code is None, f"it ended with {code} before it came to its place: {self.said()}"
@@ -107,6 +113,7 @@ class Worker:
 
     def go_on(self) -> None:
         """Let it go on from where it stands."""
+        self.reached.with_suffix(".go").touch()
         self.signal(signal.SIGCONT)
 
     def said(self) -> str:

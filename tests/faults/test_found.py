@@ -9,7 +9,9 @@ import pytest
 from coordinator.flow import deliver
 from coordinator.flow.prepare import prepare
 from coordinator.flow.record import record
+from coordinator.flow.sweep import sweep
 from coordinator.flow.track import take_in
+from coordinator.store.tables import registry
 from tests.faults.simulation.judge import broken
 from tests.faults.simulation.workshop import cheap_composing
 from tests.faults.simulation.world import World, example
@@ -111,3 +113,36 @@ class Scripted:
 
     def random(self):
         return 0.5
+
+
+def test_one_row_that_cannot_be_read_holds_its_own_message_and_no_other(world):
+    """A flipped bit in one patient's row stopped every claim, for everybody."""
+    spoilt = tell(world, dose_change(world, "a"))
+    others = tell(world, dose_change(world, "b") | {"patient": "MRN-1002", "course": {"id": "course-1"}})
+    with world.store.begin() as tx:
+        where = (registry.c.kind == "patient") & (registry.c.key == tx.key("patient", "MRN-1001"))
+        assert tx.connection.execute(registry.update().where(where).values(body_sealed=b"x")).rowcount == 1
+    send_due(world)
+    with world.store.begin(write=False) as tx:
+        held = {(one.state, one.cause) for message in spoilt.values() for one in tx.deliveries(message.id)}
+    assert held == {("held", "bug")}
+    assert {one.identifier for one in world.books.held} == {f"urn:uuid:{one.id}" for one in others.values()}
+
+
+def test_one_delivery_that_cannot_be_read_does_not_stop_the_sweep_for_the_others(world):
+    """The same flipped bit, met by the sweep: what comes after it in a round is done all the same."""
+    rest = world.channels["fhir-rest"]
+    rest.calm, rest.moods = False, {"lose-then-timeout": 1}
+    spoilt = tell(world, dose_change(world, "a"))["pr-psych"]
+    others = tell(world, dose_change(world, "b") | {"patient": "MRN-1002", "course": {"id": "course-1"}})["pr-psych"]
+    send_due(world)
+    rest.calm = True
+    with world.store.begin() as tx:
+        where = (registry.c.kind == "patient") & (registry.c.key == tx.key("patient", "MRN-1001"))
+        tx.connection.execute(registry.update().where(where).values(body_sealed=b"x"))
+    world.clock.turn(timedelta(hours=1))
+    sweep(world.parts)
+    send_due(world)
+    with world.store.begin(write=False) as tx:
+        assert tx.deliveries(spoilt.id)[0].state == "in-doubt"
+        assert tx.deliveries(others.id)[0].state == "acknowledged"

@@ -26,13 +26,17 @@ class Weather:
     steps: int = 90
     patience: int = 1
     """How much more often than usual time just passes."""
+    news: float = 1.0
+    """How much more often than usual an event comes in."""
+    people: float = 1.0
+    """How much more often than usual somebody changes a consent or clicks."""
 
 
 HOPELESS = Weather(
-    moods={"job-fails": 12, "lose-then-timeout": 6, "away": 6, "take-then-timeout": 2, "take": 2}, steps=150,
-    crash_chance=0.005, patience=3,
+    moods={"job-fails": 16, "lose-then-timeout": 6, "away": 3, "ask-a-person": 1},
+    crash_chance=0.005, steps=220, patience=2, news=0.1, people=0.1,
 )  # fmt: skip
-"""Hardly anything gets through and days go by, so that schedules are spent."""
+"""Few messages, of which hardly one gets through, and days go by, so that schedules are spent."""
 
 
 def weather_of(seed: int) -> Weather:

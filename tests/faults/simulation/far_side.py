@@ -21,14 +21,17 @@ MOODS = {
     "ask-to-wait": 4,
     "away": 8,
     "no-line": 6,
-    "ask-a-person": 2,
+    "ask-a-person": 4,
     "bug-before": 1,
     "bug-after": 2,
     "job-fails": 8,
-    "job-fails-for-good": 1,
-    "refused-to-us": 1,
+    "job-fails-for-good": 3,
+    "refused-to-us": 2,
 }
 """What one send meets, by weight."""
+
+TRIED_AGAIN = ("fax.busy", "fax.training", "fax.partial")
+"""Ways a queued fax fails that are tried again, five, three and two times."""
 
 SLOWEST = timedelta(seconds=55)
 """A send is cut after 60 s, so what arrives at all arrives by then."""
@@ -170,7 +173,7 @@ class FarSide:
             name,
             None if self.kind == "direct" else tag,
             verdict,  # type: ignore[arg-type]
-            code=("fax.busy" if retry else "fax.refused") if failed else None,
+            code=(self._chance.choice(TRIED_AGAIN) if retry else "fax.refused") if failed else None,
             retry=failed and retry,
         )
         self.mail += [news] * (1 if self.calm else self._chance.choice([1, 1, 2, 3]))
@@ -187,5 +190,5 @@ class FarSide:
         if any(one.identifier == package.identifier for one in self.books.held):
             return Lookup("arrived-proven", far_side_ref=far_side_ref)
         if package.tag in self.failed:
-            return Lookup("failed", far_side_ref=far_side_ref, code=self._chance.choice(["fax.busy", "fax.refused"]))
+            return Lookup("failed", far_side_ref=far_side_ref, code=self._chance.choice([*TRIED_AGAIN, "fax.wrong-number"]))
         return Lookup("absent")

@@ -72,9 +72,10 @@ def example(name: str) -> dict[str, Any]:
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def registry() -> dict[str, Any]:
-    """Return the example clinic with three patients; the second clinic rule takes the next channel by itself."""
+def registry(fallback: str = "offer") -> dict[str, Any]:
+    """Return the example clinic with three patients; `fallback` is whether it takes the next channel by itself."""
     made = example("clinic")
+    made["clinic"]["fallback"] = fallback
     first = made["patients"][0]
     made["patients"] = [copy.deepcopy(first) | {"id": name} for name in PATIENTS]
     for number, patient in enumerate(made["patients"]):
@@ -100,14 +101,14 @@ def _engine(file: Path) -> sa.Engine:
 
 
 @cache
-def _template() -> bytes:
+def _template(fallback: str) -> bytes:
     """Return the bytes of a migrated database with the clinic in it."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         file = Path(folder) / "template.sqlite"
         engine = _engine(file)
         migrate.upgrade(engine)
         parts = _parts(Store(engine, cipher()), VirtualClock(), SeededDice(0), {})
-        written = RegistryDesk(parts).write_whole(json.dumps(registry()).encode(), STAFF)
+        written = RegistryDesk(parts).write_whole(json.dumps(registry(fallback)).encode(), STAFF)
         assert written.outcome == "created", written.faults
         with engine.begin() as connection:
             for statement in COUNT_MOVES:
@@ -130,7 +131,7 @@ class World:
         self.clock, self.dice = VirtualClock(), SeededDice(seed)
         self.began = self.clock.now()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
-        (self.folder / "c.sqlite").write_bytes(_template())
+        (self.folder / "c.sqlite").write_bytes(_template("take" if seed % 2 else "offer"))
         self.store = Store(_engine(self.folder / "c.sqlite"), cipher())
         self.books = Books()
         self.story: list[str] = []
@@ -226,9 +227,9 @@ class World:
 
     def step(self) -> None:
         """Do one random thing."""
-        acts: dict[Callable[[], None], int] = {
-            self.submit_new: 8,
-            self.submit_amended: 5,
+        acts: dict[Callable[[], None], float] = {
+            self.submit_new: 8 * self.weather.news,
+            self.submit_amended: 5 * self.weather.news,
             self.submit_again: 2,
             self.prepare_some: 14,
             self.claim_some: 14,
@@ -236,8 +237,8 @@ class World:
             self.doubled_tasks: 8,
             self.sweep: 12,
             self.read_mail: 12,
-            self.change_consent: 4,
-            self.staff_act: 6,
+            self.change_consent: 4 * self.weather.people,
+            self.staff_act: 6 * self.weather.people,
             self.pass_time: 14 * self.weather.patience,
             self.jump: 1,
         }
@@ -380,9 +381,11 @@ class World:
         if self.chance.random() < 0.6:
             names = self.delivery_ids(*NEEDS_PERSON) or names  # what the list of needs-attention shows
         name, token = self.chance.choice(names), self.dice.token()
-        act = self.chance.choice(["resend", "release", "hand-over", "cancel"])
         with self.store.begin(write=False) as tx:
-            message = tx.delivery(name).message_id
+            row = tx.delivery(name)
+        message = row.message_id
+        fitting = {State.HELD: ["hand-over"] if row.channel == "by-hand" else ["release"]}.get(row.state, ["resend"])
+        act = self.chance.choice([*fitting * 3, "resend", "release", "hand-over", "cancel"])
         with contextlib.suppress(Refused, NotFound):
             if act == "resend":
                 made = self._once_more(message, lambda: self._resend_twice(name, token))
