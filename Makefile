@@ -17,7 +17,7 @@ demo: .venv/ready ## The whole service with pretend recipients; ARGS="--once --j
 	@$(PY) -m coordinator.cli demo $(ARGS)
 
 test: .venv/ready lint ## Every test that needs no servers
-	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not servers" $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not servers and not faults" $(ARGS)
 
 lint: .venv/ready ## Style, types, layers
 	@.venv/bin/ruff check .
@@ -32,7 +32,7 @@ fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesse
 	@tests/fax/prepare
 	@$(PY) -m pytest -q -n 2 -m fax $(ARGS)
 
-faults: .venv/ready ## The kill matrix, on every engine that is there
+faults: .venv/ready ## All fault tests and their tables in docs/reliability.md; with servers: .ci/servers make faults
 	@$(PY) -m tests.faults $(ARGS)
 
 bench: .venv/ready ## Benchmarks, each as a ratio to a floor in the same run

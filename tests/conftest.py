@@ -15,6 +15,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 SHARED = {"peers": "peers", "faults": "broker", "e2e": "broker", "conformance": "conformance"}
 """Folders whose tests share one server, so that they stay on one worker: the mail server's box, the broker's queue."""
 
+PROCESSES = ("test_kill_matrix.py", "test_outages.py", "test_disorder.py", "test_recipients.py")
+"""Fault tests with processes and servers of their own, which they stop: they run by themselves (make faults)."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -23,5 +26,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
         if "fax" in item.path.parts:
             item.add_marker(pytest.mark.fax)
-        if item.path.name == "test_kill_matrix.py":
+        if item.path.parent.name == "faults" and item.path.name in PROCESSES:
             item.add_marker(pytest.mark.faults)

@@ -63,6 +63,14 @@ class InDoubt(DeliveryError):
     """It may have arrived: the channel's look-up answers, else a person."""
 
 
+class Unreadable(Exception):
+    """A stored value cannot be opened: it was changed or moved, or its key is missing. An engineer acts."""
+
+
+SPOILT: tuple[type[Exception], ...] = (Unreadable, ValueError, LookupError)
+"""What one spoilt row raises when it is read. It holds what hangs on that row, and nothing else may stop for it."""
+
+
 class StateConflict(Exception):
     """A row was not in the state, or not under the fence, that the step needs; somebody else moved it."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, StateConflict, Transient
+from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, StateConflict, Transient
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
 from coordinator.flow.parts import Parts
@@ -92,6 +92,16 @@ def _one_probe_each(parts: Parts, tx: Transaction, rows: Sequence[DeliveryRow], 
 
 
 def _release(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: datetime) -> Claimed | None:
+    """Return the delivery ready to send, or None; one that cannot be read is held, and stops nobody else's."""
+    try:
+        return _ready(parts, tx, row, worker, now)
+    except SPOILT as bug:
+        tx.move_delivery(row.id, State.HELD, at=now, cause="bug")
+        write(Log.BUG, delivery_id=row.id, channel=row.channel, error_type=type(bug).__name__, job="claim")
+        return None
+
+
+def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: datetime) -> Claimed | None:
     message = tx.message(row.message_id)
     if message is None:
         raise LookupError("a delivery without its message")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from coordinator.domain.delivery import State
+from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -16,6 +16,10 @@ def after_dead(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -
     """Take the next channel of the route for a dead delivery, when the clinic has said so."""
     message = tx.message(row.message_id)
     if message is None or message.state != "open":
+        return
+    others = [one.state for one in tx.deliveries(message.id) if one.id != row.id]
+    if any(state in ARRIVED_MAYBE | {State.PENDING, State.CLAIMED} for state in others):
+        # A resend failed, and another copy is there or on its way: no more copies than somebody asked for.
         return
     registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
     if registry is None or registry.clinic.fallback != "take":

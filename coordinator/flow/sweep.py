@@ -1,9 +1,10 @@
 """The sweeper: from the database alone, every due, stale or overdue row is found again. A lost hint loses nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import SPOILT
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.calls import escalate
 from coordinator.flow.digest import prepare_digests
@@ -24,17 +25,19 @@ LONG_AGO = timedelta(days=36_500)
 
 def sweep(parts: Parts) -> int:
     """Do one round: dead workers' leases, doubts, late receipts, digests, clocks. Return how many rows moved."""
-    moved = take_back_leases(parts)
-    moved += review_restored(parts)
-    moved += settle_doubts(parts)
-    moved += late_receipts(parts)
-    moved += prepare_digests(parts)
-    moved += clocks(parts)
-    moved += escalations(parts)
-    moved += work_jobs(parts)
+    moved = sum(_guarded(parts, part) for part in PARTS)
     if moved:
         write(Log.SWEEP_DONE, count=moved)
     return moved
+
+
+def _guarded(parts: Parts, part: Callable[[Parts], int]) -> int:
+    """Do one part of the round; a row that cannot be read costs that part, not the ones after it."""
+    try:
+        return part(parts)
+    except SPOILT as bug:
+        write(Log.BUG, error_type=type(bug).__name__, job=part.__name__)
+        return 0
 
 
 def take_back_leases(parts: Parts, *, everybody: bool = False) -> int:
@@ -66,7 +69,10 @@ def settle_doubts(parts: Parts) -> int:
     with parts.ledger.begin(write=False) as tx:
         rows = tx.doubts_due(now, BATCH)
     for row in rows:
-        ask_far_side(parts, row.id)
+        try:
+            ask_far_side(parts, row.id)
+        except SPOILT as bug:
+            write(Log.BUG, delivery_id=row.id, error_type=type(bug).__name__, job="settle_doubts")
         _ask_again_later(parts, row.id, now)
     return len(rows)
 
@@ -158,3 +164,16 @@ def due_now(parts: Parts, limit: int = BATCH) -> tuple[Sequence[str], Sequence[s
         # What may not go now must not fill the hints, or a thousand held messages would hide the ones behind them.
         due = [] if closed.everything else tx.due_ids(now, limit, shut=shut, shut_channels=sorted(closed.channels))
     return events, due
+
+
+PARTS: tuple[Callable[[Parts], int], ...] = (
+    take_back_leases,
+    review_restored,
+    settle_doubts,
+    late_receipts,
+    prepare_digests,
+    clocks,
+    escalations,
+    work_jobs,
+)
+"""The parts of a round, in order."""

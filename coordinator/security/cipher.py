@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from coordinator.domain.errors import ConfigurationError
+from coordinator.domain.errors import ConfigurationError, Unreadable
 
 VERSION = 1
 KEY_BYTES = 32
@@ -31,7 +31,7 @@ NONCE_BYTES = 12
 _KEY_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
 
 
-class CipherError(Exception):
+class CipherError(Unreadable):
     """A sealed value does not open: it was changed or moved, or its key is not in the ring."""
 
 

@@ -3,11 +3,15 @@
 import json
 import os
 import platform
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.faults.rows import ROWS
+
 KEPT = os.environ.get("COORDINATOR_FAULTS_KEEP")
 """A file the verdicts are appended to, one JSON a line; unset, nothing is written."""
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 ENGINES = ("SQLite embedded", "PostgreSQL + RabbitMQ", "PostgreSQL + Redis")
 
 
@@ -28,10 +32,9 @@ def keep_conviction(safeguard: str, engine: str, why: str) -> None:
 
 def keep_seeds(seen: list[Any]) -> None:
     """Keep what the simulation came to."""
-    moves: dict[str, int] = {}
+    moves: Counter[str] = Counter()
     for one in seen:
-        for move, count in one.moves.items():
-            moves[move] = moves.get(move, 0) + count
+        moves.update(one.moves)
     _append(
         {
             "seeds": len(seen),
@@ -50,8 +53,8 @@ def _append(row: dict[str, Any]) -> None:
             out.write(json.dumps(row) + "\n")
 
 
-def write(target: Path, command: str, when: str, kept: Path) -> None:
-    """Write the result section of the page, between its marks; the words around it stay."""
+def write(command: str, when: str, kept: Path) -> None:
+    """Write the result section of the page."""
     rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [f"Measured {when} on {machine}, all of it by one run of `{command}`.", ""]
@@ -63,10 +66,35 @@ def write(target: Path, command: str, when: str, kept: Path) -> None:
             "",
         ]
     lines += [*_verdicts(rows), "", *_kills(rows), "", *_convictions(rows)]
-    text = target.read_text(encoding="utf-8")
-    head, tail = text.split("<!-- results -->")[0], text.split("<!-- end of results -->")[1]
-    body = "\n".join(lines)
-    target.write_text(f"{head}<!-- results -->\n{body}\n<!-- end of results -->{tail}", encoding="utf-8")
+    _between("results", "\n".join(lines))
+
+
+def write_many(said: str) -> None:
+    """Write what a run of very many messages came to."""
+    _between("very many", said)
+
+
+def write_rows() -> None:
+    """Write the fault matrix with its tests."""
+    _between("rows", row_table())
+
+
+def row_table() -> str:
+    """Return the fault matrix, row by row, with the tests that play it."""
+    lines = ["| Row | Fault | Played by | Not played |", "|---|---|---|---|"]
+    for name, row in ROWS.items():
+        files = dict.fromkeys(one.partition("::")[0] for one in row.tests)
+        tests = ", ".join(f"`{one}`" for one in files)
+        lines.append(f"| {name} | {row.fault} | {tests} | {row.untried} |")
+    return "\n".join(lines)
+
+
+def _between(name: str, body: str) -> None:
+    """Put text between the marks of a section; the words around it stay."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    text = PAGE.read_text(encoding="utf-8")
+    head, tail = text.split(begin)[0], text.split(end)[1]
+    PAGE.write_text(f"{head}{begin}\n{body}\n{end}{tail}", encoding="utf-8")
 
 
 def _verdicts(rows: list[dict[str, Any]]) -> list[str]:
@@ -110,3 +138,7 @@ def _convictions(rows: list[dict[str, Any]]) -> list[str]:
     ]
     lines += [f"| {row['without']} | {row['on']} | {row['why']} |" for row in rows if "without" in row]
     return lines
+
+
+if __name__ == "__main__":
+    write_rows()

@@ -27,6 +27,7 @@ from coordinator.bootstrap import Service, adopt, build
 from coordinator.flow.record import record
 from coordinator.settings import Settings
 from coordinator.store.only_one import only_one
+from tests.faults.counting import CountedChannel
 from tests.faults.mutations import take_away
 from tests.faults.simulation.crashing import CrashingLedger
 
@@ -81,10 +82,14 @@ def prepared(service: Service) -> Service:
     at_point = _stops(Path(os.environ["REACHED"]))
     lease = timedelta(seconds=float(os.environ["TEST_LEASE_S"]))
     parts = service.parts
+    channels: dict[str, Any] = {kind: Watched(channel, at_point) for kind, channel in parts.channels.items()}
+    if "COUNTED_AT" in os.environ:
+        channels["fhir-rest"] = CountedChannel(int(os.environ["COUNTED_AT"]))
+    at_once = int(os.environ.get("PER_ENDPOINT", str(parts.policy.per_endpoint)))
     changes = {
-        "policy": replace(parts.policy, lease=lease, send_limit=lease * 0.7),
+        "policy": replace(parts.policy, lease=lease, send_limit=lease * 0.7, per_endpoint=at_once),
         "ledger": CrashingLedger(service.store, at_point),
-        "channels": {kind: Watched(channel, at_point) for kind, channel in parts.channels.items()},
+        "channels": channels,
     }
     for name, value in changes.items():
         object.__setattr__(parts, name, value)  # the parts are frozen for the product, not for its tests

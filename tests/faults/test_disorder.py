@@ -152,10 +152,8 @@ def test_birthdays_on_the_29th_of_february_are_counted_by_the_calendar():
 
     from coordinator.planning.readings import age_on
 
-    born = date(2008, 2, 29)
-    assert [age_on(born, day) for day in (date(2026, 2, 28), date(2026, 3, 1), date(2028, 2, 28), date(2028, 2, 29))] == [
-        17, 18, 19, 20,
-    ]  # fmt: skip
+    days = (date(2026, 2, 28), date(2026, 3, 1), date(2028, 2, 28), date(2028, 2, 29))
+    assert [age_on(date(2008, 2, 29), day) for day in days] == [17, 18, 19, 20]
 
 
 def faketime(offsets: Path) -> Template:

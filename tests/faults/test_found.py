@@ -14,7 +14,7 @@ from coordinator.flow.track import take_in
 from coordinator.store.tables import registry
 from tests.faults.simulation.judge import broken
 from tests.faults.simulation.workshop import cheap_composing
-from tests.faults.simulation.world import World, example
+from tests.faults.simulation.world import STAFF, World, example
 
 
 @pytest.fixture
@@ -146,3 +146,30 @@ def test_one_delivery_that_cannot_be_read_does_not_stop_the_sweep_for_the_others
     with world.store.begin(write=False) as tx:
         assert tx.deliveries(spoilt.id)[0].state == "in-doubt"
         assert tx.deliveries(others.id)[0].state == "acknowledged"
+
+
+def test_a_resend_that_fails_is_not_carried_on_by_the_next_channel_while_the_first_copy_may_have_arrived():
+    """A fax was out, its report still due; staff sent it again, that was refused, and the clinic takes the next
+    channel by itself: the recipient got a second copy that nobody had asked for.
+    """
+    with cheap_composing():
+        world = World(1)  # this clinic takes the next channel by itself
+        try:
+            for channel in world.channels.values():
+                channel.calm = True
+            message = tell(world, dose_change(world, "a"))["pr-psych"]
+            send_due(world)
+            first = next(one for one in deliveries_of(world, message))
+            assert first.state == "acknowledged"
+            rest = world.channels["fhir-rest"]
+            rest.calm, rest.moods = False, {"refuse": 1}
+            world.desk.resend(first.id, reason="asked for it", token="t" * 40, actor=STAFF)
+            send_due(world)
+            assert [str(one.state) for one in deliveries_of(world, message)] == ["acknowledged", "dead"]
+        finally:
+            world.close()
+
+
+def deliveries_of(world, message):
+    with world.store.begin(write=False) as tx:
+        return list(tx.deliveries(message.id))

