@@ -23,6 +23,9 @@ def make() -> Celery:
         worker_prefetch_multiplier=16,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        # Nobody steers workers through the broker. Its queue would also be one worker's alone on each machine: RabbitMQ
+        # refuses it to the second, which then ends.
+        worker_enable_remote_control=False,
         task_default_queue="coordinator",
         # Redis redelivers a dead worker's tasks only after this sweep; the default takes an hour and a half.
         broker_transport_options={

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from coordinator.domain.delivery import State
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.rows import NewDelivery, NewDocument, NewMessage
-from coordinator.store.tables import deliveries
+from coordinator.store.tables import deliveries, messages
 from tests.faults import report, servers
 from tests.faults.engines import Engine, engine
 from tests.faults.simulation.workshop import cheap_composing
@@ -70,6 +70,7 @@ class Run:
             bodies = {one.id: tx.document(tx.documents(one.id)[0][0])[0] for one in found}
             # What was prepared is the pattern and is not sent itself.
             tx.connection.execute(sa.update(deliveries).values(state=State.CANCELLED, due_at=None))
+            tx.connection.execute(sa.update(messages).values(state="cancelled"))
         names = [one.name for one in fields(NewMessage)]
         for start in range(0, self.wanted, AT_ONCE):
             now = made.service.parts.clock.now()
