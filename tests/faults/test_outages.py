@@ -18,7 +18,7 @@ from tests.faults.conftest import LONG, SQLITE
 from tests.faults.engines import engine
 from tests.faults.intake import Poster
 
-AWAY_S = 30 if LONG else 6
+AWAY_S = 20 if LONG else 5
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(900)]
 
 
