@@ -3,18 +3,11 @@
 import os
 
 from coordinator.flow import deliver, prepare
-from coordinator.store.delivery_part import DeliveryRows
+from coordinator.store import delivery_part
 
 
 def _fence() -> None:
-    lease = DeliveryRows._lease
-
-    def same_fence(self, row, worker, now, lease_until):
-        made = lease(self, row, worker, now, lease_until)
-        self.connection.exec_driver_sql(f"UPDATE deliveries SET fence = 1 WHERE id = '{made.id}'")
-        return type(made)(**{**made.__dict__, "fence": 1})
-
-    DeliveryRows._lease = same_fence
+    delivery_part.next_fence = lambda _: 1
 
 
 def _consent() -> None:

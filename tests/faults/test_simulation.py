@@ -35,6 +35,8 @@ def test_the_simulation_really_crashes_and_really_delivers(seen):
 
 ELSEWHERE = {
     "pending -> held": "a secure link that is locked (tests/integration/test_secure_link.py); no link is simulated",
+    "pending -> in-doubt": "after a restore (tests/integration/test_restore_hold.py); no restore is simulated",
+    "held -> in-doubt": "the same",
     "held -> dead": "in the table, and made by no code today",
     "sent -> in-doubt": "in the table, and made by no code today",
 }
