@@ -32,7 +32,7 @@ fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesse
 	@tests/fax/prepare
 	@$(PY) -m pytest -q -n 2 -m fax $(ARGS)
 
-faults: .venv/ready ## All fault tests and their tables in docs/reliability.md; with servers: .ci/servers make faults
+faults: .venv/ready ## All fault tests on every engine, and their tables in docs/reliability.md
 	@$(PY) -m tests.faults $(ARGS)
 
 bench: .venv/ready ## Benchmarks, each as a ratio to a floor in the same run

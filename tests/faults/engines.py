@@ -153,15 +153,20 @@ class Engine:
         return answer.event_ref
 
     def withdraw_consent(self, event_ref: str, number: int) -> None:
-        """Write into the registry that the patient's consent has ended, before any message of the event is out."""
-        with self.service.store.begin(write=False) as tx:
-            self.withdrawn |= {one.id for one in tx.messages_of_event(event_ref)}
+        """Write into the registry that the patient's consent has ended.
+
+        What of the event was not marked as on its way by then must never arrive.
+        """
         patient = copy.deepcopy(next(one for one in self.clinic["patients"] if one["id"] == f"MRN-F{number}"))
         yesterday = self.service.parts.clock.now().date() - timedelta(days=1)
         for one in patient["consents"]:
             one |= {"version": one["version"] + 1, "revoked_on": yesterday.isoformat()}
         written = self.service.registry.write("patients", patient["id"], json.dumps(patient).encode(), STAFF)
         assert written.outcome == "updated", written.faults
+        with self.service.store.begin(write=False) as tx:
+            for message in tx.messages_of_event(event_ref):
+                if all(one.state in {State.PENDING, State.CLAIMED} for one in tx.deliveries(message.id)):
+                    self.withdrawn.add(message.id)
 
     def unfinished(self) -> tuple[int, int]:
         """Return how many rows are still on their way, and how many deliveries are freshly in doubt."""

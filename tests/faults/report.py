@@ -56,6 +56,8 @@ def _append(row: dict[str, Any]) -> None:
 def write(command: str, when: str, kept: Path) -> None:
     """Write the result section of the page."""
     rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    # The engines run side by side; here they stand one after the other.
+    rows.sort(key=lambda row: ENGINES.index(row["engine"]) if "engine" in row else -1)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [f"Measured {when} on {machine}, all of it by one run of `{command}`.", ""]
     for row in (one for one in rows if "seeds" in one):

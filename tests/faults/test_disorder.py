@@ -77,6 +77,7 @@ def consent_ends(made, **more):
     worker = made.start_worker(WAIT_AT="claim:after-commit claim_one:after-commit", **more)
     worker.has_stopped_at()
     made.withdraw_consent(ref, number)
+    assert made.withdrawn, "nothing stood between the claim and the mark"
     worker.go_on()
     return worker
 
@@ -98,8 +99,8 @@ def test_consent_that_ends_while_a_retry_waits_stops_the_message(made, settle):
     worker.has_stopped_at()
     made.withdraw_consent(ref, number)
     with made.service.store.begin(write=False) as tx:
-        # The fax of the same event was not refused: it may have been let go before.
-        made.withdrawn -= {one.id for one in tx.messages_of_event(ref) if one.provider_id == "pr-pcp"}
+        # The refused one is marked as on its way still, but its only try is over: it too must not arrive any more.
+        made.withdrawn |= {one.id for one in tx.messages_of_event(ref) if one.provider_id == "pr-psych"}
     worker.go_on()
     made.until_quiet()
     worker.kill()
