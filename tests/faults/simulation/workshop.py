@@ -12,7 +12,7 @@ from unittest.mock import patch
 from coordinator.domain.case import Case
 from coordinator.domain.letter import FhirContent, Letter
 from coordinator.domain.plan import Plan, RecipientPlan
-from coordinator.flow import backfill, digest, prepare
+from coordinator.flow import backfill, deliver, digest, prepare
 from coordinator.flow.compose import Composed, ForRecipient
 from coordinator.planning.plan import make_plan
 
@@ -57,4 +57,6 @@ def cheap_composing() -> Iterator[None]:
             for name, made in cheap.items():
                 if hasattr(module, name):
                     stack.enter_context(patch.object(module, name, made))
+        # A copy's cover page is a letter too.
+        stack.enter_context(patch.object(deliver, "with_new_cover", lambda _parts, package, _now: package))
         yield
