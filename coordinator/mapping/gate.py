@@ -72,7 +72,7 @@ class Inspection:
                 self.fault((place, inner), rule, sentence)
         local = any(one.target.startswith("#") for one in self.links)
         if kind in RESOURCE_RULES or "contained" in value or local:
-            for rule, sentence, inner in broken_by(kind, value):
+            for rule, sentence, inner in broken_by(kind, value, local=local):
                 self.fault((place, inner) if inner else place, rule, sentence)
 
     def element(self, value: Json, kind: str, place: object, *, top: bool = False) -> None:

@@ -131,14 +131,15 @@ RESOURCE_RULES: dict[str, ResourceRule] = {
 }
 
 
-def broken_by(kind: str, resource: Json) -> Iterator[tuple[str, str, str]]:
-    """Yield (rule, sentence, place) for every invariant of a resource that does not hold."""
+def broken_by(kind: str, resource: Json, *, local: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield (rule, sentence, place) for every invariant that does not hold; `local`: it has local references."""
     try:
         rule = RESOURCE_RULES.get(kind)
         if rule is not None:
             yield from rule(resource)
         yield from _contained(resource)
-        yield from _local(resource)
+        if local:
+            yield from _local(resource)
     except (AttributeError, TypeError):
         # A part of the wrong shape: the tables have already said so.
         return
