@@ -42,9 +42,15 @@ class SqlEntryBook:
     def asked(self, endpoint: str, entry: str, message: str, sha256: str) -> None:
         """Note, before its first byte may leave, that this content is asked."""
         values = {"message_id": message, "asked_sha256": sha256, "at": self._now()}
-        with transaction(self._engine) as db:
-            if not db.execute(fhir_entries.update().where(*_is(endpoint, entry)).values(values)).rowcount:
-                db.execute(fhir_entries.insert().values(endpoint_id=endpoint, entry=entry, **values))
+        update = fhir_entries.update().where(*_is(endpoint, entry)).values(values)
+        try:
+            with transaction(self._engine) as db:
+                if not db.execute(update).rowcount:
+                    db.execute(fhir_entries.insert().values(endpoint_id=endpoint, entry=entry, **values))
+        except sa.exc.IntegrityError:
+            # Two messages ask the same clinic or clinician for the first time at once: the other one was quicker.
+            with transaction(self._engine) as db:
+                db.execute(update)
 
     def landed(self, endpoint: str, entry: str, place: str | None) -> None:
         """Note that what was asked has landed. A place that is known stays known."""

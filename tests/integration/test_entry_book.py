@@ -1,10 +1,13 @@
 """The book of entries in the database keeps the same rules as the one the channel tests use."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from coordinator.flow.ports import EntryRow
+from coordinator.store import entry_part
 from coordinator.store.entry_part import SqlEntryBook
 from tests.contract.entries import MemoryEntries
 
@@ -54,3 +57,35 @@ def test_an_answer_without_a_place_keeps_the_place_that_is_known(book):
     book.asked("ep", "e1", "m2", "b" * 64)
     book.landed("ep", "e1", None)
     assert only(book) == EntryRow("b" * 64, "Observation/1", None)
+
+
+def test_two_messages_that_ask_an_entry_for_the_first_time_at_once_both_go_on(bench, monkeypatch):
+    now = datetime(2026, 10, 14, tzinfo=UTC)
+    book, other = (SqlEntryBook(bench.parts.ledger.engine, lambda: now) for _ in range(2))
+    seen = entry_part.transaction
+    meanwhile = [lambda: other.asked("ep", "e1", "m2", "b" * 64)]
+
+    @contextmanager
+    def overtaken(engine, **more):
+        # The other message asks between our look and our insert: as if our look had come first.
+        if meanwhile:
+            meanwhile.pop()()
+            with seen(engine, **more) as db:
+                execute = db.execute
+                first = [True]
+
+                def blind(statement, *rest):
+                    if first and first.pop():
+                        return SimpleNamespace(rowcount=0)
+                    return execute(statement, *rest)
+
+                yield SimpleNamespace(execute=blind)
+        else:
+            with seen(engine, **more) as db:
+                yield db
+
+    monkeypatch.setattr(entry_part, "transaction", overtaken)
+    meanwhile_once = meanwhile[0]
+    meanwhile[0] = lambda: (monkeypatch.setattr(entry_part, "transaction", seen), meanwhile_once())
+    book.asked("ep", "e1", "m1", "a" * 64)
+    assert only(book) == EntryRow(None, None, "a" * 64)
