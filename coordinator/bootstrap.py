@@ -81,7 +81,9 @@ def workshop(settings: Settings) -> Workshop:
     return Workshop(
         rules=load_rules(rules / "coordination.yaml", settings.rule_signatures, accept_demonstration=accept),
         mappings=load(settings.mappings_dir),
-        letters=load_letters(settings.templates_dir, settings.mappings_dir / "instruments"),
+        letters=load_letters(
+            settings.templates_dir, settings.mappings_dir / "instruments", settings.clinic_letters_dir
+        ),
     )
 
 

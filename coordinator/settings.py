@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     """The console's address from outside, without a slash at the end."""
     templates_dir: Path = Field(default_factory=lambda: shipped("templates"))
     """Folder of letter templates; the default is the one that comes with the service."""
+    clinic_letters_dir: Path | None = None
+    """Folder with the clinic's own letterhead.yaml, logo and letter bodies; checked at the start, which stops with the
+    reason when one breaks a rule. See templates/README.md."""
     mappings_dir: Path = Field(default_factory=lambda: shipped("mappings"))
     """Folder of mappings, codes and rules; the default is the one that comes with the service."""
     rule_signatures: Path | None = None

@@ -38,12 +38,12 @@ def environment(templates: Path, catalogue: Mapping[str, str] | None = None) -> 
     return _prepared(Environment, templates, catalogue=catalogue)
 
 
-def sandboxed(templates: Path, uploaded: Mapping[str, str]) -> Environment:
+def sandboxed(templates: Path, uploaded: Mapping[str, str], catalogue: Mapping[str, str] | None = None) -> Environment:
     """Return the environment for templates from an upload, which stand in for the packaged ones of the same name.
 
     No attribute tricks, and no change of what a template is given.
     """
-    return _prepared(ImmutableSandboxedEnvironment, templates, uploaded)
+    return _prepared(ImmutableSandboxedEnvironment, templates, uploaded, catalogue)
 
 
 def _prepared(

@@ -8,6 +8,7 @@ import hashlib
 import re
 import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from io import BytesIO
@@ -27,6 +28,8 @@ _ENGINE = threading.Lock()
 PDF_ENGINE = _ENGINE
 """For others who use pdfium in this process: one lock for all of them."""
 
+FAX_DPI = 204
+"""Dots an inch across a fax page."""
 _SPACES = re.compile(r"\s+")
 _FILE_ID = re.compile(rb"/ID\[<[0-9A-F]{32}><[0-9A-F]{32}>\]")
 """pdfium draws the id of a joined file at random; ours is made from the content, in the same length."""
@@ -43,6 +46,9 @@ class _PackagedFiles(URLFetcher):  # type: ignore[misc]
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
         """Return a packaged file."""
+        if url.startswith("data:image/"):
+            # A clinic's logo, checked when it was read; the letter carries it.
+            return super().fetch(url, headers)
         path = (self._layout / url.removeprefix("letter:")).resolve()
         if not url.startswith("letter:") or not path.is_relative_to(self._layout) or not path.is_file():
             raise FatalURLFetchingError("only packaged files may be used in a letter")
@@ -100,6 +106,24 @@ class PdfEngine:
             document = HTML(string=bare, url_fetcher=self._fetcher, base_url="letter:")
             made: bytes = document.write_pdf(stylesheets=self._styles, font_config=self._fonts, pdf_variant="pdf/ua-1")
         return made
+
+    def greys_of(self, source: str, width_mm: int, height_mm: int) -> Mapping[int, int]:
+        """Return how many dots of a picture have each grey (0 black, 255 white), drawn as a fax machine scans it."""
+        page = f"@page {{ size: {width_mm}mm {height_mm}mm; margin: 0 }} body {{ margin: 0 }} img {{ display: block }}"
+        size = f'width="{width_mm * 96 / 25.4:.0f}" height="{height_mm * 96 / 25.4:.0f}"'
+        html = f'<html><body><img src="{source}" alt="" {size}></body></html>'
+        with _ENGINE:
+            made = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:").write_pdf(
+                stylesheets=[CSS(string=page)]
+            )
+            document = pypdfium2.PdfDocument(made)
+            try:
+                drawn = document[0].render(scale=FAX_DPI / 72, grayscale=True)
+                rows = [bytes(drawn.buffer)[y * drawn.stride : y * drawn.stride + drawn.width]
+                        for y in range(drawn.height)]  # fmt: skip
+            finally:
+                document.close()
+        return Counter(b"".join(rows))
 
     def check_glyphs(self, facts: Iterable[Traced], text: str) -> None:
         """Raise LetterRefused when a character would be missing; names the field where it stands."""

@@ -1,5 +1,6 @@
 """Writing letters: from a case and a plan to finished letters in HTML, text and PDF."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, TemplateError
 
 from coordinator.domain.case import Case
+from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.letter import Letter
 from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
@@ -20,6 +22,7 @@ from coordinator.letters.catalogue import Sheet, load_catalogue
 from coordinator.letters.environment import environment, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
 from coordinator.letters.lint import Finding, Lint, load_lint
+from coordinator.letters.own import LETTERHEAD, Own, check_body, read_own
 from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
@@ -79,13 +82,23 @@ class Tongue:
     lexicon: Lexicon
 
 
+NOTHING_OWN = Own()
+
+
 class LetterRoom:
     """Writes letters. Loaded once for the whole process; holds no state of any letter."""
 
     def __init__(
-        self, templates: Path, env: Environment, lexicon: Lexicon, lint: Lint, plain: Mapping[str, Tongue]
+        self,
+        templates: Path,
+        env: Environment,
+        lexicon: Lexicon,
+        lint: Lint,
+        plain: Mapping[str, Tongue],
+        own: Own = NOTHING_OWN,
     ) -> None:
-        """Use `load_letters`. `plain`: language -> what a patient's copy is written with."""
+        """Use `load_letters`. `plain`: language -> what a patient's copy is written with. `own`: the clinic's."""
+        self._own = own
         self._templates = templates
         self._env = env
         self._lexicon = lexicon
@@ -138,7 +151,8 @@ class LetterRoom:
     ) -> bytes:
         """Return the fax cover as PDF. `pages` counts the cover. It names no patient, no illness and no drug."""
         view = cover_view(clinic, provider, reference, pages, sent_at, copy_of=copy_of, resent=resent, attempt=attempt)
-        return self._bare("letters/fax_cover/body.html", view, sent_at)
+        head = self._own.on_cover(view.letterhead, self._lint.telling)
+        return self._bare("letters/fax_cover/body.html", replace(view, letterhead=head), sent_at)
 
     def misdirected(
         self, clinic: Clinic, provider: Provider | None, reference: str, sent_at: datetime, written_at: datetime
@@ -148,7 +162,8 @@ class LetterRoom:
         Without `provider` it is to whoever received it.
         """
         view = misdirected_view(clinic, provider, reference, sent_at, written_at)
-        return self._bare("letters/misdirected/body.html", view, written_at)
+        head = self._own.on_cover(view.letterhead, self._lint.telling)
+        return self._bare("letters/misdirected/body.html", replace(view, letterhead=head), written_at)
 
     def _bare(self, template: str, view: object, at: datetime) -> bytes:
         """Return a page that is about no patient."""
@@ -194,31 +209,46 @@ class LetterRoom:
         a missing field, a lost fact or a forbidden word each gives its reason.
         """
         sheet = self._catalogue.sheet(kind, audience)
-        found = list(self._lint.check_source(body, sheet.body))
-        trial = self._with(sandboxed(self._templates, {sheet.body: body}))
+        found = [*self._lint.check_source(body, sheet.body), *check_body(body, sheet.body)]
+        if found:
+            return tuple(found)
+        trial = self.with_own(replace(self._own, bodies={sheet.body: body}))
         for name in self._samples.names():
             sample = self._samples.sample(name)
             recipient = sample.recipients.get(audience)
             if recipient is None or kind not in recipient.letters:
                 continue
-            try:
-                trial.write(sample.case, sample.plan, recipient, fax=False)
-            except LetterRefused as refused:
-                found.append(Finding(f"{name}: {refused.element}", refused.code))
+            for language in LANGUAGES if audience == "patient" else ("en",):
+                try:
+                    trial.write(sample.case, sample.plan, recipient, fax=False, language=language)
+                except LetterRefused as refused:
+                    found.append(Finding(f"{name}: {refused.element}", refused.code))
         return tuple(found)
 
-    def _with(self, env: Environment) -> "LetterRoom":
-        return LetterRoom(self._templates, env, self._lexicon, self._lint, self._plain)
+    def with_own(self, own: Own) -> "LetterRoom":
+        """Return this room with a clinic's own letterhead and bodies; the bodies run in the sandbox."""
+        env, plain = self._env, self._plain
+        if own.bodies:
+            env = sandboxed(self._templates, own.bodies)
+            catalogues = load_translations(self._templates)
+            plain = {
+                name: replace(one, env=sandboxed(self._templates, own.bodies, catalogues.get(name)))
+                for name, one in self._plain.items()
+            }
+        return LetterRoom(self._templates, env, self._lexicon, self._lint, plain, own)
 
     def review_folder(self, folder: Path) -> tuple[tuple[str, ...], tuple[tuple[str, Finding], ...]]:
-        """Return which of a clinic's own templates were looked at, and what is wrong with each.
+        """Return which of a clinic's own files were looked at, and what is wrong with each.
 
-        Looked at: `<letter>/<audience>/body.html`, as in templates/letters. A file under
-        another name is a finding of its own.
+        Looked at: letterhead.yaml with its logo, and `<letter>/<audience>/body.html` as in
+        templates/letters. A file under another name is a finding of its own.
         """
         known = {sheet.body.removeprefix("letters/"): sheet for sheet in self._catalogue.sheets.values()}
         checked: list[str] = []
         findings: list[tuple[str, Finding]] = []
+        if (folder / LETTERHEAD).exists():
+            checked.append(LETTERHEAD)
+            findings.extend(read_own(folder, self._lint, self._engine)[1])
         for path in sorted(folder.rglob("*.html")):
             name = path.relative_to(folder).as_posix()
             sheet = known.get(name)
@@ -229,6 +259,20 @@ class LetterRoom:
             body = path.read_text(encoding="utf-8")
             findings.extend((name, one) for one in self.review_upload(sheet.kind, sheet.audience, body))
         return tuple(checked), tuple(findings)
+
+    def using(self, folder: Path) -> "LetterRoom":
+        """Return this room with everything of a clinic's own folder. Raises ConfigurationError with every reason."""
+        if not folder.is_dir():
+            raise ConfigurationError(f"{folder.name}: the folder of the clinic's own letters is not there")
+        checked, findings = self.review_folder(folder)
+        if findings:
+            reasons = "; ".join(f"{name}: {one.element}: {one.why}" for name, one in findings)
+            raise ConfigurationError(f"The clinic's own letters break a rule. {reasons}")
+        own, _ = read_own(folder, self._lint, self._engine)
+        bodies = {
+            f"letters/{name}": (folder / name).read_text(encoding="utf-8") for name in checked if name != LETTERHEAD
+        }
+        return self.with_own(replace(own, bodies=bodies))
 
     @staticmethod
     def join(cover: bytes, letter: bytes) -> bytes:
@@ -250,6 +294,14 @@ class LetterRoom:
         return (self._corrected(brief, alone[0]), *(self._page(brief, kind) for kind in alone[1:]))
 
     def _page(self, brief: Brief, kind: LetterKind) -> Page:
+        page = self._made(brief, kind)
+        built: Frame = page.parts["frame"]
+        return replace(page, parts={**page.parts, "frame": self._headed(built)})
+
+    def _headed(self, built: Frame) -> Frame:
+        return replace(built, letterhead=self._own.over(built.letterhead))
+
+    def _made(self, brief: Brief, kind: LetterKind) -> Page:
         told_as: LetterKind = "L8" if kind in ("L1", "L2") and _was_missed(brief) else kind
         sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
         if kind == "L4" and brief.change.kind != "requested-of-prescriber":
@@ -276,7 +328,7 @@ class LetterRoom:
         notice = "letters/correction/notice.html"
         if kind is None:
             parts = {
-                "frame": replace(frame(brief, asks=False), statements=(), further_statements=()),
+                "frame": self._headed(replace(frame(brief, asks=False), statements=(), further_statements=())),
                 "correction": correction_view(brief),
             }
             title = outer.retraction_title or outer.title
@@ -312,10 +364,17 @@ class LetterRoom:
             html=html,
             text=text,
             pdf=made,
-            template_version=f"{page.sheet.stamp} ({brief.lexicon.version})",
+            template_version=f"{self._stamp(page)} ({brief.lexicon.version})",
             type_code=page.sheet.type_code,
             cover_pdf=self._faxed(brief, page, facts, apart=apart) if fax else None,
         )
+
+    def _stamp(self, page: Page) -> str:
+        """Return which template made a letter; a clinic's own is named by its content."""
+        body = self._own.bodies.get(page.body or "")
+        if body is None:
+            return page.sheet.stamp
+        return f"{page.sheet.stamp}, the clinic's own {hashlib.sha256(body.encode()).hexdigest()[:12]}"
 
     def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...], *, apart: bool) -> bytes:
         made = self._engine.render(self._html(brief, page, fax=True, apart=apart))
@@ -380,10 +439,11 @@ def _created(at: datetime) -> str:
     return at.replace(microsecond=0).isoformat()
 
 
-def load_letters(templates_dir: Path, instruments_dir: Path | None = None) -> LetterRoom:
+def load_letters(templates_dir: Path, instruments_dir: Path | None = None, own_dir: Path | None = None) -> LetterRoom:
     """Return the letter room of a templates folder. Raises LetterRefused or OSError when its data is incomplete.
 
     `instruments_dir` holds the scales; by default mappings/instruments beside the templates folder.
+    `own_dir` is a clinic's own folder; when anything in it breaks a rule, ConfigurationError says what.
     """
     layout = templates_dir / "layout"
     scales = instruments_dir or templates_dir.parent / "mappings" / "instruments"
@@ -395,4 +455,5 @@ def load_letters(templates_dir: Path, instruments_dir: Path | None = None) -> Le
         for language in LANGUAGES
     }
     lint = load_lint(layout / "lint.yaml")
-    return LetterRoom(templates_dir, environment(templates_dir), load_lexicon(layout, scales), lint, plain)
+    room = LetterRoom(templates_dir, environment(templates_dir), load_lexicon(layout, scales), lint, plain)
+    return room if own_dir is None else room.using(own_dir)

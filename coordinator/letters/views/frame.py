@@ -14,8 +14,18 @@ from coordinator.letters.traced import Traced, fact
 
 
 @dataclass(frozen=True)
+class Logo:
+    """A clinic's picture, carried by the letter itself: its data address, words for it, and its size in CSS pixels."""
+
+    source: str
+    alt: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
 class Letterhead:
-    """Who writes: the clinic with the lines to call."""
+    """Who writes: the clinic with the lines to call. `lines` and `logo` are the clinic's own, where it has any."""
 
     name: Traced
     address: tuple[Traced, ...]
@@ -23,6 +33,8 @@ class Letterhead:
     after_hours: Traced
     fax: Traced | None
     closing: Traced | None
+    lines: tuple[Traced, ...] = ()
+    logo: Logo | None = None
 
 
 @dataclass(frozen=True)

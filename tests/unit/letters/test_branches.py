@@ -8,6 +8,8 @@ from jinja2 import Environment, nodes
 from printing import everything
 
 from coordinator.letters import environment as environments
+from coordinator.letters.own import Own
+from coordinator.letters.views.frame import Logo
 from coordinator.letters.write import LetterRoom, load_letters
 
 
@@ -83,8 +85,11 @@ def test_every_branch_of_every_template_is_rendered_by_a_sample(branches, templa
     found, room = branches
     for path in sorted(templates.rglob("*.html")):
         room._env.get_template(path.relative_to(templates).as_posix())
-    for _ in everything(room):
-        pass
+    words = {"name": "Lakeside", "lines": ["Suite of rooms"], "closing_line": "Thank you."}
+    own = room.with_own(Own(words=words, logo=Logo("data:image/png;base64,AA==", "Lakeside", 40, 20)))
+    for one in (room, own):
+        for _ in everything(one):
+            pass
     assert len(found.known) > 200
     missing = sorted(found.known - found.seen)
     assert not missing, "no sample renders:\n" + "\n".join(missing)
