@@ -49,7 +49,7 @@ def test_every_move_of_a_delivery_and_every_behaviour_of_a_recipient_is_met(seen
         sys.stdout.write(f"\n{len(seen)} seeds; moves: {dict(moves)}; behaviours: {dict(moods)}\n")
     assert set(moves) == set(ALL_MOVES), "a move that the table does not have"
     if SEEDS < 500:
-        pytest.skip("too few seeds to meet what is rare; 500 run before a change lands")
+        pytest.skip("too few seeds to meet what is rare; make faults runs 500")
     assert {name for name, count in moves.items() if not count} == set(ELSEWHERE)
     assert [name for name, count in moods.items() if not count] == []
 
