@@ -1,11 +1,15 @@
-"""A clinic on SQLite whose messages cost nothing to compose, so that delivery alone is measured."""
+"""A clinic whose messages cost nothing to compose, on SQLite or PostgreSQL, as durable as the product is."""
 
+import contextlib
+import copy
+import itertools
 import json
+import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +26,67 @@ from coordinator.store.engine import connect
 from coordinator.store.ledger import Store
 from coordinator.store.tables import deliveries
 from tests.bench.bodies import bodies_only
-from tests.faults.simulation.world import STAFF, cipher, example, registry, tools
+from tests.faults.simulation.world import STAFF, cipher, example, tools
+
+PATIENTS = 200
+
+
+def registry() -> dict[str, Any]:
+    """Return the example clinic with many patients, so that no patient has an endless history."""
+    made = example("clinic")
+    first = made["patients"][0]
+    made["patients"] = []
+    for number in range(PATIENTS):
+        patient = copy.deepcopy(first) | {"id": f"MRN-B{number}"}
+        patient["identifiers"] = [one | {"value": f"NS-B{number}"} for one in patient["identifiers"]]
+        patient["course"] = patient["course"] | {"id": f"course-b{number}"}
+        made["patients"].append(patient)
+    return made
+
+
+def spread(made: dict[str, Any], offices: int) -> dict[str, Any]:
+    """Return the registry with that many psychiatrists, each with an endpoint of their own, sharing the patients."""
+    psychiatrist = next(one for one in made["providers"] if one["id"] == "pr-psych")
+    for number in range(offices):
+        own = copy.deepcopy(psychiatrist) | {"id": f"pr-psych-{number}"}
+        own["endpoints"] = [one | {"id": f"office-{number}"} for one in own["endpoints"][:1]]
+        made["providers"].append(own)
+    for number, patient in enumerate(made["patients"]):
+        text = json.dumps(patient).replace('"pr-psych"', f'"pr-psych-{number % offices}"')
+        made["patients"][number] = json.loads(text)
+    return made
+
+
+def parts_over(store: Store, channels: dict[str, Any], per_endpoint: int = 1000) -> Parts:
+    """Return the parts of a process that works on this store."""
+    policy = replace(Policy(), per_endpoint=per_endpoint)
+    return Parts(ledger=store, clock=SystemClock(), dice=SystemDice(), channels=channels, policy=policy, **tools())
 
 
 class Clinic:
-    """Parts over a fresh database file, with the durability that the product has."""
+    """Parts over a fresh database."""
 
-    def __init__(self, folder: Path, channels: dict[str, Any]) -> None:
-        self.engine = connect(f"sqlite:///{folder / 'c.sqlite'}")
+    def __init__(self, url: str, channels: dict[str, Any], per_endpoint: int = 1000, offices: int = 0) -> None:
+        self.url = url
+        self.engine = connect(url)
         migrate.upgrade(self.engine)
         self.store = Store(self.engine, cipher())
-        policy = replace(Policy(), per_endpoint=1000, lease=timedelta(hours=1))
-        self.parts = Parts(
-            ledger=self.store, clock=SystemClock(), dice=SystemDice(), channels=channels, policy=policy, **tools()
-        )
-        written = RegistryDesk(self.parts).write_whole(json.dumps(registry()).encode(), STAFF)
+        self.parts = parts_over(self.store, channels, per_endpoint)
+        whole = spread(registry(), offices) if offices else registry()
+        written = RegistryDesk(self.parts).write_whole(json.dumps(whole).encode(), STAFF)
         assert written.outcome == "created", written.faults
-        self._number = 0
+        self._numbers = itertools.count()
 
     def accept(self) -> str:
-        """Record one event; return its reference."""
-        self._number += 1
-        event = example("session-outcome.bp-spike") | {"id": f"b-{self._number}"}
-        event["course"] = {"id": "course-0"}
+        """Record one session of the next patient; return its reference."""
+        number = next(self._numbers)
+        event = example("session-outcome.bp-spike") | {"id": f"b-{number}", "patient": f"MRN-B{number % PATIENTS}"}
+        event["course"] = {"id": f"course-b{number % PATIENTS}"}
         answer = record(self.parts, "ehr", json.dumps(event).encode())
         if answer.outcome == "held":
             with self.store.begin() as tx:
                 tx.move_inbox(answer.event_ref, "received", at=self.parts.clock.now())
+            self.parts.bell.ring("event", [answer.event_ref])
         return str(answer.event_ref)
 
     def prepared(self, count: int) -> None:
@@ -60,17 +98,6 @@ class Clinic:
             other = sa.and_(deliveries.c.channel != "fhir-rest", deliveries.c.state == State.PENDING)
             connection.execute(sa.update(deliveries).where(other).values(state=State.CANCELLED, due_at=None))
 
-    def stored(self, count: int) -> None:
-        """Let `count` finished deliveries lie in the database: copies of one, under one old message."""
-        self.prepared(1)
-        self.settle(State.ACKNOWLEDGED)
-        with self.engine.begin() as connection:
-            rows = list(connection.execute(sa.select(deliveries).where(deliveries.c.channel == "fhir-rest")))
-            first = dict(rows[0]._mapping)
-            for start in range(0, count, 5_000):
-                made = [first | {"id": f"copy-{n}", "ordinal": 10 + n} for n in range(start, min(count, start + 5_000))]
-                connection.execute(sa.insert(deliveries), made)
-
     def settle(self, state: State) -> None:
         """Put every delivery into one state."""
         with self.engine.begin() as connection:
@@ -78,9 +105,37 @@ class Clinic:
 
 
 @contextmanager
-def clinic(channels: dict[str, Any]) -> Iterator[Clinic]:
-    """Yield a clinic in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Clinic(Path(folder), channels)
-        yield made
-        made.engine.dispose()
+def clinic(
+    channels: dict[str, Any], *, postgres: bool = False, per_endpoint: int = 1000, offices: int = 0
+) -> Iterator[Clinic]:
+    """Yield a clinic on a database of its own."""
+    with contextlib.ExitStack() as stack:
+        if postgres:
+            url = stack.enter_context(_database())
+        else:
+            url = f"sqlite:///{Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'c.sqlite'}"
+        made = Clinic(url, channels, per_endpoint, offices)
+        try:
+            yield made
+        finally:
+            made.engine.dispose()
+
+
+def servers() -> bool:
+    """Return whether this runs under .ci/servers."""
+    return bool(os.environ.get("COORDINATOR_TEST_POSTGRES"))
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    import psycopg
+
+    server = os.environ["COORDINATOR_TEST_POSTGRES"]
+    name = f"b{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield f"{server.replace('postgresql://', 'postgresql+psycopg://').rsplit('/', 1)[0]}/{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

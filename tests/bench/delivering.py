@@ -1,54 +1,55 @@
-"""Delivery without letters, beside a bare http.client loop that posts the same bytes; and accept to first byte."""
+"""Delivery without letters, beside a bare http.client loop that posts the same bytes to the same process."""
 
 import http.client
-import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import datetime
 from typing import Any
 
+from coordinator.bootstrap import SystemClock
+from coordinator.channels.wire import Wire
 from coordinator.flow import deliver
+from coordinator.flow.hand import Hand
 from coordinator.flow.ports import Lookup, Taken
-from coordinator.flow.prepare import prepare
+from coordinator.flow.runner import BATCH
+from coordinator.security.outbound import OutboundConfig, guarded_client
+from tests.bench.bodies import chart
 from tests.bench.clinic import Clinic, clinic
-from tests.bench.rows import Row, seconds
-from tests.faults.simulation.workshop import cheap_composing
+from tests.bench.rows import Row, cpu_and_seconds
+from tests.bench.sink import sink
 
-MESSAGES, ROUNDS = 40, 3
-RATE, BURST = 50, 60
-
-
-class Sink(BaseHTTPRequestHandler):
-    """Answers 201 to everything."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(201)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+MESSAGES, ROUNDS, SENDERS = 200, 3, 16
 
 
 class Poster:
-    """A channel that does what the floor does, one post on a kept connection, inside the product's transactions."""
+    """A channel that makes one post and nothing else, by the product's HTTP way or by http.client as the floor does."""
 
     safe_to_repeat = False
 
-    def __init__(self, kind: str, port: int) -> None:
-        self.kind, self.line = kind, http.client.HTTPConnection("127.0.0.1", port)
-        self.first_bytes: list[float] = []
+    def __init__(self, kind: str, port: int, *, bare: bool = False) -> None:
+        self.kind, self._port, self._bare = kind, port, bare
+        self._wire = Wire(guarded_client(OutboundConfig(allow_loopback=True)), SystemClock())
+        self._own = threading.local()
+        self.first_bytes: dict[str, float] = {}
+        """When the first byte of a message left, by message."""
 
-    def send(self, package: Any, _endpoint: Any, *, deadline: Any, about_to_send: Any) -> Taken:
-        about_to_send(None)
-        self.first_bytes.append(time.perf_counter())
-        post(self.line, package.documents[0].body)
-        return Taken(package.tag, proven=True, status=201)
+    def send(self, package: Any, _endpoint: Any, *, deadline: datetime, about_to_send: Any) -> Taken:
+        def leaving() -> None:
+            about_to_send(None)
+            self.first_bytes[package.message] = time.perf_counter()
+
+        body = package.documents[0].body
+        if self._bare:
+            leaving()
+            if not hasattr(self._own, "line"):
+                self._own.line = http.client.HTTPConnection("127.0.0.1", self._port)
+            post(self._own.line, body)
+            return Taken(package.tag, proven=True, status=201)
+        answer = self._wire.exchange(
+            "POST", f"http://127.0.0.1:{self._port}/", deadline=deadline, body=body, writes=True, about_to_send=leaving
+        )
+        return Taken(package.tag, proven=True, status=answer.status, facts=answer.facts)
 
     def look_up(self, *_: Any, **__: Any) -> Lookup:
         return Lookup("unknown")
@@ -60,61 +61,42 @@ def post(line: http.client.HTTPConnection, body: bytes) -> None:
     line.getresponse().read()
 
 
-@contextmanager
-def sink() -> Iterator[int]:
-    """Yield the port of a loopback server that takes everything."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-
-
 def measure() -> Iterator[Row]:
     """Yield the rows of this part."""
-    with sink() as port:
-        ours, floor = [], []
-        poster = Poster("fhir-rest", port)
-        with clinic({"fhir-rest": poster}) as made:
-            for _ in range(ROUNDS):
-                made.prepared(MESSAGES)
-                body = _body(made)
-                line = http.client.HTTPConnection("127.0.0.1", port)
-                floor.append(
-                    MESSAGES / seconds(lambda line=line, body=body: [post(line, body) for _ in range(MESSAGES)])
-                )
-                ours.append(MESSAGES / seconds(lambda made=made: _drain(made)))
-        yield Row("Delivery without letters against a bare `http.client` loop", ours, floor, "/s", 0.3, True)
-        yield _first_byte(port)
+    with sink() as (port, _):
+        for bare, how, target in (
+            (False, "posted by the product's own HTTP client", 0.3),
+            (True, "by http.client", 0.3),
+        ):
+            yield _row(port, bare=bare, how=how, target=target)
 
 
-def _drain(made: Clinic) -> None:
-    while claimed := deliver.claim(made.parts, "bench", 10):
-        for one in claimed:
-            deliver.attempt(made.parts, one)
+def _row(port: int, *, bare: bool, how: str, target: float) -> Row:
+    ours, floor, mine_cpu, floor_cpu = [], [], [], []
+    with clinic({"fhir-rest": Poster("fhir-rest", port, bare=bare)}) as made:
+        line, body = http.client.HTTPConnection("127.0.0.1", port), chart().body
+        for _ in range(ROUNDS):
+            made.prepared(MESSAGES)
+            cpu_s, took_s = cpu_and_seconds(lambda: [post(line, body) for _ in range(MESSAGES)])
+            floor.append(MESSAGES / took_s)
+            floor_cpu.append(cpu_s / MESSAGES * 1000)
+            cpu_s, took_s = cpu_and_seconds(lambda made=made: send_all(made))
+            ours.append(MESSAGES / took_s)
+            mine_cpu.append(cpu_s / MESSAGES * 1000)
+    what = f"Delivery without letters, 65 KB each, {how}, against a bare `http.client` loop"
+    return Row(what, ours, floor, "/s", target, True, cpu=(mine_cpu, floor_cpu))
 
 
-def _body(made: Clinic) -> bytes:
-    with made.store.begin(write=False) as tx:
-        message = tx.in_state(("pending",), 1)[0].message_id  # type: ignore[arg-type]
-        return tx.document(tx.documents(message)[0][0])[0].body  # type: ignore[index]
+def send_all(made: Clinic, senders: int = SENDERS) -> None:
+    """Send everything that is due, as the embedded runner does."""
+    hand = Hand(made.parts, "bench", BATCH)
 
+    def one_sender() -> None:
+        while (claimed := hand.take()) is not None:
+            deliver.attempt(made.parts, claimed)
 
-def _first_byte(port: int) -> Row:
-    """Time from the accepted event to the first byte, at 50 events a second, one sender; the floor is the target."""
-    poster = Poster("fhir-rest", port)
-    with clinic({"fhir-rest": poster}) as made, cheap_composing():
-        accepted = []
-        began = time.perf_counter()
-        for number in range(BURST):
-            wait = began + number / RATE - time.perf_counter()
-            if wait > 0:
-                time.sleep(wait)
-            event_ref = made.accept()
-            accepted.append(time.perf_counter())
-            prepare(made.parts, event_ref)
-            _drain(made)
-        took = [first - at for first, at in zip(poster.first_bytes, accepted, strict=False)]
-    p95 = statistics.quantiles(took, n=20)[-1]
-    what = f"Accept to first byte, p95 at {RATE}/s, SQLite, no letters (floor: 0.15 s)"
-    return Row(what, [p95], [0.15], "s", 1.0, False)
+    threads = [threading.Thread(target=one_sender) for _ in range(senders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -17,6 +17,8 @@ class Row:
     target: float
     higher_is_better: bool
     said: str = ""
+    cpu: tuple[Sequence[float], Sequence[float]] | None = None
+    """Processor time of ours and of the floor in ms each: what a busy machine does not change."""
 
     def ratios(self) -> list[float]:
         """Return the ratio of each round."""
@@ -30,8 +32,12 @@ class Row:
         met = middle >= self.target if self.higher_is_better else middle <= self.target
         sign = "≥" if self.higher_is_better else "≤"
         ours, floor = statistics.median(self.ours), statistics.median(self.floor)
+        what = self.what
+        if self.cpu is not None:
+            mine, bare = (statistics.median(one) for one in self.cpu)
+            what += f" (processor time {mine:.2f} ms against {bare:.2f} ms each)"
         return (
-            f"| {self.what} | {ours:.4g} {self.unit} | {floor:.4g} {self.unit} | {worst:.2f}, {middle:.2f} | "
+            f"| {what} | {ours:.4g} {self.unit} | {floor:.4g} {self.unit} | {worst:.2f}, {middle:.2f} | "
             f"{sign} {self.target:g}{self.said} | {'yes' if met else '**no**'} |"
         )
 
@@ -41,3 +47,10 @@ def seconds(act: Callable[[], object]) -> float:
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
+
+
+def cpu_and_seconds(act: Callable[[], object]) -> tuple[float, float]:
+    """Return this process's processor time and the wall time of one call, in seconds."""
+    cpu, began = time.process_time(), time.perf_counter()
+    act()
+    return time.process_time() - cpu, time.perf_counter() - began

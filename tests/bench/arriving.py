@@ -1,0 +1,82 @@
+"""From the accepted event to the first byte, at a steady rate; and healthy endpoints beside a dead and a slow one.
+
+Open loop: events come at their appointed instants, whether or not the ones before them are
+done, and the time counts from the appointed instant, so that a stall is not left out.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import sqlalchemy as sa
+
+from coordinator.flow.runner import Runner
+from coordinator.store.tables import deliveries, messages
+from tests.bench.bodies import bodies_only
+from tests.bench.clinic import Clinic, clinic
+from tests.bench.delivering import Poster
+from tests.bench.rows import Row
+from tests.bench.sink import sink
+
+KINDS = ("fhir-rest", "direct", "fax")
+SECONDS, GOAL_S = 12, 0.15
+MESSAGES_EACH = 2
+"""Every event goes to two recipients."""
+
+
+def measure() -> Iterator[Row]:
+    """Yield the rows of this part."""
+    with sink() as (port, _):
+        yield _row("SQLite, embedded runner", 50, _embedded(port))
+
+
+def _row(where: str, rate: int, took: list[float]) -> Row:
+    p95 = statistics.quantiles(took, n=20)[-1] if len(took) > 1 else float("inf")
+    what = f"Accept to first byte, p95 of {len(took)}, at {rate} messages/s, {where}, no letters (floor: the target)"
+    return Row(what, [p95], [GOAL_S], "s", 1.0, False)
+
+
+def _embedded(port: int) -> list[float]:
+    posters = {kind: Poster(kind, port) for kind in KINDS}
+    with clinic(dict(posters)) as made, bodies_only():
+        runner = Runner(made.parts, senders=16, idle_s=0.2)
+        runner.start()
+        appointed = _at_rate(made, 50)
+        _until_quiet(made)
+        runner.stop()
+        firsts = {name: at for one in posters.values() for name, at in one.first_bytes.items()}
+        return _took(made, appointed, firsts)
+
+
+def _at_rate(made: Clinic, rate: int) -> dict[str, float]:
+    """Accept events at a steady rate; return the appointed instant of each."""
+    appointed: dict[str, float] = {}
+    step_s = MESSAGES_EACH / rate
+
+    def accept(at: float) -> None:
+        appointed[made.accept()] = at
+
+    began = time.perf_counter() + 0.1
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(int(SECONDS / step_s)):
+            at = began + number * step_s
+            time.sleep(max(0.0, at - time.perf_counter()))
+            pool.submit(accept, at)
+    return appointed
+
+
+def _until_quiet(made: Clinic) -> None:
+    end = time.monotonic() + 60
+    moving = sa.select(sa.func.count()).where(deliveries.c.state.in_(["pending", "claimed", "on-wire"]))
+    while time.monotonic() < end:
+        time.sleep(1)
+        with made.engine.connect() as connection:
+            if not connection.execute(moving).scalar_one():
+                return
+
+
+def _took(made: Clinic, appointed: dict[str, float], firsts: dict[str, float]) -> list[float]:
+    with made.engine.connect() as connection:
+        of = {row.id: row.event_ref for row in connection.execute(sa.select(messages.c.id, messages.c.event_ref))}
+    return [at - appointed[of[name]] for name, at in firsts.items() if of.get(name) in appointed]

@@ -1,0 +1,116 @@
+"""Group commit: several threads' writes in one transaction, and nobody told before it is committed."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from coordinator.domain.errors import StateConflict
+from coordinator.flow.together import Together
+
+
+class FakeLedger:
+    """Keeps what each committed transaction wrote. `hold` keeps the first commit waiting."""
+
+    def __init__(self):
+        self.commits: list[list[str]] = []
+        self.first_began, self.hold = threading.Event(), threading.Event()
+        self.fails_at_commit = False
+
+    @contextmanager
+    def begin(self):
+        tx = FakeTransaction()
+        yield tx
+        if not self.first_began.is_set():
+            self.first_began.set()
+            self.hold.wait(5)
+        if self.fails_at_commit:
+            raise OSError("the disk is full")
+        self.commits.append(tx.written)
+
+
+class FakeTransaction:
+    def __init__(self):
+        self.written: list[str] = []
+
+    def recheck(self, known, *, registry, attempts):
+        """Know everything already."""
+
+
+def writing(name, fault=None):
+    def act(tx):
+        if isinstance(fault, StateConflict):
+            raise fault
+        tx.written.append(name)
+        if fault is not None:
+            raise fault
+        return name
+
+    return act
+
+
+def run_behind_a_first(ledger, acts):
+    """Let one write stand in its commit while the others come; return what each got."""
+    together, got = Together(), {}
+
+    def one(name, act, kind="mark"):
+        try:
+            got[name] = together.write(ledger, kind, (None, None), act)
+        except Exception as fault:
+            got[name] = fault
+
+    first = threading.Thread(target=one, args=("first", writing("first")))
+    first.start()
+    assert ledger.first_began.wait(5)
+    rest = [threading.Thread(target=one, args=(name, act)) for name, act in acts.items()]
+    for thread in rest:
+        thread.start()
+    while len(together._waiting) < len(acts):
+        pass
+    assert got == {}, "somebody was told before the commit"
+    ledger.hold.set()
+    for thread in (first, *rest):
+        thread.join(5)
+    return got
+
+
+def test_what_comes_while_one_commits_goes_into_the_next_commit_together():
+    ledger = FakeLedger()
+    got = run_behind_a_first(ledger, {name: writing(name) for name in "abcd"})
+    assert got == {name: name for name in ("first", *"abcd")}
+    assert [sorted(one) for one in ledger.commits] == [["first"], ["a", "b", "c", "d"]]
+
+
+def test_one_that_may_no_longer_go_is_told_so_and_does_not_stop_the_others():
+    ledger = FakeLedger()
+    got = run_behind_a_first(ledger, {"a": writing("a"), "b": writing("b", StateConflict("lease"))})
+    assert isinstance(got["b"], StateConflict)
+    assert ledger.commits == [["first"], ["a"]]
+
+
+def test_a_fault_of_one_undoes_the_group_and_then_each_is_tried_alone():
+    ledger = FakeLedger()
+    got = run_behind_a_first(ledger, {"a": writing("a"), "b": writing("b", ValueError("bug")), "c": writing("c")})
+    assert isinstance(got["b"], ValueError)
+    assert (got["a"], got["c"]) == ("a", "c")
+    assert sorted(map(tuple, ledger.commits)) == [("a",), ("c",), ("first",)]
+
+
+def test_a_commit_that_fails_fails_for_everybody_in_it():
+    ledger = FakeLedger()
+    ledger.fails_at_commit = True
+    got = run_behind_a_first(ledger, {"a": writing("a"), "b": writing("b")})
+    assert {type(one) for one in got.values()} == {OSError}
+    assert ledger.commits == []
+
+
+def test_others_hear_of_a_leader_that_was_ended_and_can_go_on_writing():
+    ledger, together = FakeLedger(), Together()
+
+    def ended(_tx):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        together.write(ledger, "mark", (None, None), ended)
+    ledger.hold.set()
+    assert together.write(ledger, "mark", (None, None), writing("next")) == "next"
