@@ -68,9 +68,18 @@ def _corrected(mappings: Mappings, case: Case, plan: Plan, now: Stage) -> Stage:
     built = [plain[one.name.id] if one.name.id in unchanged | new else one for one in marked]
     gone = _stage(mappings, case, plan, previous, "retracted")
     mine = {one.name.id for one in built}
-    dropped = [one for one in gone[2] if one.name.id not in mine and one.mapping.retractable]
+    dropped = _dropped(mappings, [one for one in gone[2] if one.name.id not in mine])
     names = {one.name.id for one in dropped}
     return scope, [*planned, *(one for one in gone[1] if one.name.id in names)], [*built, *dropped]
+
+
+def _dropped(mappings: Mappings, missing: Sequence[Built]) -> list[Built]:
+    """Return what is taken back, and what that refers to (its author, say), who may not be the new version's."""
+    found = [one for one in missing if one.mapping.retractable]
+    needed = {
+        link.target for one in found for link in inspect(one.resource, one.name.full_url, mappings.known_codes).links
+    }
+    return [*(one for one in missing if not one.mapping.retractable and one.name.full_url in needed), *found]
 
 
 Links = dict[str, list[Link]]

@@ -164,7 +164,7 @@ class Inspection:
     def _bound(self, value: Json, binding: str, place: object) -> None:
         codings = value.get("coding", [value] if "code" in value else [])
         codes = r4.BINDINGS[binding]
-        if not any(isinstance(one, dict) and one.get("code") in codes for one in codings):
+        if not any(isinstance(one, dict) and "system" in one and one.get("code") in codes for one in codings):
             self.fault(place, "binding", "no coding is in the value set that R4 requires here")
 
     def _code(self, system: Value, code: Value, known: Mapping[str, frozenset[str]], place: object) -> None:

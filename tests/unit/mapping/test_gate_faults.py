@@ -89,6 +89,7 @@ ONLY_OURS: dict[str, Fault] = {
     "binding: clinical status of a condition": lambda b: of(b, "Condition")["clinicalStatus"]["coding"][0].__setitem__(
         "code", "better"
     ),
+    "binding: a code of no system": lambda b: of(b, "Condition")["clinicalStatus"]["coding"][0].pop("system"),
     "per-1": lambda b: of(b, "Encounter")["period"].__setitem__("end", "2026-10-13T12:00:00-05:00"),
     "bdl-1": lambda b: b.__setitem__("total", 3),
     "bdl-2": lambda b: b["entry"][0].__setitem__("search", {"mode": "match"}),

@@ -114,6 +114,17 @@ def test_a_reading_that_the_correction_drops_is_taken_back(make: Make) -> None:
     assert "clinicalStatus" not in content.one("Condition")
 
 
+def test_a_session_that_did_not_take_place_after_all_takes_its_author_along(make: Make) -> None:
+    """What is taken back still names who did it, though the new version has another author."""
+    told = example(SPIKE)
+    head = ("type", "schema_version", "id", "recorded_at", "recorded_by", "patient", "course")
+    missed = {key: told[key] for key in head} | {"version": 2, "status": "no-show", "amendment_reason": "wrong day"}
+    chart = make(missed, previous=old_version()).body("chart")
+    taken_back = next(one["resource"] for one in chart["entry"] if one["resource"]["resourceType"] == "Procedure")
+    assert taken_back["status"] == "entered-in-error"
+    assert taken_back["performer"][0]["actor"]["reference"] in {one["fullUrl"] for one in chart["entry"]}
+
+
 def test_a_corrected_letter_replaces_the_one_the_recipient_holds(make: Make) -> None:
     held = a_case(example(SPIKE)).document_id("pr-psych", "L4", 1)
     content = make(
