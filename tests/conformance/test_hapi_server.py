@@ -1,7 +1,7 @@
 """A HAPI FHIR server (JPA, in-memory H2) on loopback: whole transactions, as a hospital's server takes them.
 
 Every chart is accepted; sent twice it creates nothing twice; a correction replaces; a retraction
-takes back. Needs Java 17 and Maven (`tests/conformance/prepare --hapi`); else skipped, and says so.
+takes back. Needs Java 17 and Maven (`tests/conformance/prepare`); else skipped, and says so.
 """
 
 import json
@@ -21,6 +21,7 @@ from coordinator.domain.events import EVENT
 from coordinator.mapping.content import build_content
 from coordinator.mapping.load import Mappings, load
 from tests.conformance.events import cases, letter, plan, recipient
+from tests.conformance.made import apart, bundles
 
 HERE = Path(__file__).parent / "java" / "server"
 ROOT = Path(__file__).parents[2]
@@ -28,9 +29,11 @@ CASES = cases()
 
 pytestmark = [
     pytest.mark.servers,
+    pytest.mark.xdist_group("hapi"),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(
         shutil.which("java") is None or not (HERE / "build" / ".prepared").is_file(),
-        reason="NOT SENT TO A HAPI SERVER: run tests/conformance/prepare --hapi with Maven and a JDK of 17 or newer",
+        reason="NOT SENT TO A HAPI SERVER: run tests/conformance/prepare with Maven and a JDK of 17 or newer",
     ),
 ]
 
@@ -107,19 +110,19 @@ def kept(far_side: httpx.Client, bundle: dict[str, Any], kind: str) -> list[dict
     return found
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_chart_is_taken_whole_and_a_second_time_creates_nothing(
-    far_side: httpx.Client, mappings: Mappings, name: str
-) -> None:
-    bundle = chart(mappings, of_its_own(CASES[name], name))
-    kinds = {one["resource"]["resourceType"] for one in bundle["entry"]}
-    first = send(far_side, bundle)
-    before = held(far_side, kinds)
-    again = send(far_side, bundle)
-    assert first["201"] > 0
-    assert set(first) <= {"200", "201"}
-    assert set(again) == {"200"}
-    assert held(far_side, kinds) == before
+def test_every_kind_of_chart_is_taken_whole_and_a_second_time_creates_nothing(far_side: httpx.Client) -> None:
+    charts = bundles("transaction")
+    assert len(charts) > 100
+    for one in charts:
+        bundle = apart(one["resource"], one["name"])
+        kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
+        first = send(far_side, bundle)
+        before = held(far_side, kinds)
+        again = send(far_side, bundle)
+        assert first["201"] > 0, one["name"]
+        assert set(first) <= {"200", "201"}, one["name"]
+        assert set(again) == {"200"}, one["name"]
+        assert held(far_side, kinds) == before, one["name"]
 
 
 def test_a_corrected_reading_replaces_the_wrong_one(far_side: httpx.Client, mappings: Mappings) -> None:

@@ -38,6 +38,8 @@ SUPPRESSED = {
         "it tries only the first of the allowed types; performedPeriod and valueInteger are among them",
     r"questionnaire\.unresolved QuestionnaireResponse\.questionnaire":
         "the questions' words belong to others, so no Questionnaire travels; the answers name the instrument",
+    r"cardinality\.min CommunicationRequest\.payload\.content\[x\]":
+        "it does not know contentString for a form of content[x] here; Medplum and the HL7 validator do",
 }  # fmt: skip
 MISSED_BY_HL7FHIRGEN = {
     "bad_bp_no_value_no_dar", "bad_doc_date_only", "bad_doc_no_attachment_content", "bad_doc_status_code",
@@ -50,6 +52,8 @@ NEED_A_SUPPRESSED_RULE = {"bad_bp_component_unit", "bad_bp_no_category_slice"}
 
 pytestmark = [
     pytest.mark.servers,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("python-validators"),
     pytest.mark.skipif(
         not PYTHON.is_file(),
         reason="NOT JUDGED BY PYROFILE AND HL7FHIRGEN: run tests/conformance/prepare",
@@ -76,7 +80,7 @@ def answers() -> dict[str, Answers]:
 
     def ask(version: str) -> Answers:
         said = subprocess.run(
-            [PYTHON, "judge_python.py"], cwd=HERE, text=True, timeout=240, check=True, stdout=subprocess.PIPE,
+            [PYTHON, "judge_python.py"], cwd=HERE, text=True, timeout=500, check=True, stdout=subprocess.PIPE,
             input=json.dumps({"version": version, "asked": question}), stderr=subprocess.DEVNULL,
         )  # fmt: skip
         return json.loads(said.stdout)

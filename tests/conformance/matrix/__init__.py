@@ -1,0 +1,1 @@
+"""The inputs of `coordinator render` that the judges are asked about: events, registries, histories."""
