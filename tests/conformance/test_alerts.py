@@ -6,6 +6,9 @@ from coordinator.mapping.load import load
 from tests.conformance.alerts import EVENTS, PLANTED, differential, event_codes, faults, messages, wrong_messages
 from tests.conformance.test_our_gate import ROOT
 
+pytestmark = pytest.mark.timeout(600)
+"""Whoever asks first waits until everything is rendered: a quarter of a minute, more on a busy machine."""
+
 
 def test_every_message_keeps_the_rules() -> None:
     assert len(messages()) > 200
