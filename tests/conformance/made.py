@@ -18,7 +18,7 @@ BYTES = frozenset({"data", "hash"})
 WORDS = frozenset({"text", "display", "description", "title", "div", "contentString"})
 
 JUDGED = ("chart", "document", "message")
-"""The levels whose bodies are asked about. What goes out singly or as a change of a task holds the chart's resources."""
+"""The levels that are asked about. What goes out singly, or as a change of a task, is the chart taken apart."""
 
 Named = dict[str, Any]
 """{name, resource}."""
