@@ -20,6 +20,10 @@ WORDS = frozenset({"text", "display", "description", "title", "div", "contentStr
 JUDGED = ("chart", "document", "message")
 """The levels that are asked about. What goes out singly, or as a change of a task, is the chart taken apart."""
 
+ONE_CODING = "partner-epic-like "
+"""The input whose partner takes one coding of an observation: its oxygen saturation lacks the second, which R4 asks
+for (2708-6), and so does not claim US Core. The partner file says why; nothing else of it is passed over."""
+
 Named = dict[str, Any]
 """{name, resource}."""
 
