@@ -85,6 +85,10 @@ class Ehr:
         """Know this client by its public keys. Once one is known, requests need a token."""
         self._sign_in.trust(client_id, jwks)
 
+    def forget_tokens(self) -> None:
+        """Take no token given so far any more."""
+        self._sign_in.forget_tokens()
+
     def play(self, play: Play) -> None:
         """Be like another server from now on."""
         self._set_state("play", play)

@@ -28,6 +28,11 @@ class SignInDesk:
         with self._shelf.keep() as db:
             db.execute("REPLACE INTO clients VALUES (?,?)", (client_id, orjson.dumps(dict(jwks))))
 
+    def forget_tokens(self) -> None:
+        """Take no token given so far any more, as a server does that was started anew."""
+        with self._lock:
+            self._tokens.clear()
+
     def discovery(self) -> dict[str, Any]:
         """Return the SMART configuration."""
         return {

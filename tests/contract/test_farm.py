@@ -107,7 +107,7 @@ def test_a_token_that_the_server_forgot_is_renewed_once_without_anybody_noticing
     sign_in = SignIn(http, SmartConfig(keys=KEYS), WallClock(), CountingDice())
     channel, marks = FhirRest(http, sign_in, WallClock()), []
     channel.send(a_package(), smart_endpoint(ehr), deadline=soon(), about_to_send=marks.append)
-    ehr._tokens.clear()
+    ehr.forget_tokens()
     assert channel.send(a_package(), smart_endpoint(ehr), deadline=soon(), about_to_send=marks.append).proven
     assert (len(marks), ehr.count()) == (2, 2)
 
