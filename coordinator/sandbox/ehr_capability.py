@@ -1,11 +1,12 @@
-"""What the pretend EHR says it can do, in four plays: a whole server, and three that take as little as the large ones.
+"""What the pretend EHR says it can do, in five plays: a whole server, one that takes documents and nothing else, and
+three that take as little as the large ones.
 
 The three follow what the large EHRs publish (creates, transactions, conditional create), as of November 2026.
 """
 
 from typing import Any, Literal
 
-Play = Literal["whole", "epic-like", "oracle-like", "athena-like"]
+Play = Literal["whole", "documents-only", "epic-like", "oracle-like", "athena-like"]
 
 _CLINICAL = (
     "Patient", "Practitioner", "PractitionerRole", "Organization", "Encounter", "MedicationAdministration",
@@ -17,6 +18,7 @@ _CLINICAL = (
 
 CREATES: dict[Play, tuple[str, ...]] = {
     "whole": _CLINICAL,
+    "documents-only": ("DocumentReference",),
     "epic-like": (
         "AllergyIntolerance", "BodyStructure", "Communication", "ConceptMap", "Condition", "DocumentReference",
         "Observation", "Patient", "Procedure", "QuestionnaireResponse", "ServiceRequest",
@@ -31,6 +33,7 @@ CREATES: dict[Play, tuple[str, ...]] = {
 }  # fmt: skip
 UPDATES: dict[Play, tuple[str, ...]] = {
     "whole": _CLINICAL,
+    "documents-only": (),
     "epic-like": (
         "BodyStructure", "DiagnosticReport", "DocumentReference", "Observation", "Procedure", "ServiceRequest", "Task",
     ),
@@ -39,6 +42,7 @@ UPDATES: dict[Play, tuple[str, ...]] = {
 }  # fmt: skip
 SYSTEM: dict[Play, tuple[str, ...]] = {
     "whole": ("transaction", "batch"),
+    "documents-only": (),
     "epic-like": (),
     "oracle-like": (),
     "athena-like": (),

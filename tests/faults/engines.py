@@ -82,8 +82,8 @@ class Engine:
             )
 
         self.stage = set_up(self.folder, 0, 0, quick=here)
-        # Like the large EHRs it takes no conditional create, so what is sent twice is held twice.
-        self.stage.farm.ehr.play("epic-like")
+        # It takes no conditional create, so what is sent twice is held twice.
+        self.stage.farm.ehr.play("documents-only")
         self.service = self.stage.service
         today = self.service.parts.clock.now().date()
         clinic = demo_people.registry(self.stage.farm.addresses(), today)
