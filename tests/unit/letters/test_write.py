@@ -396,4 +396,4 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
 
 def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
     made = one("bp-spike.psychiatrist").letter.template_version
-    assert made == "safety_alert/psychiatrist 2 (words 2, instruments 1, statements 3)"
+    assert made == "safety_alert/psychiatrist 3 (words 2, instruments 1, statements 3)"
