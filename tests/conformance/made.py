@@ -17,13 +17,6 @@ _NAMES_AND_TIMES = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|[0-9]{4}-[
 BYTES = frozenset({"data", "hash"})
 WORDS = frozenset({"text", "display", "description", "title", "div", "contentString"})
 
-JUDGED = ("chart", "document", "message")
-"""The levels that are asked about. What goes out singly, or as a change of a task, is the chart taken apart."""
-
-ONE_CODING = "partner-epic-like "
-"""The input whose partner takes one coding of an observation: its oxygen saturation lacks the second, which R4 asks
-for (2708-6), and so does not claim US Core. The partner file says why; nothing else of it is passed over."""
-
 Named = dict[str, Any]
 """{name, resource}."""
 
@@ -34,7 +27,7 @@ def bodies() -> tuple[Named, ...]:
     found = []
     for name, composed in everything_rendered().items():
         for made in composed.recipients:
-            for number, content in enumerate(one for one in made.contents if one.level in JUDGED):
+            for number, content in enumerate(made.contents):
                 body = json.loads(content.body)
                 where = f"{name} {made.plan.provider} {content.level} {number}"
                 found.append({"name": where, "resource": body})

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.made import ONE_CODING, one_of_each, wrong_and_right
+from tests.conformance.made import one_of_each, wrong_and_right
 
 HERE = Path(__file__).parent
 PYTHON = HERE / "validators-venv" / "bin" / "python"
@@ -95,8 +95,6 @@ def errors(answers: Answers, tool: str, *, rendered: bool) -> dict[str, list[str
     found = {}
     for name, issues in answers[tool].items():
         said = [f"{rule} {PLACE.sub('', path)}" for rule, path, _ in issues]
-        if name.startswith(ONE_CODING):
-            said = [one for one in said if one != "profile.vitalsigns.magic Observation.code.coding"]
         left = [one for one in said if not any(re.fullmatch(known, one) for known in SUPPRESSED)]
         if left and (name not in cases) is rendered:
             found[name] = left

@@ -427,4 +427,4 @@ def test_the_partner_file_stands_in_what_is_kept_of_how_the_content_was_made(far
     chart = body_of(package, "fhir-chart")
     (made_by,) = [one["resource"] for one in chart["entry"] if one["resource"]["resourceType"] == "Provenance"]
     named = [one["what"]["identifier"]["value"] for one in made_by["entity"]]
-    assert f"partners/{play} version 2" in named
+    assert f"partners/{play} version {mappings.partners[play].version}" in named

@@ -75,7 +75,7 @@ def test_every_blood_pressure_stands_at_its_own_time_with_both_components(make: 
 def test_oxygen_saturation_carries_both_codings(make: Make) -> None:
     readings = make(example(SPIKE)).observation("59408-5")
     assert len(readings) == 6
-    assert [item["code"] for item in readings[0]["code"]["coding"]] == ["59408-5", "2708-6"]
+    assert [item["code"] for item in readings[0]["code"]["coding"]] == ["2708-6", "59408-5"]
     assert readings[0]["valueQuantity"] == {"value": 98, "unit": "%", "system": UCUM, "code": "%"}
 
 
