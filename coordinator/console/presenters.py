@@ -8,6 +8,7 @@ from datetime import datetime
 
 from coordinator.console.words import CHANNELS
 from coordinator.domain.delivery import FINAL, State
+from coordinator.domain.ids import is_mistyped_reference
 from coordinator.domain.plan import PRIORITIES
 from coordinator.flow.read_models import (
     DeliveryView,
@@ -60,6 +61,11 @@ class Found:
     def by_person(self) -> bool:
         """Whether the filter may name a person; then it travels in forms and never in an address."""
         return bool(self.wanted.text or self.wanted.patient)
+
+    @property
+    def mistyped(self) -> bool:
+        """Whether what was looked for is a letter's reference with a wrong digit."""
+        return is_mistyped_reference(self.wanted.text or "")
 
 
 def groups(rows: Sequence[MessageRow]) -> list[Group]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
+from coordinator.domain.ids import reference_of
 from coordinator.flow import calls as telephone
 from coordinator.flow import resend as acts
 from coordinator.flow.fallback import take_next, why_not_next
@@ -56,7 +57,7 @@ class StaffDesk:
 
     def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:
         """Return a page of messages, newest first."""
-        words = " ".join(fold(wanted.text)) if wanted.text else None
+        words = " ".join(fold(reference_of(wanted.text) or wanted.text)) if wanted.text else None
         narrowed = MessageFilter(
             state=wanted.state,
             needs_attention=wanted.needs_attention,

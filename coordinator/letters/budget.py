@@ -6,7 +6,7 @@ from html import unescape
 PAGE_ONE_WORDS = 350
 """At most this many words on page one (a structured letter of a page is read; 849 words is typical and too long)."""
 
-_FOOTER_WORDS = 6
+_FOOTER_WORDS = 8
 _TITLE = re.compile(r"(?<=>)\s*<title>.*?</title>", re.DOTALL)
 _SECOND_PAGE = re.compile(r'<section class="(?:form|apart)">')
 _TAG = re.compile(r"<[^>]*>")

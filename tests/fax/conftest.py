@@ -17,7 +17,13 @@ def letters_of_all_samples() -> Iterator[tuple[str, str]]:
     samples = load_letters(ROOT / "templates").samples()
     for name in samples.names():
         for audience in samples.sample(name).recipients:
-            yield name, audience
+            if audience != "patient":  # handed over on paper, never faxed
+                yield name, audience
+
+
+@pytest.fixture(scope="session")
+def templates() -> Path:
+    return ROOT / "templates"
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,12 @@
 """What a fax machine leaves of a page, and what can still be read of it."""
 
+import os
 import re
 import subprocess
 import unicodedata
+from collections import Counter
+from functools import lru_cache
+from html.parser import HTMLParser
 from io import BytesIO
 
 import pypdfium2
@@ -11,10 +15,11 @@ from PIL import Image
 ACROSS_DPI, DOWN_DPI = 204, 98
 """Group 3 standard resolution, which the receiving machine may negotiate down to (ITU-T T.4)."""
 SHARPER = 1.5
-"""How much larger the reader looks at the page; nothing is added to what was sent."""
+"""How much larger the reader looks at the page: what any reader of faxes can do. Nothing is added to what was sent."""
 READ_S = 60
 
-NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
+NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+"""A dose, a reading, a time, a score; a telephone number or a reference with its hyphens is one number."""
 
 
 def faxed_pages(pdf: bytes) -> list[Image.Image]:
@@ -36,19 +41,76 @@ def _faxed(page: pypdfium2.PdfPage) -> Image.Image:
     return sent.convert("L").resize(shown, Image.Resampling.BICUBIC)
 
 
-def read_page(image: Image.Image, layout: int = 4) -> str:
-    """Return what tesseract reads. `layout` 4 takes the page as columns of lines, 6 as one block of lines."""
+LOOKS = ("4", "6", "11")
+"""How tesseract cuts a page up: columns of lines; one block of lines; words wherever they stand. The first drops a
+short number that stands alone in a table's cell, the second one beside a drawing, the third none but their order."""
+
+
+def read_page(image: Image.Image, look: str) -> str:
+    """Return what tesseract reads of a page, cut up in this way."""
     whole = BytesIO()
-    image.save(whole, format="PNG", dpi=(SHARPER * ACROSS_DPI, SHARPER * ACROSS_DPI))
-    command = ["tesseract", "-", "-", "-l", "eng", "--psm", str(layout)]
-    done = subprocess.run(command, input=whole.getvalue(), capture_output=True, timeout=READ_S, check=True)
+    image.save(whole, format="PNG", dpi=(SHARPER * ACROSS_DPI, SHARPER * ACROSS_DPI), compress_level=1)
+    return _read(whole.getvalue(), look)
+
+
+@lru_cache(maxsize=256)
+def _read(png: bytes, look: str) -> str:
+    command = ["tesseract", "-", "-", "-l", "eng", "--psm", look]
+    surroundings = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    done = subprocess.run(command, input=png, capture_output=True, timeout=READ_S, check=True, env=surroundings)
     return unicodedata.normalize("NFC", done.stdout.decode())
 
 
-def lost(texts: list[str], read: str) -> list[str]:
-    """Return the numbers, dates, times and telephone numbers of the texts that were not read back whole."""
-    return sorted({one for text in texts for one in NUMBER.findall(text) if not _stands_in(one, read)})
+def lost_of(printed: Counter[str], pages: list[Image.Image]) -> dict[str, int]:
+    """Return what is lost of a fax however its pages are cut up: each number must come back, whole and as often as it
+    was printed, in one and the same way of looking at them. A further look is taken only while something is missing.
+    """
+    left = dict(printed)
+    for look in LOOKS:
+        read = "\n".join(read_page(one, look) for one in pages)
+        missing = lost(printed, read)
+        left = {number: min(times, missing[number]) for number, times in left.items() if number in missing}
+        if not left:
+            break
+    return left
 
 
-def _stands_in(number: str, read: str) -> bool:
-    return re.search(rf"(?<![\d.,]){re.escape(number)}(?!\d)(?![.,]\d)", read) is not None
+def numbers(text: str) -> Counter[str]:
+    """Return every number of a text and how often it stands there."""
+    return Counter(NUMBER.findall(text.replace("\N{NON-BREAKING HYPHEN}", "-")))
+
+
+def lost(printed: Counter[str], read: str) -> dict[str, int]:
+    """Return what was printed more often than it was read, whole, and how often that is."""
+    return dict(printed - numbers(read))
+
+
+class _Pictures(HTMLParser):
+    """Collects the labels inside the pictures of a letter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: list[str] = []
+        self._in_label = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in_label = tag == "text"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_label = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_label:
+            self.labels.append(data)
+
+
+def in_pictures(html: str) -> Counter[str]:
+    """Return the numbers that label the points of the pictures.
+
+    They repeat what a table or a sentence of the letter says (a test of the letters keeps
+    that), and a reader of lines of text jumbles words strewn over a drawing; what they
+    repeat must be read where it is written.
+    """
+    reader = _Pictures()
+    reader.feed(html)
+    return sum((numbers(one) for one in reader.labels), Counter())

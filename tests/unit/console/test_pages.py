@@ -297,3 +297,8 @@ def test_a_clinic_of_an_unknown_zone_is_shown_in_utc(service, client):
     browser = Browser(client)
     browser.sign_in()
     assert "Times are in UTC" in words(browser.get("/"))
+
+
+def test_a_reference_with_a_wrong_digit_is_told_as_such(service, browser):
+    answer = words(browser.post("/messages", {"text": "482155 037719 042691"}))
+    assert "One of its digits is wrong or missing" in answer

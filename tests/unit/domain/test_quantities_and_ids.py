@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from coordinator.domain.consent import decide
-from coordinator.domain.ids import letter_reference, stable_uuid
+from coordinator.domain.ids import is_mistyped_reference, letter_reference, reference_of, stable_uuid
 from coordinator.domain.quantities import Quantity, plain
 from coordinator.domain.registry import Consent, Patient
 
@@ -55,8 +55,28 @@ def test_a_letter_keeps_its_reference_through_its_versions():
     code = letter_reference("ehr", "sess-8841", "pr-psych")
     assert code == letter_reference("ehr", "sess-8841", "pr-psych")
     assert code != letter_reference("ehr", "sess-8841", "pr-pcp")
-    assert [len(part) for part in code.split("-")] == [4, 4, 4]
-    assert not set(code) & set("ILOU")
+    assert [len(part) for part in code.split("-")] == [6, 6, 6]
+    assert set(code) <= set("0123456789-")
+
+
+def test_a_reference_is_known_however_it_is_typed_and_one_wrong_digit_is_noticed():
+    for number in range(200):
+        code = letter_reference("ehr", f"sess-{number}", "pr-psych")
+        bare = code.replace("-", "")
+        assert reference_of(bare) == reference_of(f" {code} ") == reference_of(bare[:9] + " " + bare[9:]) == code
+        at = number % 18
+        wrong = f"{bare[:at]}{(int(bare[at]) + 1 + number % 9) % 10}{bare[at + 1 :]}"
+        assert reference_of(wrong) is None
+        assert is_mistyped_reference(wrong)
+        at = number % 17
+        swapped = bare[:at] + bare[at + 1] + bare[at] + bare[at + 2 :]
+        assert swapped == bare or is_mistyped_reference(swapped)
+
+
+@pytest.mark.parametrize("text", ["Zoë", "", "sess-8841", "+1 218-555-0110", "482155-O37719-042604"])
+def test_what_is_no_reference_is_not_called_a_mistyped_one(text):
+    assert reference_of(text) is None
+    assert not is_mistyped_reference(text)
 
 
 DAY = date(2026, 10, 16)

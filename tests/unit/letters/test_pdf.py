@@ -56,11 +56,12 @@ def test_two_identifiers_and_the_reference_stand_on_every_page(written):
     for row in written:
         frame = row.page.parts["frame"]
         texts = pages_text(row.letter.pdf)
+        of = "de" if row.letter.language == "es" else "of"
         for number, text in enumerate(texts, start=1):
             flat = re.sub(r"\s+", "", text)
             for part in (frame.patient.name, frame.patient.born, frame.reference):
                 assert re.sub(r"\s+", "", part.text) in flat, row.name
-            assert f"{number}/{len(texts)}" in flat, row.name
+            assert f"{number}{of}{len(texts)}" in flat, row.name
 
 
 def test_the_file_is_tagged_and_says_its_language_and_title(one):
@@ -144,6 +145,8 @@ def test_fax_letters_of_doses_are_at_least_eleven_points(templates):
     style = (templates / "layout" / "print.css").read_text()
     assert "body.fax { font-size: 11pt; }" in style
     assert "body.fax td.dose, body.fax th.dose, body.fax .num { font-size: 12pt; }" in style
+    for page in ("layout/letter.html", "letters/fax_cover/body.html", "letters/misdirected/body.html"):
+        assert re.search(r"@bottom-right \{[^}]*font-size: 11pt", (templates / page).read_text()), page
 
 
 def test_letters_written_at_once_in_several_threads_are_the_same(room, one):
