@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: help setup demo test lint faults bench servers-test fax-test lock clean
+.PHONY: help setup demo test lint faults bench servers-test fax-test faults-test lock clean
 
 help: ## What can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers
 fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesseract; some minutes)
 	@tests/fax/prepare
 	@$(PY) -m pytest -q -n 2 -m fax $(ARGS)
+
+faults-test: .venv/ready ## The fault tests on the embedded engine, and 500 seeds of the simulation
+	@COORDINATOR_SEEDS=500 $(PY) -m pytest -q -n 3 --dist loadfile -m "not servers" tests/faults $(ARGS)
 
 faults: .venv/ready ## All fault tests on every engine, and their tables in docs/reliability.md
 	@$(PY) -m tests.faults $(ARGS)
