@@ -1,7 +1,7 @@
 """Writing letters: from a case and a plan to finished letters in HTML, text and PDF."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ from jinja2 import Environment, TemplateError
 
 from coordinator.domain.case import Case
 from coordinator.domain.errors import ConfigurationError
-from coordinator.domain.events import SessionOutcome
 from coordinator.domain.letter import Letter
 from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
 from coordinator.domain.registry import Audience, Clinic, Provider
@@ -23,26 +22,18 @@ from coordinator.letters.environment import environment, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
 from coordinator.letters.lint import Finding, Lint, load_lint
 from coordinator.letters.own import LETTERHEAD, Own, check_body, read_own
+from coordinator.letters.pages import Page, Pages
 from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
 from coordinator.letters.text import text_of
 from coordinator.letters.traced import Traced, walk
 from coordinator.letters.translations import LANGUAGES, load_translations
-from coordinator.letters.views.change import change_view
-from coordinator.letters.views.correction import correction_view
-from coordinator.letters.views.course import end_view, query_view, start_view
-from coordinator.letters.views.frame import Frame, frame
-from coordinator.letters.views.holds import is_first_heard
-from coordinator.letters.views.medicines import stimulant
-from coordinator.letters.views.paper import cover_view, misdirected_view, reply_view
-from coordinator.letters.views.patient import for_patient, patient_frame, patient_view
-from coordinator.letters.views.session import alert_view, missed_view, summary_view
+from coordinator.letters.views.frame import Frame
+from coordinator.letters.views.paper import cover_view, misdirected_view
+from coordinator.letters.views.patient import for_patient
 
 __all__ = ["LetterRefused", "LetterRoom", "load_letters"]
-
-_NOT_ALONE: frozenset[LetterKind] = frozenset({"L9", "L10", "L11"})
-"""A correction stands before another letter, a cover and a reply form belong to one."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +46,6 @@ class Preview:
     title: str
     language: str
     sheet: Sheet
-
-
-@dataclass(frozen=True)
-class Page:
-    """One letter before rendering: its sheet, everything it prints, and the parts it is made of."""
-
-    kind: LetterKind
-    sheet: Sheet
-    parts: Mapping[str, Any]
-    title: str
-    body: str | None
-    notice: str | None
-    form: str | None
-
-    def facts(self) -> tuple[Traced, ...]:
-        """Return everything that the letter prints."""
-        return tuple(one for part in self.parts.values() for one in walk(part))
 
 
 @dataclass(frozen=True)
@@ -105,6 +79,7 @@ class LetterRoom:
         self._lint = lint
         self._plain = plain
         self._catalogue = load_catalogue(templates / "letters")
+        self._composer = Pages(self._catalogue, own)
         self._engine = PdfEngine(templates / "layout")
         self._samples = Samples(templates / "samples")
 
@@ -119,7 +94,7 @@ class LetterRoom:
         can be had in another language than English. Raises LetterRefused.
         """
         brief = self.brief(case, plan, recipient, language)
-        return tuple(self._finish(brief, page, fax=fax) for page in self._pages(brief))
+        return tuple(self._finish(brief, page, fax=fax) for page in self._composer.pages(brief))
 
     def brief(self, case: Case, plan: Plan, recipient: RecipientPlan, language: str = "en") -> Brief:
         """Return what the presenters look at, with the words of the reader's language."""
@@ -131,7 +106,7 @@ class LetterRoom:
 
     def pages(self, case: Case, plan: Plan, recipient: RecipientPlan, language: str = "en") -> tuple[Page, ...]:
         """Return what `write` would print, as values."""
-        return self._pages(self.brief(case, plan, recipient, language))
+        return self._composer.pages(self.brief(case, plan, recipient, language))
 
     def patient_copy(self, case: Case, plan: Plan, language: str) -> Letter:
         """Return the patient's own copy (L14) of what an event is told as, in plain words. Raises LetterRefused."""
@@ -178,7 +153,7 @@ class LetterRoom:
         """Return the HTML of a sample's letter with the band that it was not sent. Unknown names raise KeyError."""
         found = self._samples.sample(sample)
         brief = self.brief(found.case, found.plan, found.recipients[audience], language)
-        for page in self._pages(brief):
+        for page in self._composer.pages(brief):
             if page.kind == kind:
                 return self._html(brief, page, fax=False, preview=True)
         raise KeyError(kind)
@@ -279,66 +254,6 @@ class LetterRoom:
         """Return one PDF of cover and letter."""
         return pdf.join(cover, letter)
 
-    def _pages(self, brief: Brief) -> tuple[Page, ...]:
-        kinds = brief.recipient.letters
-        alone = [kind for kind in kinds if kind not in _NOT_ALONE]
-        if "L9" not in kinds:
-            return tuple(self._page(brief, kind) for kind in alone)
-        if brief.case.event.status == "entered-in-error":
-            return (self._corrected(brief, None),)
-        if not alone:
-            alone = [one.kind for one in brief.case.already_sent if one.provider == brief.recipient.provider]
-            alone = [kind for kind in alone if kind not in _NOT_ALONE][-1:]
-        if not alone:
-            raise LetterRefused("letter.template", "a correction needs the letter it corrects")
-        return (self._corrected(brief, alone[0]), *(self._page(brief, kind) for kind in alone[1:]))
-
-    def _page(self, brief: Brief, kind: LetterKind) -> Page:
-        page = self._made(brief, kind)
-        built: Frame = page.parts["frame"]
-        return replace(page, parts={**page.parts, "frame": self._headed(built)})
-
-    def _headed(self, built: Frame) -> Frame:
-        return replace(built, letterhead=self._own.over(built.letterhead))
-
-    def _made(self, brief: Brief, kind: LetterKind) -> Page:
-        told_as: LetterKind = "L8" if kind in ("L1", "L2") and _was_missed(brief) else kind
-        sheet = self._catalogue.sheet(told_as, brief.recipient.audience)
-        if kind == "L4" and brief.change.kind != "requested-of-prescriber":
-            raise LetterRefused("letter.template", "L4 is about a request to the prescriber")
-        if sheet.view == "patient":
-            title = sheet.titles.get(brief.language, sheet.title)
-            about = {"frame": patient_frame(brief), "view": patient_view(brief)}
-            return Page(kind, sheet, about, title, sheet.body, None, None)
-        starts = sheet.view == "start" or (sheet.view == "summary" and is_first_heard(brief.case))
-        built = frame(brief, course_start=starts)
-        parts: dict[str, Any] = {"frame": built, "view": _VIEWS[sheet.view](brief)}
-        form = None
-        if (
-            "L11" in brief.recipient.letters
-            or sheet.reply_form == "always"
-            or (sheet.reply_form == "when-asked" and brief.recipient.requests)
-        ):
-            parts["reply"] = reply_view(built, stimulant(brief, None, "event:"))
-            form = "letters/reply_form/body.html"
-        return Page(kind, sheet, parts, sheet.title, sheet.body, None, form)
-
-    def _corrected(self, brief: Brief, kind: LetterKind | None) -> Page:
-        outer = self._catalogue.sheet("L9", brief.recipient.audience)
-        notice = "letters/correction/notice.html"
-        if kind is None:
-            parts = {
-                "frame": self._headed(replace(frame(brief, asks=False), statements=(), further_statements=())),
-                "correction": correction_view(brief),
-            }
-            title = outer.retraction_title or outer.title
-            return Page("L9", replace(outer, title=title), parts, title, None, notice, None)
-        inner = self._page(brief, kind)
-        parts = {**inner.parts, "correction": correction_view(brief)}
-        return replace(
-            inner, kind="L9", sheet=replace(outer, title=f"{outer.title}: {inner.title}"), parts=parts, notice=notice
-        )
-
     def _finish(self, brief: Brief, page: Page, *, fax: bool) -> Letter:
         html = self._html(brief, page, fax=False)
         apart = page_one_words(html) > PAGE_ONE_WORDS
@@ -415,24 +330,6 @@ class LetterRoom:
         except (TemplateError, TypeError, ArithmeticError, LookupError, RecursionError) as wrong:
             name = getattr(wrong, "name", None) or template
             raise LetterRefused("letter.template", str(name)) from None
-
-
-_VIEWS: Mapping[str, Callable[[Brief], object]] = {
-    "summary": summary_view,
-    "alert": alert_view,
-    "missed": missed_view,
-    "change": change_view,
-    "start": start_view,
-    "end": end_view,
-    "query": query_view,
-}
-"""The presenters that a letter.yaml names."""
-
-
-def _was_missed(brief: Brief) -> bool:
-    """Return whether a summary would tell of a session that was not completed; L8 has the words for that."""
-    event = brief.case.event
-    return isinstance(event, SessionOutcome) and event.status not in ("completed", "entered-in-error")
 
 
 def _created(at: datetime) -> str:

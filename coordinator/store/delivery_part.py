@@ -10,7 +10,7 @@ from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import State, check_move
 from coordinator.domain.errors import NotFound, StateConflict
-from coordinator.flow.rows import AttemptRow, DeliveryRow, EndpointHealth, MessageRecord, NewDelivery
+from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord, NewDelivery
 from coordinator.store.sealed import Part
 from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, messages
 
@@ -39,9 +39,6 @@ _GOING = (
     sa.select(messages.c.id, messages.c.patient_key, messages.c.provider_id, messages.c.lane_subject)
     .join(deliveries, deliveries.c.message_id == messages.c.id)
     .where(_HELD_BY_WORKER, deliveries.c.state == State.ON_WIRE)
-)
-_OPEN_ATTEMPTS = sa.select(attempts.c.id, attempts.c.delivery_id, attempts.c.fence).where(
-    attempts.c.delivery_id.in_(sa.bindparam("ids", expanding=True)), attempts.c.ended_at.is_(None)
 )
 
 
@@ -408,92 +405,6 @@ class DeliveryRows(Part):
         key = self.key("far-side", f"{channel}|{far_side_ref}")
         row = self._one(sa.select(deliveries).where(deliveries.c.far_side_key == key))
         return None if row is None else self._delivery(row)
-
-    def open_attempt(
-        self,
-        delivery: DeliveryRow,
-        attempt_id: str,
-        worker: str,
-        at: datetime,
-        directive: str | None,
-        version: int | None,
-    ) -> int:
-        """Insert the attempt row; return its number (1 is the first)."""
-        number = delivery.tries
-        self._backlog.insert(
-            attempts,
-            {
-                "id": attempt_id,
-                "delivery_id": delivery.id,
-                "number": number,
-                "fence": delivery.fence,
-                "worker": worker,
-                "started_at": at,
-                "consent_directive": directive,
-                "consent_version": version,
-            },
-        )
-        return number
-
-    def mark_on_wire(self, delivery_id: str, fence: int, at: datetime) -> None:
-        """Stamp the open attempt's first-byte instant."""
-        self._backlog.change(attempts, {"delivery_id": delivery_id, "fence": fence}, {"on_wire_at": at})
-
-    def close_attempt(
-        self,
-        delivery_id: str,
-        fence: int,
-        *,
-        at: datetime,
-        outcome: str,
-        cause: str | None,
-        status: int | None,
-        detail: bytes,
-        facts: str,
-        content_sha256: str | None,
-    ) -> None:
-        """Close the open attempt with what happened."""
-        if (delivery_id, fence) in self._ahead.open_attempts:
-            name = self._ahead.open_attempts.pop((delivery_id, fence))
-        else:
-            found = self._all(_OPEN_ATTEMPTS, ids=[delivery_id])
-            name = next((row.id for row in found if row.fence == fence), None)
-        if name is None:
-            return
-        change = {
-            "ended_at": at,
-            "outcome": outcome,
-            "cause": cause,
-            "status": status,
-            "facts": facts,
-            "content_sha256": content_sha256,
-            "detail_sealed": self._seal("attempts", name, "detail", detail) if detail else None,
-        }
-        self._backlog.change(attempts, {"id": name}, change)
-
-    def attempts(self, delivery_id: str) -> Sequence[AttemptRow]:
-        """Return a delivery's attempts, first first."""
-        query = sa.select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number)
-        found = []
-        for row in self._all(query):
-            pairs = [one.split("=", 1) for one in (row.facts or "").split(";") if "=" in one]
-            found.append(
-                AttemptRow(
-                    row.id,
-                    row.delivery_id,
-                    row.number,
-                    row.fence,
-                    row.worker,
-                    row.started_at,
-                    row.on_wire_at,
-                    row.ended_at,
-                    row.outcome,
-                    row.cause,
-                    row.status,
-                    tuple((name, value) for name, value in pairs),
-                )
-            )
-        return found
 
     def _delivery(self, row: Row[Any]) -> DeliveryRow:
         (name, message, _, provider, endpoint, channel, position, priority, state, cause, due_at, receipt_due_at, tries,

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy.engine import Engine
 
 from coordinator.flow.ports import Cipher
+from coordinator.store.attempt_part import AttemptRows
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.engine import transaction
 from coordinator.store.hold_part import HoldRows, JobRows
@@ -17,7 +18,7 @@ from coordinator.store.registry_part import RegistryRows
 
 
 class StoreTransaction(
-    RegistryRows, InboxRows, MessageRows, DeliveryRows, RecordRows, LinkRows, AnswerRows, HoldRows, JobRows
+    RegistryRows, InboxRows, MessageRows, DeliveryRows, AttemptRows, RecordRows, LinkRows, AnswerRows, HoldRows, JobRows
 ):
     """Implements flow.ledger.Transaction."""
 

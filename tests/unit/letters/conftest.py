@@ -7,9 +7,10 @@ import pytest
 from coordinator.domain.letter import Letter
 from coordinator.flow.compose import Composed, compose
 from coordinator.flow.parts import Workshop
+from coordinator.letters.pages import Page
 from coordinator.letters.samples import Sample
 from coordinator.letters.translations import LANGUAGES
-from coordinator.letters.write import LetterRoom, Page, load_letters
+from coordinator.letters.write import LetterRoom, load_letters
 from coordinator.mapping.load import load
 from coordinator.planning.rules import load_rules
 
