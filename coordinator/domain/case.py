@@ -78,6 +78,8 @@ class Case:
     """For a digest: the sessions it tells of, oldest first, the event itself last."""
     revision: int = 0
     """How often a person had the message composed anew before any of it left. The documents keep their names."""
+    is_test: bool = False
+    """About a partner's agreed test patient: every resource says that it is test data."""
 
     @property
     def clinic(self) -> Clinic:

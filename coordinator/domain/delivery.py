@@ -30,7 +30,7 @@ class State(StrEnum):
 
 MOVES: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.CLAIMED, State.HELD, State.CANCELLED, State.IN_DOUBT}),
-    State.CLAIMED: frozenset({State.ON_WIRE, State.PENDING, State.HELD, State.CANCELLED}),
+    State.CLAIMED: frozenset({State.ON_WIRE, State.PENDING, State.HELD, State.CANCELLED, State.DEAD}),
     State.ON_WIRE: frozenset({State.SENT, State.ACKNOWLEDGED, State.PENDING, State.HELD, State.IN_DOUBT, State.DEAD}),
     State.SENT: frozenset({State.ACKNOWLEDGED, State.PENDING, State.HELD, State.DEAD, State.IN_DOUBT}),
     State.IN_DOUBT: frozenset({State.SENT, State.ACKNOWLEDGED, State.PENDING, State.HELD, State.DEAD}),
@@ -41,6 +41,7 @@ MOVES: dict[State, frozenset[State]] = {
 }
 """The only moves there are. Every write of a state goes through `check_move`.
 
+claimed -> dead: refused for good, or the last planned try spent, before the first byte.
 on-wire -> acknowledged: channels where taking and proving are the same moment (FHIR REST).
 sent -> pending / dead: a gateway that queued a fax and later reports that it failed.
 held -> acknowledged: staff recorded the hand-over of a printed letter, or a late receipt came in.

@@ -193,4 +193,4 @@ def _case(parts: Parts, registry: Registry, provider: Provider, endpoint: Endpoi
     )  # fmt: skip
     only = provider.model_copy(update={"endpoints": (endpoint,)})
     around = registry.model_copy(update={"providers": (only,), "patients": (patient,)})
-    return Case("endpoint-test", event, around, (), now)
+    return Case("endpoint-test", event, around, (), now, is_test=True)

@@ -2,14 +2,17 @@
 
 from datetime import datetime
 
-from coordinator.domain.delivery import ARRIVED_MAYBE, State
+from coordinator.domain.delivery import ARRIVED_MAYBE, UNSENT, State
 from coordinator.domain.errors import NotFound, Refused
+from coordinator.flow.case_file import arrived_at
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import DeliveryRow, MessageRecord, NewDelivery
 
 FALLBACK = Actor("job", "fallback")
+PRESSING = frozenset({"stat", "urgent"})
+"""Priorities that do not wait for a late proof of arrival."""
 
 
 def after_dead(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -> None:
@@ -36,11 +39,27 @@ def after_clock(parts: Parts, tx: Transaction, message: MessageRecord, now: date
     if message.state != "open" or registry is None or registry.clinic.fallback != "take":
         return False
     last = _only_unsent(tx, message)
-    if last is None or next_channel(message, last.position)[1] == "by-hand":
+    if last is None or last.channel == "by-hand" or next_channel(message, last.position)[1] == "by-hand":
         return False
     tx.move_delivery(last.id, State.CANCELLED, at=now, cause="clock.next-channel")
     _take(parts, tx, message, last.position, now, FALLBACK)
     return True
+
+
+def after_silence(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -> None:
+    """Take the next channel for what cannot wait and whose proof is late, as a copy, where the clinic has said so.
+
+    The first stays with a person, and late word still settles it.
+    """
+    message = tx.message(row.message_id)
+    if message is None or message.state != "open" or message.priority not in PRESSING:
+        return
+    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+    rows = tx.deliveries(message.id)
+    if registry is None or registry.clinic.fallback != "take" or rows[-1].id != row.id:
+        return
+    if next_channel(message, row.position)[1] != "by-hand":
+        _take(parts, tx, message, row.position, now, FALLBACK, resend_of=row.id)
 
 
 def take_next(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:
@@ -81,9 +100,14 @@ def why_not_next(tx: Transaction, message: MessageRecord) -> str | None:
 
 
 def _only_unsent(tx: Transaction, message: MessageRecord) -> DeliveryRow | None:
-    """Return the one delivery that waits, when nothing of the message has left."""
+    """Return the one delivery that waits, is being tried, or is held for another reason than consent.
+
+    None when something of the message has left, or may have.
+    """
     live = [one for one in tx.deliveries(message.id) if one.state not in {State.CANCELLED, State.DEAD}]
-    return live[0] if len(live) == 1 and live[0].state == State.PENDING else None
+    if len(live) != 1 or live[0].state not in UNSENT or (live[0].cause or "").startswith("consent."):
+        return None
+    return live[0] if arrived_at(tx, message) is None else None
 
 
 def _take(

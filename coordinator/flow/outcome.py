@@ -125,10 +125,6 @@ def _where_to(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome,
         write(Log.DELIVERY_IN_DOUBT, delivery_id=row.id, code=outcome.code)
         return State.IN_DOUBT
     if outcome.word == "permanent":
-        if row.state == State.CLAIMED:
-            # Nothing left, so nothing died on the way; a person decides about the content.
-            tx.move_delivery(row.id, State.HELD, at=now, cause=outcome.code)
-            return State.HELD
         tx.move_delivery(row.id, State.DEAD, at=now, cause=outcome.code, use_attempt=True)
         return State.DEAD
     tx.move_delivery(row.id, State.HELD, at=now, cause=outcome.code)
@@ -148,9 +144,6 @@ def _again(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, no
     if due_at is not None:
         tx.move_delivery(row.id, State.PENDING, at=now, cause=outcome.code, due_at=due_at, use_attempt=counts)
         return State.PENDING
-    if row.state == State.CLAIMED:
-        tx.move_delivery(row.id, State.HELD, at=now, cause="retry.spent", use_attempt=counts)
-        return State.HELD
     tx.move_delivery(row.id, State.DEAD, at=now, cause="retry.spent", use_attempt=counts)
     return State.DEAD
 

@@ -8,7 +8,7 @@ from coordinator.domain.errors import SPOILT
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.calls import escalate
 from coordinator.flow.digest import prepare_digests
-from coordinator.flow.fallback import after_clock
+from coordinator.flow.fallback import after_clock, after_silence
 from coordinator.flow.holds import review_restored
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -101,6 +101,7 @@ def late_receipts(parts: Parts) -> int:
                 continue
             tx.move_delivery(row.id, State.HELD, at=now, cause="receipt.overdue")
             tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code="receipt.overdue")
+            after_silence(parts, tx, current, now)
             write(Log.DELIVERY_HELD, delivery_id=row.id, code="receipt.overdue")
     return len(rows)
 

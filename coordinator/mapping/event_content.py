@@ -51,7 +51,7 @@ Stage = tuple[dict[str, Any], list[Planned], list[Built]]
 def _stage(mappings: Mappings, case: Case, plan: Plan, event: ClinicEvent, record: RecordState) -> Stage:
     scope = event_scope(case, event, plan.fired(), record)
     planned = plan_resources(mappings, case, scope, "event")
-    return scope, planned, build_resources(mappings, planned, ())
+    return scope, planned, build_resources(mappings, planned, (), is_test=case.is_test)
 
 
 def _corrected(mappings: Mappings, case: Case, plan: Plan, now: Stage) -> Stage:

@@ -75,7 +75,7 @@ class ForRecipient:
             shared = self._kept(shared, scope, partner)
         # Planning needs no versions; building does. Both look at this one scope.
         scope["made_with"] = plain_value(self._made_with([*shared, *planned], partner))
-        mine = build_resources(self.mappings, planned, shared)
+        mine = build_resources(self.mappings, planned, shared, is_test=self.case.is_test)
         names = {one.name.id for one in shared}
         common = [self._addressed(one) for one in self.shared.built if one.name.id in names]
         return self._for_partner([*common, *mine], [*shared, *planned], scope, partner)

@@ -67,8 +67,12 @@ def _instances(mapping: ResourceMapping, scope: Json) -> Iterable[tuple[int | No
     return [(index, {**scope, "item": item}) for index, item in enumerate(items)]
 
 
-def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Sequence[Planned]) -> list[Built]:
+def build_resources(
+    mappings: Mappings, planned: Sequence[Planned], known: Sequence[Planned], *, is_test: bool = False
+) -> list[Built]:
     """Return the resources of this stage. `known` are those of the earlier stage that may be referred to.
+
+    What is about a test patient is labelled as test data.
 
     Raises MappingHeld with every problem of every resource.
     """
@@ -82,7 +86,7 @@ def build_resources(mappings: Mappings, planned: Sequence[Planned], known: Seque
             run.problems.append(run.missing(one.mapping.resource))
         problems += run.problems
         if not run.problems:
-            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result)))
+            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result, is_test=is_test)))
     if problems:
         raise MappingHeld(problems)
     return built
@@ -118,13 +122,13 @@ def _references(by_name: Mapping[str, Sequence[Planned]], me: Planned) -> Refs:
     return find
 
 
-def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any]) -> dict[str, Any]:
+def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any], *, is_test: bool) -> dict[str, Any]:
     """Add what every resource carries: type, id, profile, security labels, our identifier."""
     security = mappings.tables["security"]
     meta: dict[str, Any] = {}
     if one.mapping.profiles:
         meta["profile"] = list(one.mapping.profiles)
-    labels = (security.row("restricted"), security.row("psychiatry"))
+    labels = [security.row("restricted"), security.row("psychiatry"), *([security.row("test")] if is_test else [])]
     meta["security"] = [dict(row.codings[0]) for row in labels if row is not None]
     kind = one.mapping.resource
     dressed: dict[str, Any] = {"resourceType": kind, "id": one.name.id, "meta": meta}

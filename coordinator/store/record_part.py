@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from coordinator.domain.delivery import NEEDS_PERSON
+from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
 from coordinator.store.ahead import AuditLine
@@ -22,6 +22,7 @@ from coordinator.store.tables import (
     audit_heads,
     deliveries,
     endpoint_health,
+    messages,
     receipts,
     tasks,
 )
@@ -150,11 +151,18 @@ class RecordRows(Part):
         return {row.state: row.n for row in self._all(query)}
 
     def problems(self) -> Sequence[tuple[str, str, int]]:
-        """Return (endpoint, cause, count) of what needs a person, largest first."""
+        """Return (endpoint, cause, count) of what needs a person, largest first: what a later copy mended is not."""
         count = sa.func.count().label("n")
+        newer = deliveries.alias()
+        later = sa.exists().where(
+            newer.c.message_id == deliveries.c.message_id,
+            newer.c.ordinal > deliveries.c.ordinal,
+            newer.c.state != State.CANCELLED,
+        )
         query = (
             sa.select(deliveries.c.endpoint_id, deliveries.c.cause, count)
-            .where(deliveries.c.state.in_(sorted(NEEDS_PERSON)))
+            .join(messages, messages.c.id == deliveries.c.message_id)
+            .where(deliveries.c.state.in_(sorted(NEEDS_PERSON)), messages.c.state.in_(["open", "withheld"]), ~later)
             .group_by(deliveries.c.endpoint_id, deliveries.c.cause)
             .order_by(count.desc(), deliveries.c.endpoint_id)
         )

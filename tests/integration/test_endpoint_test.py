@@ -62,6 +62,29 @@ def test_the_agreed_message_goes_by_the_very_channel_and_is_marked(bench, provid
         assert package.document("fhir-document") is not None
 
 
+def labels(body):
+    """Return the security labels of every resource in a FHIR body, by resource."""
+    if isinstance(body, list):
+        return [one for item in body for one in labels(item)]
+    if not isinstance(body, dict):
+        return []
+    mine = [{one["code"] for one in body["meta"]["security"]}] if "security" in body.get("meta", {}) else []
+    return mine + [one for value in body.values() for one in labels(value)]
+
+
+def test_every_resource_of_the_test_message_says_that_it_is_test_data_and_of_no_other_message(bench):
+    name, taken = agree(bench), sent(bench, "fhir-rest")
+    send_test(bench.parts, name, STAFF)
+    message = bench.told(example("dose-change.ketamine"))["pr-psych"]
+    bench.send_due()
+    assert taken[1].message == message.id
+    for package, expected in ((taken[0], True), (taken[1], False)):
+        bodies = [json.loads(one.body) for one in package.documents if one.role.startswith("fhir-")]
+        found = [one for body in bodies for one in labels(body)]
+        assert len(found) > 5
+        assert {"HTEST" in one for one in found} == {expected}
+
+
 def test_nothing_of_it_enters_the_record_but_the_evidence(bench):
     send_test(bench.parts, agree(bench), STAFF)
     with bench.store.begin() as tx:

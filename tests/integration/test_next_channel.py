@@ -7,7 +7,10 @@ import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Permanent, Refused, Transient
+from coordinator.domain.errors import NeedsHuman, Permanent, Refused, Transient
+from coordinator.flow import deliver
+from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.track import take_in
 
 TOKEN = "n" * 43
 
@@ -145,3 +148,104 @@ def test_what_never_left_before_is_no_copy(bench):
     bench.desk.send_by_next(row.id, reason="they want it by Direct", token=TOKEN, actor=STAFF)
     bench.send_due()
     assert taken[0].copy_of is None
+
+
+@pytest.mark.parametrize("fault", ["net.connect", "fhir.404"])
+def test_what_failed_for_good_before_the_first_byte_goes_by_the_next_address_where_the_clinic_allows_it(bench, fault):
+    clinic(bench, "take")
+    message = bench.told(example("dose-change.ketamine"))["pr-psych"]
+    bench.channels["fhir-rest"].script = [Transient(fault) if fault == "net.connect" else Permanent(fault)] * 50
+    for _ in range(14):
+        with bench.store.begin() as tx:
+            waiting = bench.deliveries(message.id)[0]
+            if waiting.state == State.PENDING:
+                tx.postpone(waiting.id, bench.clock.now())
+        bench.send_due()
+        bench.clock.turn(minutes=6)
+    assert [state for _, state in ways(bench, message)] == [State.DEAD, State.ACKNOWLEDGED]
+    assert bench.deliveries(message.id)[0].cause == ("retry.spent" if fault == "net.connect" else fault)
+    assert len(bench.channels["direct"].held) == 1
+    assert bench.broken() == []
+
+
+def test_what_failed_for_good_before_the_first_byte_waits_for_staff_where_the_clinic_offers(bench):
+    clinic(bench, "offer")
+    message = bench.told(example("dose-change.ketamine"))["pr-psych"]
+    bench.channels["fhir-rest"].script = [Permanent("fhir.404")]
+    bench.send_due()
+    assert ways(bench, message) == [("fhir-rest", State.DEAD)]
+    assert bench.desk.message(message.id, STAFF).row.needs_person
+    bench.desk.send_by_next(bench.deliveries(message.id)[0].id, reason="not there", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    assert ways(bench, message)[-1] == ("direct", State.ACKNOWLEDGED)
+
+
+def run_out(bench):
+    from coordinator.flow.sweep import clocks
+
+    bench.clock.turn(hours=5)
+    clocks(bench.parts)
+
+
+def test_the_clock_takes_the_next_address_also_while_a_worker_holds_the_first_and_not_a_byte_follows(bench):
+    clinic(bench, "take")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    (claimed,) = [one for one in deliver.claim(bench.parts, "w", 5) if one.message.id == message.id]
+    run_out(bench)
+    deliver.attempt(bench.parts, claimed)
+    bench.send_due()
+    assert ways(bench, message) == [("fhir-rest", State.CANCELLED), ("direct", State.ACKNOWLEDGED)]
+    assert not [one for one, _ in bench.channels["fhir-rest"].held if one == f"urn:uuid:{message.id}"]
+
+
+def test_the_clock_takes_the_next_address_of_what_is_held_and_never_left(bench):
+    clinic(bench, "take")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.channels["fhir-rest"].script = [NeedsHuman("fhir.patient-not-matched")]
+    bench.send_due()
+    assert ways(bench, message) == [("fhir-rest", State.HELD)]
+    run_out(bench)
+    bench.send_due()
+    assert ways(bench, message) == [("fhir-rest", State.CANCELLED), ("direct", State.ACKNOWLEDGED)]
+
+
+def test_the_clock_takes_no_other_address_for_what_consent_holds_back(bench):
+    clinic(bench, "take")
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    with bench.store.begin() as tx:
+        tx.move_delivery(bench.deliveries(message.id)[0].id, State.HELD, at=bench.clock.now(), cause="consent.expired")
+    run_out(bench)
+    assert ways(bench, message) == [("fhir-rest", State.HELD)]
+
+
+def silent(bench, event, fallback):
+    clinic(bench, fallback)
+    message = bench.told(event)["pr-psych"]
+    bench.channels["fhir-rest"].script = ["queue"]
+    bench.channels["fhir-rest"].knows = False
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    return message
+
+
+def test_an_urgent_message_that_nobody_confirms_goes_by_the_next_address_as_a_copy_too(bench):
+    taken = handed_over(bench, "direct")
+    message = silent(bench, example("session-outcome.bp-spike"), "take")
+    bench.sweep()
+    bench.send_due()
+    first, second = bench.deliveries(message.id)
+    assert (first.state, first.cause) == (State.HELD, "receipt.overdue")
+    assert (second.channel, second.state) == ("direct", State.ACKNOWLEDGED)
+    assert taken[0].copy_of == "EHR, 16 October 2026"
+    take_in(bench.parts, ReceiptNews("late", "fhir-rest", first.far_side_ref, first.id, "acknowledged"))
+    assert bench.deliveries(message.id)[0].state == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fallback"), [("dose-change.ketamine", "take"), ("session-outcome.bp-spike", "offer")]
+)
+def test_what_can_wait_or_where_the_clinic_offers_an_unconfirmed_message_stays_with_a_person(bench, name, fallback):
+    message = silent(bench, example(name), fallback)
+    assert ways(bench, message) == [("fhir-rest", State.HELD)]

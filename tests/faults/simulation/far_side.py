@@ -18,6 +18,7 @@ MOODS = {
     "slow-answer": 8,
     "away-late": 6,
     "refuse": 2,
+    "refuse-before": 1,
     "ask-to-wait": 4,
     "away": 8,
     "no-line": 6,
@@ -135,6 +136,8 @@ class FarSide:
             raise Transient("net.connect")
         if mood == "ask-a-person":
             raise NeedsHuman("fhir.patient-none")
+        if mood == "refuse-before":
+            raise Permanent("fhir.404")
         if mood == "bug-before":
             raise ZeroDivisionError
 
