@@ -26,6 +26,7 @@ from coordinator.flow.registry_desk import RegistryDesk
 from coordinator.flow.runner import Runner
 from coordinator.flow.sending_desk import StaffSending
 from coordinator.flow.staff_desk import StaffDesk
+from coordinator.hints import Hints
 from coordinator.letters.write import load_letters
 from coordinator.mapping.load import load
 from coordinator.outside import FaxReceipts, Outside, outside, secret
@@ -251,6 +252,9 @@ def build(settings: Settings) -> Service:
             doubt_pause=timedelta(seconds=settings.doubt_pause_s),
         ),
     )
+    broker = settings.broker()
+    if broker:
+        parts.bell.listeners.append(Hints(broker).tell)
     accounts = Accounts(
         SqlAccountStore(engine),
         clock,

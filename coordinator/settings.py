@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     """Celery broker (amqp:// or redis://); empty means the embedded runner."""
     broker_url_file: Path | None = None
     """File that holds the broker URL; wins over broker_url."""
-    senders: int = Field(default=4, ge=1, le=64)
+    senders: int = Field(default=16, ge=1, le=64)
     """Threads of the embedded runner that send at the same time."""
     retry_scale: float = Field(default=1.0, gt=0, le=10)
     """Multiplies every wait between two tries; trials set it small."""

@@ -15,9 +15,8 @@ def _worker() -> str:
 
 @shared_task(name="coordinator.prepare")
 def prepare_event(event_ref: str) -> None:
-    """Prepare one event, then hint its deliveries."""
+    """Prepare one event; its deliveries are hinted as soon as they are on record."""
     prepare.prepare(service().parts, event_ref)
-    _hint_deliveries()
 
 
 @shared_task(name="coordinator.deliver")
@@ -47,9 +46,3 @@ def fetch_receipts() -> None:
     """Take in what the far sides have to say."""
     made = service()
     track.fetch_receipts(made.parts, made.sources())
-
-
-def _hint_deliveries() -> None:
-    _, deliveries = sweep.due_now(service().parts)
-    for delivery_id in deliveries:
-        deliver_one.delay(delivery_id)
