@@ -26,6 +26,8 @@ class Letter:
     """Key of the document type in mappings/codes (a word, never a LOINC literal)."""
     cover_pdf: bytes | None = None
     """The fax cover and the fax variant, one PDF, where the letter may go by fax."""
+    text_in_columns: str | None = None
+    """The text laid out for a window of fixed width, where the recipient's system takes nothing but text."""
 
 
 ContentLevel = Literal["chart", "singles", "tasks", "document", "message"]

@@ -1,7 +1,7 @@
 """From a case to everything that may be sent: the plan, and per recipient the letters and the FHIR bodies. Pure."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.domain.case import Case
 from coordinator.domain.ids import stable_uuid
@@ -9,7 +9,9 @@ from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.flow.parts import Workshop
 from coordinator.flow.rows import NewDocument
+from coordinator.letters.columns import TEXT_COLUMNS, in_columns
 from coordinator.mapping.content import EventResources, build_content, prepare_event
+from coordinator.mapping.recipient_content import takes_only_text
 from coordinator.planning.plan import make_plan
 
 LEVELS: frozenset[ContentLevel] = frozenset({"chart", "singles", "tasks", "document", "message"})
@@ -71,9 +73,20 @@ def compose_for(
     letters: tuple[Letter, ...] = ()
     if recipient.letters:
         letters = workshop.letters.write(case, plan, recipient, fax="fax" in kinds)
+        letters = _as_shown(workshop, case, recipient, letters)
     levels = LEVELS if every_level else levels_for(kinds)
     contents = build_content(workshop.mappings, case, plan, recipient, letters, levels, shared) if levels else ()
     return ForRecipient(recipient, letters, contents)
+
+
+def _as_shown(
+    workshop: Workshop, case: Case, recipient: RecipientPlan, letters: tuple[Letter, ...]
+) -> tuple[Letter, ...]:
+    """Return the letters, for a system that takes nothing but text also laid out for its window."""
+    only_text, columns = takes_only_text(workshop.mappings, case.provider(recipient.provider), recipient)
+    if not only_text:
+        return letters
+    return tuple(replace(one, text_in_columns=in_columns(one.html, columns or TEXT_COLUMNS)) for one in letters)
 
 
 def levels_for(kinds: set[str]) -> frozenset[ContentLevel]:

@@ -1,7 +1,6 @@
 """The text part of a letter, made from its HTML: headings, lists and tables become lines."""
 
 import re
-import textwrap
 from html.parser import HTMLParser
 
 _BLOCKS = frozenset(
@@ -27,10 +26,11 @@ _SKIPPED = frozenset({"style", "script", "head"})
 _SPACES = re.compile(r"\s+")
 
 
-class _Reader(HTMLParser):
+class Reader(HTMLParser):
     """Walks the letter's own HTML and collects lines. An SVG gives its title and nothing else."""
 
     def __init__(self) -> None:
+        """Use `read`."""
         super().__init__(convert_charrefs=True)
         self.lines: list[str] = []
         self._words: list[str] = []
@@ -42,7 +42,15 @@ class _Reader(HTMLParser):
         self._heads: list[str] = []
         self._in_thead = False
 
+    def read(self, html: str) -> list[str]:
+        """Return the lines of a letter. A reader reads one letter."""
+        self.feed(html)
+        self.close()
+        self._flush()
+        return self.lines
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a block, an item or a cell."""
         if tag in _SKIPPED:
             self._skip += 1
         elif tag == "svg":
@@ -79,6 +87,7 @@ class _Reader(HTMLParser):
             self._words.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
+        """End a block, an item or a cell."""
         if tag in _SKIPPED:
             self._skip -= 1
         elif tag == "svg":
@@ -103,6 +112,7 @@ class _Reader(HTMLParser):
                 self._blank()
 
     def handle_data(self, data: str) -> None:
+        """Take in words."""
         if self._skip or (self._svg and not self._in_title):
             return
         self._words.append(data)
@@ -134,12 +144,17 @@ class _Reader(HTMLParser):
         if self._in_thead:
             self._heads = cells
         elif len(cells) == 1 or not self._heads:
-            self.lines.append(" | ".join(cells))
+            self.plain_row(cells)
         else:
-            named = [
-                f"{head}: {cell}" if head else cell for head, cell in zip(self._heads[1:], cells[1:], strict=False)
-            ]
-            self.lines.append(f"- {cells[0].rstrip('.')}. " + "; ".join(named))
+            self.named_row(cells[0].rstrip("."), tuple(zip(self._heads[1:], cells[1:], strict=False)))
+
+    def plain_row(self, cells: list[str]) -> None:
+        """Take in a row that has no headings, or one cell alone."""
+        self.lines.append(" | ".join(cells))
+
+    def named_row(self, name: str, values: tuple[tuple[str, str], ...]) -> None:
+        """Take in a row: what it is about, and each value with its heading."""
+        self.lines.append(f"- {name}. " + "; ".join(f"{head}: {cell}" if head else cell for head, cell in values))
 
 
 def text_of(html: str) -> str:
@@ -148,22 +163,4 @@ def text_of(html: str) -> str:
     Each row of a table becomes one line that repeats the headings, so that it reads
     aloud and survives any width. Non-breaking spaces become spaces.
     """
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    reader._flush()
-    return "\n".join(reader.lines).strip() + "\n"
-
-
-def in_columns(text: str, columns: int = 72) -> str:
-    """Return the text part with no line longer than `columns`, for systems that show text in a narrow window.
-
-    A line that is continued is set in, so that a row of a table stays one thing. Numbers
-    and words are never broken; only a single word longer than the line stands out.
-    """
-    lines = []
-    for line in text.splitlines():
-        hang = "  " if line.startswith("- ") or re.match(r"\d+\. ", line) else ""
-        wrapped = textwrap.wrap(line, columns, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False)
-        lines.extend(wrapped or [""])
-    return "\n".join(lines) + "\n"
+    return "\n".join(Reader().read(html)).strip() + "\n"

@@ -31,9 +31,12 @@ def build_content(
     found: list[FhirContent] = []
     wanted = levels & {"chart", "message"}
     partners = {"chart": stage.partner("fhir-rest"), "message": stage.partner("fhir-message")}
-    groups = [wanted] if partners["chart"] is partners["message"] else [{one} for one in sorted(wanted)]
+    accepts = {"chart": stage.accepted("fhir-rest"), "message": stage.accepted("fhir-message")}
+    alike = partners["chart"] is partners["message"] and accepts["chart"] == accepts["message"]
+    groups = [wanted] if alike else [{one} for one in sorted(wanted)]
     for group in filter(None, groups):
-        resources = stage.resources(letters, frozenset(group), partner=partners[min(group)])
+        first = min(group)
+        resources = stage.resources(letters, frozenset(group), accepts=accepts[first], partner=partners[first])
         links = {**shared.links, **gate(mappings, own(resources, shared))}
         if "chart" in group:
             chosen = for_level(resources, "chart")

@@ -27,11 +27,16 @@ def attachment(content_type: str, body: bytes, language: str, title: str) -> Att
 
 
 def letter_view(case: Case, letter: Letter, accepts: tuple[str, ...], *, only_one: bool) -> LetterView:
-    """Return the letter with the forms that the endpoint takes; an empty `accepts` means all of them."""
+    """Return the letter with the forms that the endpoint takes; an empty `accepts` means all of them.
+
+    Text that goes alone goes as it was laid out for that system's window.
+    """
     forms = [(PDF, letter.pdf), (TEXT, letter.text.encode())]
     taken = [(kind, body) for kind, body in forms if not accepts or kind in accepts] or forms[1:]
     if only_one:
         taken = taken[:1]
+    if [kind for kind, _ in taken] == [TEXT] and letter.text_in_columns is not None:
+        taken = [(TEXT, letter.text_in_columns.encode())]
     return LetterView(
         kind=letter.kind,
         title=letter.title,

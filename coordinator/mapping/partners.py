@@ -13,9 +13,11 @@ PARTNER_KEYS = frozenset(
     {
         "partner", "version", "reviewed", "source", "notes", "transaction", "transaction_entries", "conditional_create",
         "creates", "singles", "updates", "own_references", "encounter", "already_there", "attachments",
-        "one_attachment", "fhir_document", "searches_identifier", "additions",
+        "one_attachment", "text_columns", "fhir_document", "searches_identifier", "additions",
     }
 )  # fmt: skip
+NARROWEST = 20
+"""Narrower than this no letter can be laid out."""
 _LISTS_OF_TYPES = ("singles", "updates")
 
 
@@ -42,6 +44,8 @@ class Partner:
     """Codes by which its refusal says that it holds this very reading."""
     attachments: tuple[str, ...] = ()
     one_attachment: bool = False
+    text_columns: int | None = None
+    """How wide it shows a note of plain text, where that is known."""
     fhir_document: bool = False
     searches_identifier: bool | None = None
     notes: str = ""
@@ -72,6 +76,7 @@ def read_partner(
         already_there=tuple(str(one) for one in data.get("already_there", ())),
         attachments=tuple(data.get("attachments", ())),
         one_attachment=bool(data.get("one_attachment", False)),
+        text_columns=data.get("text_columns"),
         fhir_document=bool(data.get("fhir_document", False)),
         searches_identifier=data.get("searches_identifier"),
         notes=str(data.get("notes", "")),
@@ -92,6 +97,9 @@ def _check(file: str, data: Json, problems: list[str]) -> None:
     most = data.get("transaction_entries")
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
         problems.append(f"{file}: `transaction_entries` is a whole number from 1")
+    columns = data.get("text_columns")
+    if columns is not None and (not isinstance(columns, int) or isinstance(columns, bool) or columns < NARROWEST):
+        problems.append(f"{file}: `text_columns` is a whole number from {NARROWEST}")
     if data.get("encounter") not in (None, "theirs"):
         problems.append(f"{file}: `encounter` is 'theirs', or is left out")
     for name in _LISTS_OF_TYPES:

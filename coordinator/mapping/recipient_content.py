@@ -16,7 +16,7 @@ from coordinator.mapping.event_content import EventResources, gate
 from coordinator.mapping.gate import Inspection, Link, inspect
 from coordinator.mapping.identity import message_identifier
 from coordinator.mapping.json_values import Json, Value
-from coordinator.mapping.letter_views import attachment, letter_view, message_view, withdrawn_views
+from coordinator.mapping.letter_views import TEXT, attachment, letter_view, message_view, withdrawn_views
 from coordinator.mapping.load import Mappings, ResourceMapping
 from coordinator.mapping.partners import Partner
 from coordinator.mapping.problems import MappingHeld
@@ -34,6 +34,26 @@ def for_level(resources: Sequence[Built], level: str) -> list[Built]:
     """Return the resources of a content level in their order."""
     chosen = [one for one in resources if level in one.mapping.levels]
     return sorted(chosen, key=lambda one: one.mapping.order)
+
+
+def usable_endpoint(provider: Provider, recipient: RecipientPlan, kind: str) -> Endpoint | None:
+    """Return the provider's first endpoint of this kind that may be used."""
+    usable = {one.endpoint for one in recipient.channels if one.usable and one.kind == kind}
+    return next((one for one in provider.endpoints if one.id in usable), None)
+
+
+def accepted_forms(endpoint: Endpoint | None, partner: Partner | None) -> tuple[str, ...]:
+    """Return the forms of a letter that the endpoint takes; empty for all."""
+    if endpoint is None:
+        return ()
+    return endpoint.accepts or (partner.attachments if partner else ())
+
+
+def takes_only_text(mappings: Mappings, provider: Provider, recipient: RecipientPlan) -> tuple[bool, int | None]:
+    """Return whether the recipient's FHIR server takes letters as text alone, and how wide it shows it if known."""
+    endpoint = usable_endpoint(provider, recipient, "fhir-rest")
+    partner = None if endpoint is None else mappings.partners.get(endpoint.partner or "")
+    return accepted_forms(endpoint, partner) == (TEXT,), None if partner is None else partner.text_columns
 
 
 @dataclass(frozen=True)
@@ -141,7 +161,7 @@ class ForRecipient:
 
     def documents(self, letters: tuple[Letter, ...]) -> list[FhirContent]:
         """Return one stand-alone DocumentReference a letter, in the forms that the endpoint takes."""
-        accepts, partner = self._accepted(), self.partner("fhir-rest")
+        accepts, partner = self.accepted(), self.partner("fhir-rest")
         whole = bool(partner and partner.fhir_document and not partner.one_attachment)
         places = frozenset({"chart", "fhir-document"} if whole else {"chart"})
         everything = self.resources(letters, places, accepts=accepts, partner=partner)
@@ -175,7 +195,7 @@ class ForRecipient:
         partner = self.partner("fhir-rest")
         if partner is None or not partner.singles:
             return []
-        everything = self.resources(letters, frozenset({"chart"}), accepts=self._accepted(), partner=partner)
+        everything = self.resources(letters, frozenset({"chart"}), accepts=self.accepted(), partner=partner)
         gate(self.mappings, own(everything, self.shared))
         kinds = partner.singles
         chosen = [one for one in for_level(everything, "chart") if one.mapping.resource in kinds]
@@ -220,19 +240,12 @@ class ForRecipient:
 
     def partner(self, kind: str) -> Partner | None:
         """Return what is known of the first endpoint of this kind that may be used, None when nothing is."""
-        endpoint = self._endpoint(kind)
+        endpoint = usable_endpoint(self.provider, self.recipient, kind)
         return None if endpoint is None else self.mappings.partners.get(endpoint.partner or "")
 
-    def _endpoint(self, kind: str) -> Endpoint | None:
-        usable = {one.endpoint for one in self.recipient.channels if one.usable and one.kind == kind}
-        return next((one for one in self.provider.endpoints if one.id in usable), None)
-
-    def _accepted(self) -> tuple[str, ...]:
-        """Return the forms of a letter that the endpoint takes; empty for all."""
-        endpoint, partner = self._endpoint("fhir-rest"), self.partner("fhir-rest")
-        if endpoint is None:
-            return ()
-        return endpoint.accepts or (partner.attachments if partner else ())
+    def accepted(self, kind: str = "fhir-rest") -> tuple[str, ...]:
+        """Return the forms of a letter that the endpoint of this kind takes; empty for all."""
+        return accepted_forms(usable_endpoint(self.provider, self.recipient, kind), self.partner(kind))
 
     def finish(
         self, level: ContentLevel, body: dict[str, Value], made_of: Sequence[Built], links: Mapping[str, Sequence[Link]]

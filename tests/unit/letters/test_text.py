@@ -1,6 +1,6 @@
 import pytest
 
-from coordinator.letters.text import in_columns, text_of
+from coordinator.letters.text import text_of
 from coordinator.letters.web_page import page_policy, style_hash
 
 
@@ -32,13 +32,6 @@ def test_entities_are_resolved_and_style_is_left_out():
 
 def test_terms_and_their_words_stand_on_one_line():
     assert text_of("<dl><dt>To</dt><dd>Dr A</dd><dt>Copy</dt><dd>Dr B</dd></dl>") == "To: Dr A\nCopy: Dr B\n"
-
-
-def test_no_letter_is_wider_than_its_window_and_nothing_is_lost_or_broken(written):
-    for row in written:
-        narrow = in_columns(row.letter.text)
-        assert narrow.split() == row.letter.text.split()
-        assert max(len(line) for line in narrow.splitlines() if " " in line.strip()) <= 72, row.name
 
 
 def test_every_letter_shows_as_one_web_page_under_the_policy_of_its_own_style(written):
