@@ -175,8 +175,9 @@ class Consent(Record):
 
 
 class KnownMedication(Record):
-    """One statement about a regimen: who says so, as of when."""
+    """One statement about a regimen: who says so, as of when. `id` keeps it one and the same in every message."""
 
+    id: Code | None = None
     role: DrugRole
     product: Line
     form: Literal["immediate-release", "extended-release", "patch", "prodrug"] | None = None

@@ -286,6 +286,7 @@ def _state_dose(
         )
     same = [one for one in patient.medications if one.product.casefold() == dose.product.casefold()]
     stated = KnownMedication(
+        id=stable_uuid("statement", row.id),
         role=same[-1].role if same else "stimulant",
         product=dose.product,
         form=dose.form,
@@ -294,7 +295,7 @@ def _state_dose(
         as_of=dose.as_of,
         source="prescriber",
     )
-    if stated in patient.medications:
+    if any(one.model_copy(update={"id": stated.id}) == stated for one in patient.medications):
         return
     grown = patient.model_copy(update={"medications": (*patient.medications, stated)})
     tx.put_registry("patient", message.patient_key, dumped(grown), by=actor.name, at=now)

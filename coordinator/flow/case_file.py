@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from coordinator.domain.case import Case, ClinicEvent, SentLetter, SentRequest, corrected_by, request_names
 from coordinator.domain.delivery import ARRIVED_MAYBE, State
-from coordinator.domain.events import SessionOutcome
+from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import InboxRow, MessageRecord
@@ -24,6 +24,14 @@ def occurred_at(event: ClinicEvent) -> datetime:
     if isinstance(event, SessionOutcome) and event.administration is not None:
         return event.administration.started_at
     return event.recorded_at
+
+
+def named_in(event: ClinicEvent) -> list[str]:
+    """Return the outside providers whom the event names, on the care team or not: who is asked, who told."""
+    if not isinstance(event, DoseChange):
+        return []
+    told = event.reported_by if event.kind == "reported-by-prescriber" else None
+    return [one for one in (event.requested_of, told) if one is not None]
 
 
 def newest_versions(rows: list[InboxRow], *, without: InboxRow | None = None) -> tuple[ClinicEvent, ...]:
@@ -51,8 +59,7 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
     planned = [one for one in earlier if one.state == "prepared"]
     sent = tuple(one for one in already_sent(tx, planned) if corrected_by(row.event, one))
     providers = [one.provider for one in sent]
-    asked = getattr(row.event, "requested_of", None)
-    registry = tx.registry_for(row.event.patient, [*providers, *([asked] if asked else [])])
+    registry = tx.registry_for(row.event.patient, [*providers, *named_in(row.event)])
     if registry is None or registry.patient(row.event.patient) is None:
         return None
     known = tx.inbox_of_patient(row.patient_key, until=row.occurred_at, limit=HISTORY)
@@ -116,8 +123,7 @@ def arrived_at(tx: Transaction, message: MessageRecord) -> datetime | None:
 
 def registry_for_check(tx: Transaction, event: ClinicEvent) -> tuple[Registry | None, tuple[ClinicEvent, ...]]:
     """Return (registry, history) for checking a new event; the history leaves the event's own versions out."""
-    asked = getattr(event, "requested_of", None)
-    registry = tx.registry_for(event.patient, [asked] if asked else [])
+    registry = tx.registry_for(event.patient, named_in(event))
     until = occurred_at(event) + AROUND
     known = tx.inbox_of_patient(tx.key("patient", event.patient), until=until, limit=HISTORY)
     rows = [one for one in known if one.event.id != event.id]

@@ -32,6 +32,8 @@ KINDS = frozenset(
     }
 )
 
+_PROVIDERS = {"informant": "recipient", "prescriber": "recipient"}
+"""Outside practitioners in whatever part they come: one practitioner has one name."""
 _PLAIN = re.compile(r"[A-Za-z0-9:/._\-]+")
 """What a URL may hold as it is; anything else is escaped."""
 
@@ -124,4 +126,5 @@ def _person_or_place(what: str, case: Case, scope: Json) -> Name:
     holder = scope[what]
     if holder.get("npi"):
         return Name(stable_uuid("npi", holder["npi"]), NPI_SYSTEM, holder["npi"])
-    return Name(stable_uuid(what, case.clinic.npi, holder["id"]), clinic_system(case, what), holder["id"])
+    thing = _PROVIDERS.get(what, what)
+    return Name(stable_uuid(thing, case.clinic.npi, holder["id"]), clinic_system(case, thing), holder["id"])

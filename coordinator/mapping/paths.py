@@ -29,6 +29,7 @@ ALLOWED_FUNCTIONS = frozenset({"exists", "empty", "not", "where", "first", "last
 """The functions that are tested here. fhirpathpy 2.2.4 fails on min, max and sum of several items."""
 _PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _LITERAL = re.compile(r"'([^']*)'")
+_FIXED = {"true": True, "false": False}
 _EXISTS = re.compile(rf"({_PATH.pattern})\.(exists|empty)\(\)")
 _COMPARE = re.compile(rf"({_PATH.pattern}) (=|!=) ('[^']*'|true|false|[0-9]+)")
 _CALL = re.compile(r"([A-Za-z]+)\(")
@@ -65,6 +66,9 @@ def compile_value(text: str, roots: Json) -> Reader:
     if literal:
         word = literal.group(1)
         return lambda _scope: word
+    if text in _FIXED:
+        fixed = _FIXED[text]
+        return lambda _scope: fixed
     if _PATH.fullmatch(text):
         parts = tuple(text.split("."))
         check_field(parts, roots)

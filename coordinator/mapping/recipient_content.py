@@ -20,7 +20,7 @@ from coordinator.mapping.letter_views import TEXT, attachment, letter_view, mess
 from coordinator.mapping.load import Mappings, ResourceMapping
 from coordinator.mapping.partners import Partner
 from coordinator.mapping.problems import MappingHeld
-from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources, references
+from coordinator.mapping.resources import Built, Planned, build_resources, each_once, plan_resources, references
 from coordinator.mapping.view import MadeWith, plain_value
 
 
@@ -98,7 +98,7 @@ class ForRecipient:
         mine = build_resources(self.mappings, planned, shared, is_test=self.case.is_test)
         names = {one.name.id for one in shared}
         common = [self._addressed(one) for one in self.shared.built if one.name.id in names]
-        return self._for_partner([*common, *mine], [*shared, *planned], scope, partner)
+        return self._for_partner(each_once([*common, *mine]), [*shared, *planned], scope, partner)
 
     def _kept(self, planned: Sequence[Planned], scope: Json, partner: Partner) -> list[Planned]:
         """Return what this partner gets at all: nothing may refer to what it does not get."""

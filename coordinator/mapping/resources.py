@@ -89,7 +89,13 @@ def build_resources(
             built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result, is_test=is_test)))
     if problems:
         raise MappingHeld(problems)
-    return built
+    return each_once(built)
+
+
+def each_once(built: Sequence[Built]) -> list[Built]:
+    """Return the resources with nobody and no place twice: one may come in several parts, the last one stands."""
+    last = {one.name.id: one for one in built if one.mapping.identity in _THEIRS}
+    return [one for one in built if last.get(one.name.id, one) is one]
 
 
 def references(planned: Sequence[Planned], me: Planned) -> Refs:

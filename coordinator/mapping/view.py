@@ -16,6 +16,7 @@ from coordinator.domain.events import Dissociation, DoseChange, Regimen, Session
 from coordinator.domain.plan import Request, RuleOutcome
 from coordinator.domain.registry import Clinic, Consent, Patient, Provider, Staff
 from coordinator.domain.values import NotDone, Unknown
+from coordinator.mapping.informants import Informant, Stated, told_by
 from coordinator.mapping.json_values import Value
 
 RecordState = Literal["original", "corrected", "retracted"]
@@ -42,6 +43,8 @@ class Facts:
     """True when a stimulant is among the medicines taken and the clinic's own drug was given."""
     session: str | None
     priority: str
+    from_prescriber: bool | None
+    """True when the regimen before a change is the word of `prescriber`."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ def roots(events: tuple[str, ...], per: str) -> dict[str, Any]:
         "author": Staff,
         "facts": Facts,
         "rules": tuple[RuleOutcome, ...],
+        "informant": Informant,
+        "prescriber": Informant,
+        "statements": tuple[Stated, ...],
     }
     if per == "recipient":
         found |= {
@@ -171,6 +177,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
     priority = next((one.priority for one in rules if one.fired and one.priority), "routine")
     start, end = _period(event)
     begin = start or event.recorded_at
+    told = told_by(case, event, begin.date(), retracted=record == "retracted")
     facts = Facts(
         record=record,
         outcome=_outcome(event, record),
@@ -186,6 +193,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         stimulant_taken=_stimulant_taken(event) or None,
         session=event.id if isinstance(event, SessionOutcome) else event.session,
         priority=priority,
+        from_prescriber=told.from_prescriber or None,
     )
     author = author_of(case, event)
     return {
@@ -195,6 +203,9 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         "author": plain_value(author) if author else None,
         "facts": plain_value(facts),
         "rules": plain_value(rules),
+        "informant": plain_value(told.informant),
+        "prescriber": plain_value(told.prescriber),
+        "statements": plain_value(told.statements),
     }
 
 
