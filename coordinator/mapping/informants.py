@@ -4,7 +4,7 @@ Nothing is guessed: a practitioner is named only where the event or the registry
 is, and where US Core lets one be named at all. Else a regimen is just "reported".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -16,6 +16,7 @@ from coordinator.domain.registry import KnownMedication, Name, Provider
 from coordinator.domain.values import Unknown
 from coordinator.mapping.digits import npi_is_whole
 
+State = Literal["original", "replaced"]
 STIMULANT = "stimulant"
 PRESCRIBER = "prescriber"
 _TELLS = {"reported-by-prescriber": PRESCRIBER, "reported-by-patient": "patient"}
@@ -38,7 +39,7 @@ class Stated:
     key: str
     named: bool
     """Whether the statement has an id of its own, so that it is the same resource in every message."""
-    state: Literal["original", "replaced"]
+    state: State
     product: str
     form: str | None
     dose: Quantity | Unknown
@@ -118,20 +119,42 @@ def _taken(event: ClinicEvent) -> tuple[MedicineTaken, ...]:
 
 
 def _statements(case: Case, event: ClinicEvent, on: date, prescriber: Informant | None) -> Iterator[Stated]:
-    """Yield every party's newest statement of each stimulant and the one it took the place of, oldest first.
+    """Yield what the registry states of the stimulant and the event does not say itself, oldest first.
 
-    What the event itself says in the same words is not said twice, unless it is news: then
-    the statement that is over has to be told as over beside the new one. A change of another
-    drug says nothing of the stimulant.
+    A change of another drug says nothing of the stimulant.
     """
     if isinstance(event, DoseChange) and event.subject != STIMULANT:
         return
     listed = [one for one in case.patient.medications if one.role == STIMULANT and one.as_of <= on]
     ordered = sorted(listed, key=lambda one: one.as_of)
+    for place, state in sorted(_chosen(event, ordered).items()):
+        one = ordered[place]
+        theirs = one.source == PRESCRIBER and prescriber is not None and _prescriber(case, one.as_of) == prescriber
+        key = one.id if one.id is not None else f"{event.id}#{place}"
+        yield Stated(
+            key=key,
+            named=one.id is not None,
+            state=state,
+            product=one.product,
+            form=one.form,
+            dose=one.dose,
+            frequency=one.frequency,
+            as_of=one.as_of,
+            source=one.source,
+            by_prescriber=theirs,
+        )
+
+
+def _chosen(event: ClinicEvent, ordered: Sequence[KnownMedication]) -> dict[int, State]:
+    """Return which statements are told, by their place: each party's newest of a product, and the one before it.
+
+    What the event itself says in the same words is not said twice, unless it is news: then
+    the statement that is over has to be told as over beside the new one.
+    """
     by_party: dict[tuple[str, str], list[int]] = {}
     for place, one in enumerate(ordered):
         by_party.setdefault((one.product.casefold(), one.source), []).append(place)
-    chosen: dict[int, Literal["original", "replaced"]] = {}
+    chosen: dict[int, State] = {}
     for places in by_party.values():
         newest, before = places[-1], places[-2] if len(places) > 1 else None
         news = before is not None and not _same(ordered[before], ordered[newest])
@@ -141,13 +164,7 @@ def _statements(case: Case, event: ClinicEvent, on: date, prescriber: Informant 
             chosen[newest] = "replaced"
         elif news or not any(_same(ordered[newest], said) for said in _said(event)):
             chosen[newest] = "original"
-    for place, state in sorted(chosen.items()):
-        one = ordered[place]
-        theirs = one.source == PRESCRIBER and prescriber is not None and _prescriber(case, one.as_of) == prescriber
-        key = one.id if one.id is not None else f"{event.id}#{place}"
-        yield Stated(
-            key, one.id is not None, state, one.product, one.form, one.dose, one.frequency, one.as_of, one.source, theirs
-        )  # fmt: skip
+    return chosen
 
 
 def _ends(event: ClinicEvent, one: KnownMedication) -> bool:

@@ -69,7 +69,8 @@ def oracle_like(resource: Mapping[str, Any], look: Look) -> Refusal | None:
         return None if fine else _RULE
     if kind == "MedicationRequest":
         told = resource.get("reportedBoolean") is True and resource.get("status") == "active"
-        return None if told and resource.get("intent") in ("order", "plan") else _RULE
+        named = "reportedReference" in resource
+        return None if told and not named and resource.get("intent") in ("order", "plan") else _RULE
     if kind == "Communication":
         between = _person([resource.get("sender")], look) and _person(resource.get("recipient"), look)
         fine = between and resource.get("status") == "completed" and resource.get("priority") in ("routine", "urgent")

@@ -327,6 +327,24 @@ def test_an_oracle_like_server_gets_no_order_and_no_proposal(far, http, mappings
     assert {one["intent"] for one in there.ehr.resources("MedicationRequest")} <= {"plan"}
 
 
+def test_an_oracle_like_server_is_told_a_prescribers_report_as_reported_and_the_letter_says_by_whom(
+    far, http, mappings
+):
+    """The other forms of "reported", and a medicine that is over, are refused there: nothing of the kind is tried."""
+    there = far("oracle-like")
+    hold = example("dose-change.stimulant-hold")
+    event = {
+        **hold, "kind": "reported-by-prescriber", "action": "decrease", "requested_of": None, "resume_when": None,
+        "from": {**hold["from"], "source": "prescriber"}, "reported_by": "pr-psych",
+        "to": {**hold["from"], "dose": {"value": "20", "unit": "mg"}},
+    }  # fmt: skip
+    taken = send(a_channel(http, mappings), *made(mappings, there, "oracle-like", event))
+    assert "left to the letter" not in taken.facts
+    (told,) = there.ehr.resources("MedicationRequest")
+    assert (told["reportedBoolean"], told["status"], told["intent"]) == (True, "active", "plan")
+    assert "reportedReference" not in told
+
+
 def test_an_oracle_like_server_that_does_not_know_the_author_refuses_the_document_for_good(far, http, mappings):
     there = far("oracle-like")
     with there.ehr._shelf.keep() as db:
@@ -372,6 +390,13 @@ REFUSED = {
         ("a score", "Observation", a_survey, 422),
         ("a reading nobody took", "Observation", lambda one: one.pop("performer"), 422),
         ("an order", "MedicationRequest", lambda one: one.pop("reportedBoolean"), 422),
+        (
+            "one who told",
+            "MedicationRequest",
+            lambda one: one.update(reportedReference={"reference": "Practitioner/pr-0"}),
+            422,
+        ),
+        ("one that is over", "MedicationRequest", lambda one: one.update(status="completed"), 422),
         ("a stat message", "Communication", lambda one: one.update(priority="stat"), 422),
     ],
 }

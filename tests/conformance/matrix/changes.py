@@ -68,6 +68,9 @@ def _reported() -> Iterator[tuple[str, Data]]:
     less = {**base["from"], "dose": {"value": "20", "unit": "mg"}, "source": "prescriber"}
     yield "told-by-prescriber", with_(base, kind="reported-by-prescriber", action="decrease", to=less,
                                       reported_by="pr-psych")  # fmt: skip
+    before = {**base["from"], "source": "prescriber"}
+    yield "prescriber-told-both", with_(base, **{"from": before}, kind="reported-by-prescriber", action="decrease",
+                                        to=less)  # fmt: skip
     yield (
         "told-and-dose-unknown",
         with_(

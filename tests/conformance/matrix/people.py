@@ -61,6 +61,10 @@ def _patients() -> Iterator[tuple[str, Data, Change]]:
     theirs = {**known, "dose": {"value": "20", "unit": "mg"}, "frequency": "once daily", "source": "prescriber"}
     ours = {**theirs, "dose": {"value": "30", "unit": "mg"}, "source": "patient"}
     yield "statements-differ", drip, _patient(medications=[ours, theirs])
+    newer = {"dose": {"value": "37.50", "unit": "mg"}, "as_of": "2026-10-12"}
+    answered = [{**theirs, "id": "statement-1", "form": "extended-release"}, {**theirs, "id": "statement-2", **newer}]
+    yield "prescriber-has-answered", drip, _patient(medications=[ours, *answered])
+    yield "prescriber-has-answered-when-asking", asked(), _patient(medications=answered)
     yield "statements-differ-when-asking", asked(), _patient(medications=[ours, {**theirs, "as_of": "2026-10-10"}])
 
 

@@ -169,6 +169,8 @@ def _medicines() -> Iterator[tuple[str, Data]]:
         for number, (role, source, form, at) in enumerate(zip(roles, sources, forms, last, strict=True))
     ]  # fmt: skip
     yield "medicines-of-every-role", with_(drip, other_medications_taken=taken)
+    told = [{**drip["other_medications_taken"][0], "source": "prescriber"}]
+    yield "prescriber-told-in-the-session", with_(drip, other_medications_taken=told)
     for start in range(0, len(PRODUCTS), 14):
         taken = [
             {"role": "stimulant", "product": product, "form": form, "dose": {"value": dose, "unit": "mg"},

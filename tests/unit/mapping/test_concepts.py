@@ -161,9 +161,9 @@ CONCEPTS = [
         "told-by-prescriber",
         "MedicationRequest",
         "medicationrequest",
+        "reportedReference.reference",
         intent="plan",
         status="active",
-        reportedBoolean=True,
     ),
     c(
         "the regimen before that change",

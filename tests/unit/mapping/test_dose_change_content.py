@@ -69,7 +69,8 @@ def test_the_task_points_at_the_proposal(make: Make) -> None:
 def test_an_unknown_stimulant_dose_is_told_in_words_and_not_as_a_number(make: Make) -> None:
     event = example(HOLD)
     event["from"]["dose"] = {"unknown": True}
-    (known,) = by_intent(make(event).all("MedicationRequest"))["plan"]
+    known, stated = by_intent(make(event).all("MedicationRequest"))["plan"]
+    assert dose(stated) == ("30", "mg")  # what the registry states of it is told beside it
     assert known["dosageInstruction"] == [{"text": "once daily"}]
     assert {"text": "Dose not known"} in known["note"]
 
@@ -77,5 +78,5 @@ def test_an_unknown_stimulant_dose_is_told_in_words_and_not_as_a_number(make: Ma
 def test_a_hold_of_a_regimen_nobody_knows_goes_without_a_proposal_but_goes(make: Make) -> None:
     event = {**example(HOLD), "from": {"unknown": True}}
     content = make(event, recipient=a_recipient(requests=(A_REQUEST,)))
-    assert content.all("MedicationRequest") == []
+    assert set(by_intent(content.all("MedicationRequest"))) == {"plan"}  # what the registry states of it
     assert content.one("Task")["description"] == A_REQUEST.text

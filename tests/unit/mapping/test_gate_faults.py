@@ -40,6 +40,12 @@ def drop(kind: str, name: str) -> Fault:
     return lambda bundle: of(bundle, kind).__delitem__(name)
 
 
+def reported_by(bundle: Bundle, who: dict[str, Any]) -> None:
+    told = of(bundle, "MedicationRequest")
+    del told["reportedBoolean"]
+    told["reportedReference"] = who
+
+
 def timing(**repeat: Any) -> Fault:
     return lambda bundle: of(bundle, "MedicationRequest").__setitem__(
         "dosageInstruction", [{"timing": {"repeat": repeat}}]
@@ -128,6 +134,14 @@ ONLY_OURS: dict[str, Fault] = {
     "ref to nothing": lambda b: single(b)["subject"].__setitem__(
         "reference", "urn:uuid:00000000-0000-4000-8000-000000000000"
     ),
+    "two forms of who reported it": lambda b: of(b, "MedicationRequest").__setitem__(
+        "reportedReference", of(b, "MedicationRequest")["requester"]
+    ),
+    "reported by a visit": lambda b: reported_by(b, of(b, "MedicationRequest")["encounter"]),
+    "reported by nobody in the bundle": lambda b: reported_by(
+        b, {"reference": "urn:uuid:00000000-0000-4000-8000-000000000002"}
+    ),
+    "reported neither so nor so": lambda b: of(b, "MedicationRequest").__setitem__("reportedBoolean", "true"),
     "an empty reference": put("Task", "owner", {"id": "x1"}),
     "an entry that nothing is linked with": lambda b: b["entry"].append(
         {

@@ -149,7 +149,8 @@ def test_a_stimulant_as_known_is_a_reported_plan_and_never_an_order(make: Make) 
 def test_a_product_of_one_ingredient_gets_the_ingredient_code_and_keeps_the_typed_words(make: Make) -> None:
     event = example(SPIKE)
     event["other_medications_taken"][0]["product"] = "Vyvanse"
-    known = make(event).one("MedicationRequest")["medicationCodeableConcept"]
+    listed = [one["medicationCodeableConcept"] for one in make(event).all("MedicationRequest")]
+    (known,) = [one for one in listed if one["text"] == "Vyvanse"]
     assert (known["coding"][0]["code"], known["text"]) == ("700810", "Vyvanse")
 
 
