@@ -17,6 +17,7 @@ from coordinator.channels.fhir.finding import already_there, find_message
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.match import Match, match_patient, theirs
 from coordinator.channels.fhir.places import look_up_places, read_exactly
+from coordinator.channels.fhir.refusals import TRANSACTION, Refusals
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.channels.fhir.singles import Singles, Terms, names_unsupported, once, terms_of
@@ -70,8 +71,7 @@ class FhirRest:
         self._entries = book
         self._settle_s = settle_s
         self._book = CapabilityBook()
-        self._chart_refused: set[tuple[str, str]] = set()
-        self._types_refused: dict[tuple[str, str], set[str]] = {}
+        self._refusals = Refusals()
         self._asked_since: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
@@ -84,7 +84,7 @@ class FhirRest:
         match = match_patient(server, package.patient, package.provider, endpoint)
         level, document = self._choose(package, endpoint, capability, match)
         notes: dict[str, str] = {"level": level, "matched_by": match.by}
-        if _place(endpoint) in self._chart_refused:
+        if self._refuses_charts(endpoint):
             notes["chart"] = "refused by the server"
         mark = once(lambda: about_to_send(None))
         notes |= self._change_tasks(server, package, capability, match, mark)
@@ -177,7 +177,7 @@ class FhirRest:
 
     def _barred(self, chart: Mapping[str, Any], package: Package, endpoint: Endpoint, match: Match) -> str | None:
         """Return why this message's chart cannot go as a transaction, None when it can."""
-        if _place(endpoint) in self._chart_refused:
+        if self._refuses_charts(endpoint):
             return "the server has refused a transaction."
         numbers = {one.value for one in theirs(package.patient, package.provider)}
         if match.by != "identifier" or not _names_their_patient(chart, numbers):
@@ -208,8 +208,7 @@ class FhirRest:
         try:
             return singles.send(package, entries, places, mark)
         finally:
-            with self._lock:
-                self._types_refused.setdefault(_place(endpoint), set()).update(singles.newly_refused)
+            self._refusals.note(_place(endpoint), singles.newly_refused, self._clock.now())
 
     def _terms(self, endpoint: Endpoint, capability: Capability) -> Terms:
         partner = self._partner(endpoint)
@@ -219,7 +218,7 @@ class FhirRest:
             singles=() if partner is None else partner.singles,
             updates=() if partner is None else partner.updates,
             already_there=() if partner is None else partner.already_there,
-            refused=frozenset(self._types_refused.get(_place(endpoint), ())),
+            refused=self._refusals.of(_place(endpoint), self._clock.now()),
         )
 
     def _begun(self, package: Package, endpoint: Endpoint) -> list[Mapping[str, Any]]:
@@ -251,9 +250,11 @@ class FhirRest:
         """Drop the endpoint to the next level when the server takes no such transaction after all; nothing landed."""
         if endpoint.content_level is not None or not (answer.status in CHART_REFUSALS or names_unsupported(answer)):
             return
-        with self._lock:
-            self._chart_refused.add(_place(endpoint))
+        self._refusals.note(_place(endpoint), [TRANSACTION], self._clock.now())
         raise Transient("fhir.405", detail=answer.body, status=answer.status, uses_attempt=False)
+
+    def _refuses_charts(self, endpoint: Endpoint) -> bool:
+        return TRANSACTION in self._refusals.of(_place(endpoint), self._clock.now())
 
     def _wait_until_settled(self, package: Package) -> None:
         now = self._clock.now()

@@ -33,7 +33,8 @@ class Facts:
     encounter_start_at: datetime | None
     encounter_end_at: datetime | None
     service_on: date
-    service_start_at: datetime
+    service_start_at: datetime | None
+    """None when only the end is known; the time of recording when neither is."""
     service_end_at: datetime
     dissociation_at: datetime | None
     regimen: Regimen | None
@@ -176,7 +177,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
     """Return the case view of one event; `record` says whether it stands, corrects, or is taken back."""
     priority = next((one.priority for one in rules if one.fired and one.priority), "routine")
     start, end = _period(event)
-    begin = start or event.recorded_at
+    begin = start or end or event.recorded_at
     told = told_by(case, event, begin.date(), retracted=record == "retracted")
     facts = Facts(
         record=record,
@@ -185,7 +186,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         encounter_start_at=start,
         encounter_end_at=end,
         service_on=begin.date(),
-        service_start_at=begin,
+        service_start_at=None if start is None and end is not None else begin,
         service_end_at=end if end and end >= begin else begin,
         dissociation_at=_dissociation_at(event, begin),
         regimen=_regimen(event),

@@ -13,7 +13,8 @@ from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent
 from coordinator.mapping.load import load
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.ehr_capability import CREATES, SYSTEM, UPDATES, capability_statement
-from coordinator.sandbox.web import Fault
+from coordinator.sandbox.ehr_rules import RULES
+from coordinator.sandbox.web import Fault, Reply
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.entries import MemoryEntries
 from tests.contract.people import NoSignIn, WallClock
@@ -196,6 +197,64 @@ def test_a_type_that_is_not_on_the_app_is_left_to_the_letter_with_a_note_and_not
     event = {**example("session-outcome.bp-spike"), "id": "another"}
     send(channel, *made(wider, there, "epic-like", event))
     assert len(there.posts("Procedure")) == 1
+
+
+class Later(WallClock):
+    """The real clock, some time on."""
+
+    def __init__(self):
+        self.later = timedelta(0)
+
+    def now(self):
+        return super().now() + self.later
+
+
+def test_a_refused_type_is_asked_again_a_day_later_and_is_taken_once_it_is_granted(far, http, mappings, monkeypatch):
+    there, clock = far("epic-like"), Later()
+    partners = {"epic-like": replace(mappings.partners["epic-like"], singles=("DocumentReference", "Procedure"))}
+    wider = replace(mappings, partners=partners)
+    channel = FhirRest(http, NoSignIn(), clock, partners=partners, book=MemoryEntries())
+
+    def tell(name):
+        package, endpoint = made(wider, there, "epic-like", {**example("session-outcome.bp-spike"), "id": name})
+        deadline = clock.now() + timedelta(seconds=20)
+        return channel.send(package, endpoint, deadline=deadline, about_to_send=lambda ref: None).facts
+
+    assert tell("one")["left to the letter"] == "Procedure 1"
+    monkeypatch.setitem(RULES, "epic-like", lambda resource, look: None)  # the scope has been granted
+    assert tell("two")["left to the letter"] == "Procedure 1"
+    clock.later = timedelta(hours=24)
+    assert "left to the letter" not in tell("three")
+    assert [one[3] for one in there.posts("Procedure")] == [403, 201]
+
+
+def test_a_process_that_was_started_anew_learns_a_refusal_again_and_loses_nothing(far, http, mappings):
+    there, book = far("epic-like"), MemoryEntries()
+    partners = {"epic-like": replace(mappings.partners["epic-like"], singles=("DocumentReference", "Procedure"))}
+    wider = replace(mappings, partners=partners)
+    for number in (1, 2):
+        channel = FhirRest(http, NoSignIn(), WallClock(), partners=partners, book=book)
+        event = {**example("session-outcome.bp-spike"), "id": f"session-{number}"}
+        taken = send(channel, *made(wider, there, "epic-like", event))
+        assert (taken.proven, taken.facts["left to the letter"]) == (True, "Procedure 1")
+        assert len(there.ehr.resources("DocumentReference")) == number
+    assert [one[3] for one in there.posts("Procedure")] == [403, 403]
+
+
+def test_a_reading_that_is_gone_there_does_not_bar_the_other_readings(far, http, mappings):
+    there, book = far("epic-like"), MemoryEntries()
+    channel, event = a_channel(http, mappings, book), example("session-outcome.bp-spike")
+    send(channel, *made(mappings, there, "epic-like", event))
+    with there.ehr._shelf.keep() as db:
+        db.execute("DELETE FROM resources WHERE type='Observation'")
+    there.ehr._update = lambda path, request, body: Reply(404)
+    newer = {**event, "version": 2, "amendment_reason": "typing fault"}
+    newer["vitals"] = [{**one, "systolic": one["systolic"] - 1} for one in event["vitals"]]
+    old = case_of(event, "epic-like").event
+    taken = send(channel, *made(mappings, there, "epic-like", newer, case={"previous": old}))
+    assert "Observation" in taken.facts["left to the letter"]
+    send(channel, *made(mappings, there, "epic-like", {**event, "id": "another"}))
+    assert there.ehr.resources("Observation")
 
 
 def test_the_same_reading_told_twice_counts_as_there(far, http, mappings):

@@ -44,6 +44,11 @@ class Request:
         """Whether repeating it can double nothing."""
         return self.method == "PUT" or "If-None-Exist" in self.headers
 
+    @property
+    def of_one_place(self) -> bool:
+        """Whether it changes one resource of theirs: that this one is gone or closed says nothing of its type."""
+        return self.method == "PUT" and "?" not in self.path
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -173,7 +178,7 @@ class Singles:
         self._book.let_go(self._endpoint, key)
         if answer.status not in REFUSALS or request.kind == LETTER:
             raise error
-        if answer.status in TYPE_REFUSALS or names_unsupported(answer):
+        if not request.of_one_place and (answer.status in TYPE_REFUSALS or names_unsupported(answer)):
             self.newly_refused.add(request.kind)
         return _Done("left out", None)
 

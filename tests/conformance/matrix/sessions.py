@@ -61,6 +61,8 @@ def _statuses() -> Iterator[tuple[str, Data]]:
     drip = spike()
     yield "status-aborted", with_(drip, status="aborted", status_reason="Chest discomfort at 15 minutes.")
     not_given = {key: drip[key] for key in (*HEAD, "attested_by", "weight", "suicide_risk", "scores")}
+    yield "end-without-start", {**not_given, "status": "arrived", "status_reason": "as told",
+                                "monitoring_ended_at": _at(12, 5)}  # fmt: skip
     reading = {**drip["vitals"][0], "systolic": 166, "diastolic": 101}
     yield "status-not-given", {
         **not_given, "status": "not-given", "status_reason": "Blood pressure above the limit.", "vitals": [reading],

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,29 @@ def test_the_letter_is_attached_as_pdf_and_text_with_sha1_and_size(make: Make) -
     assert document["type"]["coding"][0]["code"] == "11488-4"
     assert document["category"][0]["coding"][0]["code"] == "clinical-note"
     assert document["context"]["period"]["end"] == "2026-10-14T12:05:00-05:00"
+
+
+ARRIVED = ("vitals", "administration", "sedation", "dissociation", "discharge", "adverse_events", "suicide_risk",
+           "rescue_medications", "monitoring_ended_at")  # fmt: skip
+END = "2026-10-14T12:05:00-05:00"
+LEFT = {"at": END, "ready": True, "escort": True, "advised_not_to_drive": True}
+
+
+@pytest.mark.parametrize("ends", [{"monitoring_ended_at": END}, {"discharge": LEFT}], ids=["monitoring", "discharge"])
+def test_a_visit_of_which_only_the_end_is_known_says_the_end_and_no_start(make: Make, ends: dict[str, Any]) -> None:
+    """R4: a period without a start is one whose start is not known. Nothing is made up, and nothing is held."""
+    event = {key: value for key, value in example(SPIKE).items() if key not in ARRIVED}
+    content = make({**event, "status": "arrived", "status_reason": "told on the telephone", **ends})
+    assert content.one("Encounter")["period"] == {"end": END}
+    assert content.one("DocumentReference")["context"]["period"] == {"end": END}
+    (weight,) = content.observation("29463-7")
+    assert weight["effectiveDateTime"] == "2026-10-14"
+
+
+def test_a_visit_without_any_time_has_no_period(make: Make) -> None:
+    event = {key: value for key, value in example(SPIKE).items() if key not in ARRIVED}
+    content = make({**event, "status": "arrived", "recorded_at": "2026-10-16T09:00:00-05:00"})
+    assert "period" not in content.one("Encounter")
 
 
 def test_a_letter_of_an_unknown_document_type_holds_the_message_and_does_not_say_the_word(make: Make) -> None:
