@@ -1,9 +1,10 @@
 """T1: what an arriving event is answered, and what it leaves behind."""
 
+import json
 import threading
 
 import pytest
-from bench_parts import example
+from bench_parts import STAFF, example
 
 
 def spike(**changes):
@@ -25,6 +26,27 @@ def test_an_event_is_accepted_once_and_replayed_with_the_first_answer(bench):
     assert first.outcome == "accepted"
     assert (again.outcome, again.event_ref) == ("replay", first.event_ref)
     assert rows(bench, "inbox") == 1
+
+
+def test_a_change_told_by_a_prescriber_who_is_not_on_the_care_team_is_accepted_and_names_them(bench):
+    clinic = example("clinic")
+    other = {**clinic["providers"][0], "id": "pr-other", "npi": "1234567893", "endpoints": []}
+    clinic["providers"].append(other)
+    assert bench.registry.write_whole(json.dumps(clinic, ensure_ascii=False).encode(), STAFF).outcome == "updated"
+    hold = example("dose-change.stimulant-hold")
+    event = {
+        **hold, "kind": "reported-by-prescriber", "action": "increase", "reported_by": "pr-other", "session": None,
+        "requested_of": None, "resume_when": None, "to": {**hold["from"], "dose": {"value": "40", "unit": "mg"}},
+    }  # fmt: skip
+    answer = bench.submit(event)
+    assert answer.outcome == "accepted", answer
+    message = next(one for one in bench.prepare(answer) if one.provider_id == "pr-psych")
+    with bench.store.begin(write=False) as tx:
+        (chart,) = [tx.document(one[0])[0].body for one in tx.documents(message.id) if one[1] == "fhir-chart"]
+    people = [
+        one["resource"] for one in json.loads(chart)["entry"] if one["resource"]["resourceType"] == "Practitioner"
+    ]
+    assert other["npi"] in [one["identifier"][0]["value"] for one in people]
 
 
 def test_the_same_content_in_another_spelling_is_still_a_replay(bench):
