@@ -103,7 +103,7 @@ class Pages:
             or sheet.reply_form == "always"
             or (sheet.reply_form == "when-asked" and brief.recipient.requests)
         ):
-            parts["reply"] = reply_view(built, stimulant(brief, None, "event:"))
+            parts["reply"] = reply_view(built, stimulant(brief, None, "event:"), choose=sheet.view == "query")
             form = "letters/reply_form/body.html"
         return Page(kind, sheet, parts, sheet.title, sheet.body, None, form)
 

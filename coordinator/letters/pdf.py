@@ -152,16 +152,18 @@ def pages_text(pdf: bytes) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", text.translate(_LINE_END_HYPHENS)) for text in texts)
 
 
-def read_back(pdf: bytes, facts: Iterable[Traced]) -> None:
-    """Raise LetterRefused unless every fact can be read in the text layer of the PDF, whole.
+def read_back(pdf: bytes, facts: Iterable[Traced]) -> str:
+    """Return the text of page one. Raise LetterRefused unless every fact can be read in the text layer, whole.
 
     A number inside a longer number does not count. A fact may run over the end of a
     line, never of a page: the layout keeps a paragraph together.
     """
-    whole = _SPACES.sub(" ", " ".join(pages_text(pdf)))
+    pages = [_SPACES.sub(" ", page) for page in pages_text(pdf)]
+    whole = " ".join(pages)
     for one in facts:
-        if not (_stands_in(one.text, whole) or _broken_name(one, whole)):
+        if not (stands_in(one.text, whole) or _broken_name(one, whole)):
             raise LetterRefused("letter.text-layer", one.sources[0])
+    return pages[0]
 
 
 def _broken_name(one: Traced, text: str) -> bool:
@@ -169,7 +171,8 @@ def _broken_name(one: Traced, text: str) -> bool:
     return one.kind == "name" and _SPACES.sub("", one.text) in _SPACES.sub("", text)
 
 
-def _stands_in(needle: str, text: str) -> bool:
+def stands_in(needle: str, text: str) -> bool:
+    """Return whether the text holds the words, over the ends of lines too; a number in a longer one does not count."""
     wanted = _SPACES.sub(" ", needle).strip()
     if not wanted:
         return True

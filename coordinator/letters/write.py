@@ -256,10 +256,11 @@ class LetterRoom:
 
     def _finish(self, brief: Brief, page: Page, *, fax: bool) -> Letter:
         html = self._html(brief, page, fax=False)
-        apart = page_one_words(html) > PAGE_ONE_WORDS
+        apart, long = page_one_words(html) > PAGE_ONE_WORDS, False
         if apart:
             html = self._html(brief, page, fax=False, apart=True)
-            if page_one_words(html) > PAGE_ONE_WORDS:
+            long = page_one_words(html) > PAGE_ONE_WORDS
+            if long:
                 html = self._html(brief, page, fax=False, apart=True, long=True)
         text = text_of(html)
         facts = page.facts()
@@ -267,7 +268,10 @@ class LetterRoom:
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
         built: Frame = page.parts["frame"]
-        pdf.read_back(made, facts)
+        if not _on_page_one(built, pdf.read_back(made, facts)):
+            html = self._html(brief, page, fax=False, apart=apart, long=long, front=True)
+            made = self._engine.render(html)
+            pdf.read_back(made, facts)
         return Letter(
             kind=page.kind,
             provider=brief.recipient.provider,
@@ -293,7 +297,9 @@ class LetterRoom:
 
     def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...], *, apart: bool) -> bytes:
         made = self._engine.render(self._html(brief, page, fax=True, apart=apart))
-        pdf.read_back(made, facts)
+        if not _on_page_one(page.parts["frame"], pdf.read_back(made, facts)):
+            made = self._engine.render(self._html(brief, page, fax=True, apart=apart, front=True))
+            pdf.read_back(made, facts)
         case = brief.case
         cover = self.fax_cover(
             case.clinic,
@@ -305,7 +311,15 @@ class LetterRoom:
         return pdf.join(cover, made)
 
     def _html(
-        self, brief: Brief, page: Page, *, fax: bool, preview: bool = False, apart: bool = False, long: bool = False
+        self,
+        brief: Brief,
+        page: Page,
+        *,
+        fax: bool,
+        preview: bool = False,
+        apart: bool = False,
+        long: bool = False,
+        front: bool = False,
     ) -> str:
         letter = {
             "kind": page.kind,
@@ -320,6 +334,7 @@ class LetterRoom:
             "preview": preview,
             "apart": apart,
             "long": long,
+            "front": front,
         }
         env = self._plain[brief.language].env if brief.recipient.audience == "patient" else self._env
         return self._render("layout/letter.html", {**page.parts, "letter": letter}, env)
@@ -330,6 +345,11 @@ class LetterRoom:
         except (TemplateError, TypeError, ArithmeticError, LookupError, RecursionError) as wrong:
             name = getattr(wrong, "name", None) or template
             raise LetterRefused("letter.template", str(name)) from None
+
+
+def _on_page_one(built: Frame, text: str) -> bool:
+    """Return whether page one holds what has to stand on it; else it has to move up, before the body."""
+    return all(pdf.stands_in(one.text, text) for one in built.statements)
 
 
 def _created(at: datetime) -> str:

@@ -8,8 +8,8 @@ from coordinator.letters.curve import Trend, trend
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
 from coordinator.letters.views.holds import OpenHold, open_holds
-from coordinator.letters.views.measured import EventLine, ScoreLine, event_lines, scores
-from coordinator.letters.views.medicines import MedicineRow, Stimulant, session_row, stimulant
+from coordinator.letters.views.measured import EventLine, ScoreLine, course_scores, event_lines
+from coordinator.letters.views.medicines import Stimulant, dose_of, own_drug, stimulant
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,17 @@ class StartView:
 
 
 @dataclass(frozen=True)
+class CourseDoses:
+    """The clinic's own drug over a course. `switched`: the first dose was of another product, which `first` names."""
+
+    drug: Traced
+    first: Traced
+    last: Traced
+    last_on: Traced
+    switched: bool
+
+
+@dataclass(frozen=True)
 class EndView:
     """What L7 prints."""
 
@@ -43,7 +54,7 @@ class EndView:
     planned: Traced | None
     from_day: Traced
     to_day: Traced
-    row: MedicineRow | None
+    doses: CourseDoses
     stimulant: Stimulant
     holds: tuple[OpenHold, ...]
     scores: tuple[ScoreLine, ...]
@@ -121,13 +132,27 @@ def end_view(brief: Brief) -> EndView:
         planned=brief.count(planned, "event:/course/planned_sessions") if planned else None,
         from_day=_day(brief, *rows[0]),
         to_day=_day(brief, *rows[-1]),
-        row=session_row(brief),
+        doses=_doses(brief, rows),
         stimulant=stimulant(brief, session, "event:"),
         holds=open_holds(brief),
-        scores=scores(brief, session, "event:"),
+        scores=course_scores(brief, tuple(rows)),
         events=tuple(lines),
         plan=fact(session.plan, None, "event:/plan") if session.plan else None,
         trend=trend(brief),
+    )
+
+
+def _doses(brief: Brief, rows: list[tuple[str, SessionOutcome]]) -> CourseDoses:
+    """Return the first and the last dose of the course; nothing of it reads as a dose that goes on."""
+    (at, first), (to, last) = rows[0], rows[-1]
+    drug, earlier = own_drug(brief, last, to), own_drug(brief, first, at)
+    dose, switched = dose_of(brief, first, at), earlier.text != drug.text
+    return CourseDoses(
+        drug=drug,
+        first=fact(f"{earlier}, {dose}", dose.value, *earlier.sources, *dose.sources) if switched else dose,
+        last=dose_of(brief, last, to),
+        last_on=_day(brief, to, last),
+        switched=switched,
     )
 
 

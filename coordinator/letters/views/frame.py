@@ -11,6 +11,7 @@ from coordinator.letters.brief import Brief
 from coordinator.letters.lexicon import Statement
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
+from coordinator.letters.views.medicines import earlier_session
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,6 @@ def statements(brief: Brief, *, page_one: bool, course_start: bool = False) -> t
 def _applies(brief: Brief, when: str, *, course_start: bool) -> bool:
     event = brief.case.event
     session = event if isinstance(event, SessionOutcome) else None
-    dose = session.administration if session else None
     match when:
         case "always":
             return True
@@ -199,12 +199,29 @@ def _applies(brief: Brief, when: str, *, course_start: bool) -> bool:
         case "driving-advice-recorded":
             return bool(session and session.discharge and session.discharge.advised_not_to_drive)
         case "compounded":
-            return bool(dose and dose.compounded)
+            return _compounded(brief)
         case "not-adhd":
             return not (brief.course and "adhd" in brief.course.indications)
         case "racemic-not-adhd":
             return "ketamine" in _products(brief) and not (brief.course and "adhd" in brief.course.indications)
     raise LetterRefused("letter.template", f"statements.yaml when {when}")
+
+
+def _compounded(brief: Brief) -> bool:
+    """Return whether the clinic's own drug is compounded: as given now, else as given last in the course.
+
+    A change to another product ends that; a letter about a stimulant still says what the course is given with.
+    """
+    event = brief.case.event
+    if isinstance(event, SessionOutcome) and event.administration:
+        return bool(event.administration.compounded)
+    before = earlier_session(brief)
+    dose = before[0].administration if before else None
+    if dose is None:
+        return False
+    now = getattr(event.to, "product", dose.product) if isinstance(event, DoseChange) else dose.product
+    ours = isinstance(event, DoseChange) and event.subject == "clinic-drug"
+    return bool(dose.compounded) and (not ours or now == dose.product)
 
 
 def _products(brief: Brief) -> Iterator[str]:

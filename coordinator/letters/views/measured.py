@@ -252,6 +252,18 @@ def scores(brief: Brief, session: SessionOutcome, at: str) -> tuple[ScoreLine, .
     return tuple(rows)
 
 
+def course_scores(brief: Brief, rows: tuple[tuple[str, SessionOutcome], ...]) -> tuple[ScoreLine, ...]:
+    """Return the last score of each scale over a course's sessions (source, session), each with the first one."""
+    first: dict[str, tuple[Score, str]] = {}
+    last: dict[str, tuple[Score, str]] = {}
+    for at, session in rows:
+        for index, one in enumerate(session.scores):
+            if not one.instrument.startswith("cadss") and isinstance(one.total, int):
+                first.setdefault(one.instrument, (one, f"{at}/scores/{index}"))
+                last[one.instrument] = (one, f"{at}/scores/{index}")
+    return tuple(score_line(brief, *last[key], None if last[key] == first[key] else first[key]) for key in last)
+
+
 def _earlier(brief: Brief, score: Score) -> tuple[Score, str] | None:
     found: tuple[Score, str] | None = None
     for place, event in enumerate(brief.case.history):

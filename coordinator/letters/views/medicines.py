@@ -10,6 +10,7 @@ from coordinator.domain.registry import KnownMedication
 from coordinator.domain.values import NotDone, Unknown
 from coordinator.letters import formats
 from coordinator.letters.brief import Brief
+from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
 
 PER_WEIGHT_PLACES = Decimal("0.001")
@@ -67,6 +68,7 @@ class Given:
     product: Traced
     route: Traced
     dose: Traced
+    known: bool
     ordered: Traced | None
     weight: Traced | None
     per_weight: Traced | None
@@ -85,6 +87,7 @@ def given(brief: Brief, session: SessionOutcome, at: str) -> Given | None:
         product=brief.words("product", one.product, f"{place}/product"),
         route=brief.words("route", one.route, f"{place}/route"),
         dose=brief.amount(one.dose, f"{place}/dose"),
+        known=isinstance(one.dose, Quantity),
         ordered=brief.amount(one.ordered, f"{place}/ordered") if one.ordered else None,
         weight=brief.amount(weight.normalised(), f"{at}/weight") if weight and _by_weight(one) else None,
         per_weight=None if one.ordered else per_weight(session, at),
@@ -120,28 +123,45 @@ def earlier_session(brief: Brief) -> tuple[SessionOutcome, str] | None:
     return found
 
 
+def own_drug(brief: Brief, session: SessionOutcome, at: str) -> Traced:
+    """Return the clinic's own drug as a session gave it, with its route. The session gave a dose."""
+    one = session.administration
+    if one is None:
+        raise LetterRefused("letter.template", "a session that gave no dose")
+    return fact(
+        f"{brief.lexicon.say('product', one.product)}, {brief.lexicon.say('route', one.route)}",
+        one.product,
+        f"{at}/administration/product",
+        f"{at}/administration/route",
+        kind="words",
+    )
+
+
+def dose_of(brief: Brief, session: SessionOutcome, at: str) -> Traced:
+    """Return the dose that a session gave."""
+    one = session.administration
+    return brief.amount(one.dose if one else None, f"{at}/administration/dose")
+
+
 def session_row(brief: Brief) -> MedicineRow | None:
-    """Return the row of the clinic's own drug for a session: the last dose and this one."""
+    """Return the row of the clinic's own drug for a session: the last dose and this one.
+
+    Who decided is who answers for the session, never who typed it in.
+    """
     session = brief.session
     one = session.administration
     if one is None:
         return None
     before = earlier_session(brief)
     was, same = _before(brief, before, one)
-    by = session.attested_by or session.recorded_by
+    by = session.attested_by
     return MedicineRow(
-        drug=fact(
-            f"{brief.lexicon.say('product', one.product)}, {brief.lexicon.say('route', one.route)}",
-            one.product,
-            "event:/administration/product",
-            "event:/administration/route",
-            kind="words",
-        ),
+        drug=own_drug(brief, session, "event:"),
         before=was,
         now=brief.amount(one.dose, "event:/administration/dose"),
         since=brief.day_of(one.started_at, "event:/administration/started_at"),
         why=_why(brief, one, same=same),
-        decided_by=brief.person(by) or brief.missing(None, "event:/attested_by"),
+        decided_by=(brief.person(by) if by else None) or brief.missing(None, "event:/attested_by"),
     )
 
 

@@ -101,10 +101,13 @@ class Code:
 
 @dataclass(frozen=True)
 class ReplyView:
-    """What the reply form prints. `asks`: the letter asks for something; else it only starts a course."""
+    """What the reply form prints. `asks`: the letter asks for something; else it only starts a course.
+
+    `choose`: the statements between which the letter asks the prescriber to choose (L12).
+    """
 
     asks: bool
-
+    choose: bool
     reference: Traced
     fax: Traced | None
     phone: Traced
@@ -112,10 +115,11 @@ class ReplyView:
     code: Code
 
 
-def reply_view(frame: Frame, stimulant: Stimulant) -> ReplyView:
+def reply_view(frame: Frame, stimulant: Stimulant, *, choose: bool = False) -> ReplyView:
     """Return the reply form of a letter; its code holds the reference and nothing else."""
     return ReplyView(
         asks=bool(frame.asks),
+        choose=choose,
         reference=frame.reference,
         fax=frame.letterhead.fax,
         phone=frame.letterhead.phone,

@@ -139,11 +139,12 @@ def _t1_called_off() -> Case:
 
 def _t1_missed() -> Case:
     """The second session in a row is missed, while the hold of the stimulant is still open."""
-    first = {"id": "sess-8850", "recorded_at": "2026-10-16T13:00:00-05:00", "status": "no-show"}
-    again = {"id": "sess-8851", "recorded_at": "2026-10-19T13:00:00-05:00", "status": "no-show"}
+    gone: Changes = {**PLANNED_ONLY, "next_session_on": None, "status": "no-show"}
+    first = {"id": "sess-8850", "recorded_at": "2026-10-16T13:00:00-05:00"}
+    again = {"id": "sess-8851", "recorded_at": "2026-10-19T13:00:00-05:00"}
     number = {"course/session_number": 4}
-    history = (spike(), _example("dose-change.stimulant-hold.json"), spike({**PLANNED_ONLY, **first, **number}))
-    return case(spike({**PLANNED_ONLY, **again, **number}), history=history)
+    history = (spike(), _example("dose-change.stimulant-hold.json"), spike({**gone, **first, **number}))
+    return case(spike({**gone, **again, **number}), history=history)
 
 
 def _t2() -> Case:
@@ -206,12 +207,13 @@ def _t3_correction() -> Case:
 
 def _t4() -> Case:
     pressure = {"vitals/0/systolic": 142, "vitals/0/diastolic": 87}
-    first = calm("2026-10-14", "sess-8841", {**kilos("95", "30", "0.3"), **pressure})
+    unordered: Changes = {"administration/ordered": None}
+    first = calm("2026-10-14", "sess-8841", {**kilos("95", "30", "0.3"), **unordered, **pressure})
     right = {
         "version": 2, "amendment_reason": "The blood pressure before the dose was another patient's.",
         "recorded_at": "2026-10-15T09:00:00-05:00", "vitals/0/systolic": 124, "vitals/0/diastolic": 78,
     }  # fmt: skip
-    amended = calm("2026-10-14", "sess-8841", {**kilos("59", "30", "0.5"), **right})
+    amended = calm("2026-10-14", "sess-8841", {**kilos("59", "30", "0.5"), **unordered, **right})
     at = datetime.fromisoformat("2026-10-14T15:10:00-05:00")
     asked = (
         "Please review the stimulant dose and its timing on treatment days: "

@@ -141,14 +141,23 @@ def test_what_letters_will_come_depends_on_the_clinic(macro, digest, said):
 
 
 def test_a_session_that_was_missed_is_one_sentence_with_the_last_dose(macro):
-    missed = Part(number="4", on="16 October 2026", status="was missed", course_over=False, last_given=None)
-    assert macro("session.missed_sentence", missed, "Zoe") == "Session 4 for Zoe on 16 October 2026 was missed."
+    missed = Part(number="4", on="16 October 2026", status="was missed", course_over=False, given=None, last_given=None)
+    assert (
+        macro("session.missed_sentence", missed, "Zoe")
+        == "Session 4 for Zoe on 16 October 2026 was missed. No dose was given."
+    )
     last = Part(dose="41 mg", on="14 October 2026")
-    over = Part(number=None, on="16 October 2026", status="was cancelled", course_over=True, last_given=last)
+    over = Part(
+        number=None, on="16 October 2026", status="was cancelled", course_over=True, given=None, last_given=last
+    )
     assert macro("session.missed_sentence", over, "Zoe") == (
         "The session for Zoe on 16 October 2026 was cancelled. The course of treatment has ended. "
-        "Last dose given: 41 mg on 14 October 2026."
+        "No dose was given. The last dose before it: 41 mg on 14 October 2026."
     )
+    begun = Part(
+        number="4", on="16 October 2026", status="was stopped early", course_over=False, given=last, last_given=None
+    )
+    assert macro("session.missed_sentence", begun, "Zoe") == "Session 4 for Zoe on 16 October 2026 was stopped early."
 
 
 def test_a_score_without_band_or_earlier_value_still_says_its_window(macro):

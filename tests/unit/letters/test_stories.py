@@ -3,7 +3,7 @@
 import pytest
 
 from coordinator.letters.budget import PAGE_ONE_WORDS, words_of
-from coordinator.letters.pdf import pages_text
+from coordinator.letters.pdf import pages_text, stands_in
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,8 @@ def test_t1_missed_sessions_name_the_open_hold_and_the_last_dose(composed, told)
     assert [[one.kind for one in row.letters] for row in composed["T1-missed"].recipients] == [["L8"], ["L8"]]
     text = told("T1-missed", "pr-psych")
     assert "Open hold: we asked for Adderall XR" in text
-    assert "Last dose given: 41 mg on 14 October 2026." in text
+    assert "was missed. No dose was given. The last dose before it: 41 mg on 14 October 2026." in text
+    assert "Next session: not yet scheduled." in text
     assert "URGENT" in text
 
 
@@ -72,11 +73,11 @@ def test_t1_the_course_starts_with_a_letter_before_its_first_session(composed, t
 def test_a_first_session_nobody_announced_says_what_the_start_of_a_course_says(told):
     text = told("T6-dose", "pr-psych", "L1")
     assert "usually not covered by insurance" in text
-    assert "You will hear from us" in text
+    assert "From now on you will hear from us whenever a dose changes" in text
     assert "usually not covered by insurance" in told("T6-dose", "pr-pcp")
     later = told("T4-amended", "pr-psych")
     assert "usually not covered by insurance" not in later
-    assert "You will hear from us" not in later
+    assert "ou will hear from us" not in later
 
 
 def test_t2_the_reader_left_out_is_neither_copied_nor_mentioned(composed, told):
@@ -88,6 +89,13 @@ def test_t2_the_reader_left_out_is_neither_copied_nor_mentioned(composed, told):
     assert "0.6 mg/kg" in text
     for hidden in ("Copy to", "O’Brien", "Hillside", "restrict", "cn-3"):
         assert hidden not in text
+
+
+def test_t2_the_dose_for_body_weight_is_told_in_milligrams_with_the_scores_behind_it(told):
+    text = told("T2-restriction", "pr-psych")
+    assert "For the 65 kg weighed on 14 October 2026, that is 32.5 mg before and 39 mg now." in text
+    assert "PHQ-9 (depression) 11 of 27, moderate (past 2 weeks, 14 October 2026; before: 19 on 7 October 2026)" in text
+    assert "Suicide-risk screen: low risk" in text
 
 
 def test_t3_the_new_primary_care_provider_gets_the_letter_and_the_old_one_the_correction(composed, told):
@@ -102,6 +110,7 @@ def test_t4_was_and_is_now_stand_side_by_side_and_the_request_is_taken_back(told
         text = told("T4-amended", reader)
         for said in ("142/87", "124/78", "95 kg", "59 kg", "0.316 mg/kg", "0.508 mg/kg", "no longer applies"):
             assert said in text, (reader, said)
+        assert text.count("Was:") == 3, reader
 
 
 def test_t5_the_same_record_again_makes_the_same_letter(composed):
@@ -117,6 +126,21 @@ def test_t6_a_disagreement_is_asked_with_both_statements_and_no_change_line(told
     assert theirs in text
     assert "We have changed nothing" in text
     assert "→" not in text
+
+
+@pytest.mark.parametrize("story", ["T6-dose", "T6-form"])
+def test_t6_the_reply_form_lets_the_prescriber_choose_between_the_statements(told, story):
+    letter, form = told(story, "pr-psych", "L12").split("Reply form", 1)
+    patient, prescriber = (
+        "Adderall XR 20 mg once daily" if story == "T6-dose" else "Adderall 10 mg twice daily",
+        "Adderall XR 30 mg once daily" if story == "T6-dose" else "Adderall XR 20 mg once daily",
+    )
+    assert f"Prescribed now: {patient} (patient, 1 October 2026)." in form
+    assert f"Prescribed now: {prescriber} (prescriber, 10 October 2026)." in form
+    assert "Something else:" in form
+    for unclear in ("Correct", "I agree", "A different plan"):
+        assert unclear not in form
+    assert "your record states" in letter
 
 
 def test_t7_a_minors_letter_holds_only_what_was_recorded(told):
@@ -172,3 +196,23 @@ def test_page_one_of_every_story_keeps_its_measure(written):
 
 def test_every_story_of_the_twelve_is_there(composed):
     assert {name.split("-")[0] for name in composed} == {f"T{number}" for number in range(1, 13)}
+
+
+def test_what_must_stand_on_page_one_stands_there_also_where_a_letter_runs_over(written):
+    over = 0
+    for row in written:
+        first, *rest = pages_text(row.letter.pdf)
+        over += bool(rest) and "About this treatment" in first[: len(first) // 2]
+        for one in row.page.parts["frame"].statements:
+            assert stands_in(one.text, first), (row.name, one.text)
+    assert over
+
+
+def test_a_fax_keeps_them_on_its_first_page_behind_the_cover_too(room):
+    for name in ("digest", "crowded", "correction"):
+        sample = room.samples().sample(name)
+        for recipient in sample.recipients.values():
+            page = room.pages(sample.case, sample.plan, recipient)[0]
+            made = room.write(sample.case, sample.plan, recipient, fax=True)[0]
+            for one in page.parts["frame"].statements:
+                assert stands_in(one.text, pages_text(made.cover_pdf)[1]), (name, one.text)

@@ -11,6 +11,7 @@ import pytest
 from coordinator.domain.consent import ConsentDecision
 from coordinator.domain.plan import Request
 from coordinator.letters.lint import load_lint
+from coordinator.letters.pdf import pages_text
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.write import load_letters
 
@@ -53,6 +54,7 @@ def test_one_spike_makes_one_alert_with_the_most_severe_reason(one):
 def test_no_letter_has_an_empty_box(written):
     for row in written:
         if row.page.body is None:
+            assert "What we ask you to do\n1. Please remove" in row.letter.text, row.name
             continue
         if row.letter.kind == "L14":
             assert "1. Keep taking" in row.letter.text or "1. Siga tomando" in row.letter.text
@@ -128,6 +130,13 @@ def test_a_retraction_withdraws_everything_and_repeats_nothing_clinical(one):
     assert "Nothing in it applies, and its requests are withdrawn." in text
     for part in ("184/112", "ketamine", "41 mg", "Adderall", "PHQ"):
         assert part not in text
+
+
+def test_a_retraction_asks_that_the_letter_be_removed_and_whether_anything_was_done(one):
+    for name in ("retraction.psychiatrist", "retraction.primary-care", "retraction-without-reason.psychiatrist"):
+        box = one(name).letter.text.split("What we ask you to do\n", 1)[1]
+        assert box.startswith("1. Please remove the earlier letter from the patient's record.\n2. If anything was done")
+        assert "please call us today: +1 218-555-0110, after hours +1 218-555-0111." in box
 
 
 def test_a_correction_without_anything_to_correct_is_refused(room, one):
@@ -226,7 +235,41 @@ def test_a_digest_tells_of_each_session_once(one):
     text = one("digest.psychiatrist").letter.text
     assert "Dose: 32.5 mg; Pressure before, mmHg: 122/79; Highest: 141/88; Discharge: 124/80" in text
     assert "- 2. Date: 10 October 2026; Dose: 39 mg; Pressure before, mmHg: not recorded" in text
-    assert "Dose 32.5 mg at first, 41 mg now." in text
+    assert "Dose 32.5 mg at first, 41 mg most recently." in text
+
+
+def test_a_request_names_who_is_to_decide_and_never_says_that_it_was_decided(one):
+    for audience in ("psychiatrist", "primary-care"):
+        text = one(f"stimulant-hold.{audience}").letter.text
+        assert "To be decided by: Łukasz Müller-Ångström, MD" in text
+        assert "Decided by" not in text
+    assert "Decided by: Adaeze Okafor, MD" in one("dose-increase.psychiatrist").letter.text
+
+
+def test_nobody_but_who_answers_for_a_session_is_said_to_have_decided_its_dose(one):
+    text = one("nothing-recorded.psychiatrist").letter.text
+    assert "Decided by: not recorded" in text
+    assert "Not reviewed by a clinician yet. Made from the record of Dana Reyes, RN" in text
+    assert "ketamine, dose unknown, intravenous" in text
+
+
+def test_the_copy_of_a_request_says_it_once_and_all_of_it_on_one_page(one):
+    row = one("stimulant-hold.primary-care")
+    assert row.letter.text.count("should be held") == 1
+    assert "We ask the prescriber" not in row.letter.text
+    assert len(pages_text(row.letter.pdf)) == 1
+    assert "We ask the prescriber to consider holding" in one("stimulant-hold-told-to-one.primary-care").letter.text
+
+
+def test_the_end_of_a_course_tells_first_and_last_and_nothing_that_goes_on(one):
+    text = one("course-end.psychiatrist").letter.text
+    assert "First dose: 32.5 mg; Last dose: 41 mg; Last given: 14 October 2026" in text
+    assert "Now:" not in text
+    assert "(past 2 weeks, 14 October 2026; first: 19 on 7 October 2026)" in text
+    switched = one("course-end-after-switch.psychiatrist").letter.text
+    assert "First dose: ketamine, intravenous, 41 mg; Last dose: 56 mg" in switched
+    assert "not interchangeable" in switched
+    assert "PHQ-9 (depression) 11 of 27" in switched
 
 
 def test_a_stat_letter_says_that_we_also_telephone(one):
@@ -396,4 +439,4 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
 
 def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
     made = one("bp-spike.psychiatrist").letter.template_version
-    assert made == "safety_alert/psychiatrist 3 (words 2, instruments 1, statements 3)"
+    assert made == "safety_alert/psychiatrist 4 (words 2, instruments 1, statements 3)"
