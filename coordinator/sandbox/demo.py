@@ -16,7 +16,6 @@ import click
 import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from coordinator.bootstrap import adopt
 from coordinator.domain.delivery import State
@@ -24,6 +23,7 @@ from coordinator.domain.errors import Refused
 from coordinator.flow.read_models import Actor, MessageFilter, MessageRow
 from coordinator.observe.log import configure
 from coordinator.sandbox import demo_people as people
+from coordinator.sandbox import demo_report as report
 from coordinator.sandbox.demo_stage import Stage, set_up
 from coordinator.store.only_one import only_one
 
@@ -135,15 +135,16 @@ def demo(once: bool, json_file: Path | None, data: Path, out: Path, fresh: bool)
             _play(stage, console)
             rows = _rows(stage)
             _letters(stage, rows, out)
-            _table(stage, console, rows)
+            held = stage.service.desk.held_events(DEMO)
+            report.show(console, list(reversed(rows)), list(held), stage.farm.counts())
             if json_file is not None:
                 _json(stage, rows, json_file, time.monotonic() - began)
             url = stage.service.settings.console_url
-            console.print(f"\nThe letters are in {out}/. The log, without patient data, is {data}/demo.log.")
+            report.line(console, f"The letters are in {out}/.")
+            report.line(console, f"The log, without patient data, is {data}/demo.log.")
             if not once:
-                console.print(
-                    f"The console: {url}\nSign in once with: {url}/sign-in/link/{link}\nCtrl-C ends the demo."
-                )
+                console.print(f"\nThe console: {url}\nSign in once with: {url}/sign-in/link/{link}")
+                console.print("Ctrl-C ends the demo.")
                 _stay()
         except KeyboardInterrupt:
             console.print("Stopping.")
@@ -234,11 +235,11 @@ def _play(stage: Stage, console: Console) -> None:
             scene.before(stage)
             body = json.dumps(scene.event, ensure_ascii=False).encode()
             answer = stage.service.desk.submit(SOURCE, body)
-            progress.console.print(f"{answer.outcome:>8}: {scene.title}")
+            report.line(progress.console, f"{answer.outcome:>8}: {scene.title}")
             for pointer, message, _ in answer.faults:
-                progress.console.print(f"    {pointer or '/'}: {message}", highlight=False)
+                report.indented(progress.console, f"{pointer or '/'}: {message}", 10)
             for _, role, text in answer.questions:
-                progress.console.print(f"    asks the {role}: {text}", highlight=False)
+                report.indented(progress.console, f"asks the {role}: {text}", 10)
             progress.advance(events)
             scene.after(stage)
         for resting, total in _settling(stage):
@@ -268,21 +269,6 @@ def _letters(stage: Stage, rows: list[MessageRow], out: Path) -> None:
                 _, body, _ = stage.service.desk.document(document.id, DEMO)
                 letter = "-".join(row.letters)
                 (out / people.output_name(row.event_id, row.event_version, row.provider_id, letter)).write_bytes(body)
-
-
-def _table(stage: Stage, console: Console, rows: list[MessageRow]) -> None:
-    table = Table(pad_edge=False)
-    for name in ("Patient", "Recipient", "Letter", "Channel", "State", "Why"):
-        table.add_column(name, overflow="fold", no_wrap=name in {"Channel", "State"})
-    for row in reversed(rows):
-        why = f"{row.why} {row.next_step}".strip()
-        table.add_row(row.patient_name, row.recipient, row.title, row.channel, row.state.value, why)
-    for held in stage.service.desk.held_events(DEMO):
-        asked = " ".join(text for _, _, text in held.questions) or held.cause
-        table.add_row(held.patient_name, "(nobody yet)", held.event_type, "none", "held", asked)
-    console.print(table)
-    counts = stage.farm.counts()
-    console.print(f"What the recipients hold: EHR {counts['ehr']}, HISP {counts['hisp']}, fax {counts['fax']}.")
 
 
 def _json(stage: Stage, rows: list[MessageRow], file: Path, seconds: float) -> None:
