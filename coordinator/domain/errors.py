@@ -75,6 +75,13 @@ class StateConflict(Exception):
     """A row was not in the state, or not under the fence, that the step needs; somebody else moved it."""
 
 
+class StoreAway(Exception):
+    """The database did not take a transaction: it was away, busy, or undid it."""
+
+    undone: bool = False
+    """Whether it surely undid it (a deadlock, a conflict with another transaction): asking again is harmless."""
+
+
 class NotFound(Exception):
     """There is no such row for this caller."""
 

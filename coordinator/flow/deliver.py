@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, StateConflict, Transient
+from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, StateConflict, StoreAway, Transient
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
 from coordinator.flow.parts import Parts
@@ -138,7 +138,10 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
 
     def about_to_send(far_side_ref: str | None) -> None:
         nonlocal marked, row
-        row = mark(parts, claimed, far_side_ref) or row
+        try:
+            row = mark(parts, claimed, far_side_ref) or row
+        except StoreAway as away:
+            raise StateConflict("store") from away
         marked = True
 
     outcome: Outcome
@@ -150,7 +153,7 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         answer = channel.send(package, claimed.loaded.endpoint, deadline=deadline, about_to_send=about_to_send)
         outcome = taken(answer, parts.clock.now())
     except StateConflict:
-        # Somebody withdrew it, or consent ended, between claim and mark: not a byte has left.
+        # Somebody withdrew it, consent ended, or the database did not take the mark: not a byte has left.
         let_go(parts, claimed)
         return
     except DeliveryError as error:
@@ -221,7 +224,7 @@ def let_go(parts: Parts, claimed: Claimed) -> None:
             if current.state == State.CLAIMED:
                 answer = ask_release(parts, tx, current, message, now)
                 held = tx.closed().covers(row.channel, row.endpoint_id)
-                code = answer.code or ("release.paused" if held else "release.withdrawn")
+                code = answer.code or ("release.paused" if held else "release.not-now")
                 new = State.PENDING if answer.permits else State.CANCELLED if answer.withdraw else State.HELD
                 tx.move_delivery(row.id, new, at=now, cause=code, due_at=now if answer.permits else None)
                 if new == State.CANCELLED and message.state == "open":

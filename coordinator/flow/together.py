@@ -7,16 +7,20 @@ writes alone, at once.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
-from coordinator.domain.errors import StateConflict
+from coordinator.domain.errors import StateConflict, StoreAway
 from coordinator.flow.ledger import Ledger, Transaction
 from coordinator.flow.rows import DeliveryRow, MessageRecord
 
 T = TypeVar("T")
 Kind = Literal["mark", "outcome"]
+TRIES = 5
+PAUSE_S = 0.02
+"""Before a transaction is asked again that the database undid; longer each time."""
 
 
 class Overtaken(RuntimeError):
@@ -54,8 +58,21 @@ class Together:
 
         `known` is the delivery and the message as they were last seen; what has changed is read anew.
         Raises what `act` raised, or what the commit did. `act` may run twice: a fault in
-        one of a group undoes the group, and then each is tried by itself.
+        one of a group undoes the group, and then each is tried by itself. What the database
+        undid for the sake of another transaction is asked again, `TRIES` times in all.
         """
+        for number in range(1, TRIES):
+            try:
+                return self._once(ledger, kind, known, act)
+            except StoreAway as away:
+                if not away.undone:
+                    raise
+                time.sleep(PAUSE_S * number)
+        return self._once(ledger, kind, known, act)
+
+    def _once(
+        self, ledger: Ledger, kind: Kind, known: tuple[DeliveryRow, MessageRecord], act: Callable[[Transaction], T]
+    ) -> T:
         mine = _Wish(kind, known, ledger, act)
         mine.gate.acquire()
         with self._lock:

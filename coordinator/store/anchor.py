@@ -4,6 +4,7 @@ The mark is the end of every audit chain: numbers and hashes, nothing about anyb
 database in which the marked line is missing, or is another one, is not the database the mark was taken from.
 """
 
+import errno
 import json
 import os
 import threading
@@ -15,6 +16,10 @@ import sqlalchemy as sa
 from coordinator.store.ledger import Store
 from coordinator.store.tables import audit, audit_heads
 
+OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of a process that has used up what it may have."""
+UNREADABLE: dict[str, tuple[int, str]] = {"0": (-1, "unreadable")}
+"""In place of a mark that cannot be read: it proves nothing, so a person has to look."""
 Found = Literal["same", "older", "no-mark"]
 
 
@@ -61,5 +66,9 @@ class Anchor:
             return {str(shard): (int(seq), str(digest)) for shard, (seq, digest) in said["heads"].items()}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {"0": (-1, "unreadable")}  # a mark that cannot be read proves nothing: a person has to look
+        except OSError as fault:
+            if fault.errno in OUT_OF:
+                raise  # says nothing about the mark: it is looked at again at the next round
+            return UNREADABLE
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return UNREADABLE

@@ -8,8 +8,13 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from coordinator.domain.errors import StoreAway
+
+UNDONE = frozenset({"40001", "40P01"})
+"""SQLSTATE of a serialisation failure and of a deadlock: PostgreSQL has undone the whole transaction."""
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 SQLITE_BUSY_MS = 30_000
 """How long a writer waits for the one before it; a backup may hold the file for seconds."""
@@ -51,6 +56,17 @@ def _sqlite_begin(connection: Connection) -> None:
     # A writer takes the lock at the start, so it can never be refused half-way through.
     write = connection.get_execution_options().get("coordinator_write", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+class DatabaseAway(OperationalError, StoreAway):
+    """SQLAlchemy's own error, told to the flow in its words."""
+
+    @classmethod
+    def of(cls, fault: OperationalError) -> "DatabaseAway":
+        """Return the same fault with what its SQLSTATE says about the transaction."""
+        made = cls(fault.statement, None, fault.orig or fault, hide_parameters=True)
+        made.undone = getattr(fault.orig, "sqlstate", None) in UNDONE
+        return made
 
 
 @contextmanager

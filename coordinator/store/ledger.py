@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from coordinator.flow.ports import Cipher
 from coordinator.store.attempt_part import AttemptRows
 from coordinator.store.delivery_part import DeliveryRows
-from coordinator.store.engine import transaction
+from coordinator.store.engine import DatabaseAway, transaction
 from coordinator.store.hold_part import HoldRows, JobRows
 from coordinator.store.inbox_part import InboxRows
 from coordinator.store.link_part import AnswerRows, LinkRows
@@ -34,7 +35,10 @@ class Store:
     @contextmanager
     def begin(self, *, write: bool = True) -> Iterator[StoreTransaction]:
         """Open a transaction, committed on leaving, rolled back on an exception."""
-        with transaction(self.engine, write=write) as connection:
-            tx = StoreTransaction(connection, self.cipher)
-            yield tx
-            tx.finish()
+        try:
+            with transaction(self.engine, write=write) as connection:
+                tx = StoreTransaction(connection, self.cipher)
+                yield tx
+                tx.finish()
+        except OperationalError as fault:
+            raise DatabaseAway.of(fault) from fault

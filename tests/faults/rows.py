@@ -68,9 +68,7 @@ ROWS: dict[str, Row] = {
     "D4": Row("SQLite locked by somebody else", (f"{OUT}a_sqlite_file",)),
     "D5": Row(
         "serialisation errors, deadlocks",
-        (),
-        "not played: claims skip locked rows, and a transaction that fails "
-        "is made again by the sweep, which the kills show",
+        (f"{ORDER}transactions_that_the_database", "unit/flow/test_together.py::test_what_the_database_undid"),
     ),
     "D6": Row("yesterday's backup restored", ("integration/test_restore_hold.py::test_what_the_far_side_has_is",)),
     "B1": Row("broker restarted", (f"{OUT}a_broker_that_is_stopped",)),
@@ -86,7 +84,14 @@ ROWS: dict[str, Row] = {
         (f"{OUT}a_full_disk_under_sqlite", f"{OUT}a_full_disk_under_postgresql"),
         "PostgreSQL's data only, not its write-ahead log",
     ),
-    "F2": Row("out of file handles or memory", (), "not played; a process that dies of it is K15"),
+    "F2": Row(
+        "out of file handles or memory",
+        (
+            f"{OUT}a_worker_without_a_file_handle",
+            "integration/test_restore_hold.py::test_a_process_that_has_used_up",
+        ),
+        "a process that the kernel kills for its memory is K15",
+    ),
     "T1": Row(
         "clock jumps by an hour and a day",
         (f"{ORDER}a_clock_that_jumps", SIM, "peers/test_smart_at_oidc_provider.py::test_a_clock"),

@@ -148,6 +148,48 @@ def test_a_poisonous_task_harms_no_other(at_scale, settle):
     settle("5 poisonous tasks among the others")
 
 
+CONFLICTS = """
+CREATE SEQUENCE conflicts;
+CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  CASE mod(nextval('conflicts'), 11)
+    WHEN 3 THEN RAISE EXCEPTION 'as a deadlock' USING ERRCODE = '40P01';
+    WHEN 7 THEN RAISE EXCEPTION 'as a conflict' USING ERRCODE = '40001';
+    ELSE RETURN NEW;
+  END CASE;
+END $$;
+CREATE TRIGGER conflict BEFORE UPDATE ON deliveries FOR EACH ROW EXECUTE FUNCTION conflict();
+CREATE TRIGGER conflict BEFORE UPDATE ON attempts FOR EACH ROW EXECUTE FUNCTION conflict();
+"""
+NO_CONFLICTS = "DROP FUNCTION conflict() CASCADE; DROP SEQUENCE conflicts"
+
+
+@pytest.mark.servers
+def test_transactions_that_the_database_undoes_are_made_again_and_leave_no_half(at_scale, settle):
+    """Two in eleven writes are undone, as deadlocks and conflicts; workers read one snapshot, so real conflicts too."""
+    made = at_scale
+    with made.service.store.begin() as tx:
+        tx.connection.exec_driver_sql(CONFLICTS)
+        isolation = "SET default_transaction_isolation TO 'repeatable read'"
+        tx.connection.exec_driver_sql(f'ALTER DATABASE "{made.service.store.engine.url.database}" {isolation}')
+    try:
+        refs = [made.submit() for _ in range(6)]
+        workers = [made.start_worker(), made.start_worker()]
+        made.until_quiet(90)
+        for worker in workers:
+            worker.kill()
+    finally:
+        with made.service.store.begin() as tx:
+            undone = tx.connection.exec_driver_sql("SELECT last_value FROM conflicts").scalar_one() * 2 // 11
+            tx.connection.exec_driver_sql(NO_CONFLICTS)
+            reset = f'ALTER DATABASE "{made.service.store.engine.url.database}" RESET default_transaction_isolation'
+            tx.connection.exec_driver_sql(reset)
+    assert undone > 4, "hardly a transaction was undone"
+    told = [one for ref in refs for one in made.states(ref).values()]
+    assert {state for state, _ in told} == {"acknowledged"}, told
+    settle(f"{undone} transactions undone by the database as deadlocks and conflicts, two workers")
+
+
 def test_birthdays_on_the_29th_of_february_are_counted_by_the_calendar():
     from datetime import date
 

@@ -5,6 +5,7 @@ The intake answers 503 while the database is away and never a 2xx that does not 
 
 import contextlib
 import os
+import resource
 import sqlite3
 import subprocess
 import threading
@@ -123,6 +124,24 @@ def test_a_sqlite_file_that_somebody_holds_locked_delays_and_loses_nothing(made,
     assert only(posting.statuses, 202, 503) == {}
     process.kill()
     settle("SQLite held locked by another process" + (" for longer than a writer waits" if LONG else ""))
+
+
+def test_a_worker_without_a_file_handle_left_loses_and_doubles_nothing(made, settle):
+    worker = made.start_worker()
+    made.submit()
+    made.until_quiet()  # so that it is known to be up
+    whole = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, whole[1]))  # nothing more can be opened
+    for _ in range(3):
+        made.submit()
+    time.sleep(made.lease_s)
+    assert worker.ended() is None, f"the worker did not live through it: {worker.said()}"
+    assert sum(made.unfinished()) or "rror" in worker.said(), "it never wanted another handle"
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, whole)
+    made.until_quiet(60)
+    assert made.unfinished() == (0, 0), "the same worker drains what came meanwhile"
+    worker.kill()
+    settle("a worker has no file handle left for a while")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, Transient
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, StoreAway, Transient
 from coordinator.flow import deliver
 from coordinator.flow.outcome import Outcome, write_outcome
 from coordinator.flow.ports import ReceiptNews
@@ -344,3 +344,21 @@ def test_an_unanswered_urgent_message_becomes_a_telephone_task_once(bench, told)
     with bench.store.begin(write=False) as tx:
         tasks = tx.open_tasks(told["pr-psych"].id)
     assert [(one[2], one[3]) for one in tasks] == [("call", "answer.overdue")]
+
+
+def test_a_mark_that_the_database_does_not_take_sends_nothing_and_is_tried_again(bench, monkeypatch):
+    message = bench.told(example("dose-change.ketamine"))["pr-psych"]
+    write, away = bench.parts.together.write, [StoreAway()]
+
+    def writing(ledger, kind, known, act):
+        if kind == "mark" and known[1].id == message.id and away:
+            raise away.pop()
+        return write(ledger, kind, known, act)
+
+    monkeypatch.setattr(bench.parts.together, "write", writing)
+    bench.send_due()
+    assert (bench.state(message.id), bench.cause(message.id)) == (State.PENDING, "release.not-now")
+    assert bench.channels["fhir-rest"].held == []
+    bench.send_due()
+    assert bench.state(message.id) == State.ACKNOWLEDGED
+    assert bench.broken() == []

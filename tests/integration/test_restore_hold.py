@@ -1,5 +1,8 @@
 """After the database was restored from an older copy: nothing goes out before its far side was asked."""
 
+import errno
+from pathlib import Path
+
 import pytest
 from bench_parts import STAFF, example
 
@@ -123,6 +126,32 @@ def test_the_mark_outside_tells_an_older_copy_and_another_database_from_our_own(
     (tmp_path / "anchor.json").write_text("{broken")
     assert anchor.compare() == "older"
     assert (tmp_path / "anchor.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_process_that_has_used_up_its_file_handles_or_memory_takes_no_database_for_an_older_one(
+    bench, tmp_path, monkeypatch, number
+):
+    anchor = Anchor(tmp_path / "anchor.json", bench.store)
+    anchor.write()
+
+    def nothing_left(*_, **__):
+        raise OSError(number, "used up")
+
+    monkeypatch.setattr(Path, "read_text", nothing_left)
+    with pytest.raises(OSError, match="used up"):
+        anchor.compare()
+
+
+def test_a_mark_that_may_not_be_read_is_a_persons_matter(bench, tmp_path, monkeypatch):
+    anchor = Anchor(tmp_path / "anchor.json", bench.store)
+    anchor.write()
+
+    def forbidden(*_, **__):
+        raise PermissionError(errno.EACCES, "not yours")
+
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    assert anchor.compare() == "older"
 
 
 def test_many_workers_may_keep_one_mark(bench, tmp_path):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from coordinator.domain.errors import StateConflict
+from coordinator.domain.errors import StateConflict, StoreAway
 from coordinator.flow.together import Together
 
 
@@ -114,3 +114,37 @@ def test_others_hear_of_a_leader_that_was_ended_and_can_go_on_writing():
         together.write(ledger, "mark", (None, None), ended)
     ledger.hold.set()
     assert together.write(ledger, "mark", (None, None), writing("next")) == "next"
+
+
+class Undone(StoreAway):
+    undone = True
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_what_the_database_undid_is_asked_again(times):
+    ledger, left = FakeLedger(), [Undone()] * times
+
+    def act(tx):
+        if left:
+            raise left.pop()
+        tx.written.append("a")
+        return "done"
+
+    ledger.hold.set()
+    assert Together().write(ledger, "mark", (None, None), act) == "done"
+    assert ledger.commits == [["a"]]
+
+
+@pytest.mark.parametrize(("fault", "tries"), [(Undone(), 5), (StoreAway(), 1), (ValueError("a bug"), 1)])
+def test_it_is_asked_five_times_at_most_and_only_where_nothing_can_have_been_written(fault, tries):
+    asked = []
+
+    def act(_tx):
+        asked.append(1)
+        raise fault
+
+    ledger = FakeLedger()
+    ledger.hold.set()
+    with pytest.raises(type(fault)):
+        Together().write(ledger, "outcome", (None, None), act)
+    assert (len(asked), ledger.commits) == (tries, [])
