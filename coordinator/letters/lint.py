@@ -22,10 +22,11 @@ class Forbidden:
 
 @dataclass(frozen=True)
 class Finding:
-    """A forbidden word found: where, and why it is one."""
+    """A broken rule: where, and why it is one; `said`: the forbidden words themselves, as the template has them."""
 
     element: str
     why: str
+    said: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Lint:
 
     def find(self, text: str, element: str) -> tuple[Finding, ...]:
         """Return what a text says that it may not."""
-        return tuple(Finding(element, one.why) for one in self.forbidden if one.pattern.search(text))
+        found = ((one, one.pattern.search(text)) for one in self.forbidden)
+        return tuple(Finding(element, one.why, " ".join(hit[0].split())) for one, hit in found if hit)
 
     def check_letter(self, text: str, facts: Iterable[Traced], element: str) -> None:
         """Raise LetterRefused for a forbidden word in a finished letter, with the field that brought it in.

@@ -242,7 +242,8 @@ class LetterRoom:
         checked, findings = self.review_folder(folder)
         if findings:
             reasons = "; ".join(f"{name}: {one.element}: {one.why}" for name, one in findings)
-            raise ConfigurationError(f"The clinic's own letters break a rule. {reasons}")
+            advice = "`coordinator check-letters` with this folder says what to do about each."
+            raise ConfigurationError(f"The clinic's own letters break a rule. {reasons}. {advice}")
         own, _ = read_own(folder, self._lint, self._engine)
         bodies = {
             f"letters/{name}": (folder / name).read_text(encoding="utf-8") for name in checked if name != LETTERHEAD

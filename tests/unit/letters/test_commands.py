@@ -1,12 +1,15 @@
 """The commands for people who work on letters."""
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from test_clinic_templates import GOOD
 
 from coordinator.cli import main
+from coordinator.letters.refusal import EXPLAINED
 
 
 @pytest.fixture
@@ -37,12 +40,32 @@ def test_a_clinics_own_letters_are_checked_and_named(run, tmp_path):
     good = tmp_path / "session_missed" / "psychiatrist"
     good.mkdir(parents=True)
     (good / "body.html").write_text(GOOD)
-    assert "1 templates may be used" in run("check-letters", tmp_path).output
+    assert "1 file may be used." in run("check-letters", tmp_path).output
     (good / "body.html").write_text(GOOD + "<p>A proven treatment.</p>")
     done = run("check-letters", tmp_path)
     assert done.exit_code == 1
     assert "session_missed/psychiatrist/body.html" in done.output
-    assert "no claim of proof" in done.output
+    assert "- “proven”: no claim of proof." in done.output
+    assert "does not start with this folder" in done.output
+
+
+def test_a_rule_that_many_samples_break_is_said_once_with_what_to_do(run, tmp_path):
+    mine = tmp_path / "session_missed" / "psychiatrist"
+    mine.mkdir(parents=True)
+    (mine / "body.html").write_text(GOOD.replace("{{ next_line(view) }}", ""))
+    text = run("check-letters", tmp_path).output
+    assert text.count("the finished letter does not show this value") == 1
+    assert "Where: " in text
+    assert "To do: Print every value of the view." in text
+    assert "letter.text-layer" not in text
+
+
+def test_every_code_of_a_refusal_is_explained():
+    used = set()
+    for path in (Path(__file__).parents[3] / "coordinator" / "letters").rglob("*.py"):
+        used |= set(re.findall(r'LetterRefused\(\s*"(letter\.[\w-]+)"', path.read_text(encoding="utf-8")))
+    assert len(used) > 4
+    assert used == set(EXPLAINED)
 
 
 def test_a_file_under_no_letters_name_and_an_empty_folder_are_refused(run, tmp_path):
