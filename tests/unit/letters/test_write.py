@@ -104,7 +104,7 @@ def test_a_correction_shows_what_was_and_is_and_that_a_request_falls(one):
         "CORRECTED LETTER – version 2 replaces version 1",
         "- Weight. Was: 95 kg; Is now: 59 kg",
         "- Dose for body weight. Was: 0.316 mg/kg; Is now: 0.508 mg/kg",
-        "- Blood pressure, before the dose. Was: 142/87; Is now: 124/78",
+        "- Blood pressure (mmHg), before the dose. Was: 142/87; Is now: 124/78",
         "Yes: request 1 in our letter of 14 October 2026, 15:10 CDT no longer applies.",
     ):
         assert line in text
@@ -439,4 +439,4 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
 
 def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
     made = one("bp-spike.psychiatrist").letter.template_version
-    assert made == "safety_alert/psychiatrist 4 (words 2, instruments 1, statements 3)"
+    assert made == "safety_alert/psychiatrist 4 (words 3, instruments 1, statements 3)"
