@@ -213,7 +213,7 @@ def _letter_page(
     pages: Pages, view: ReaderView, fields: Mapping[str, str], faults: tuple[str, ...], *, status: int = 200
 ) -> Response:
     kept = {name: text[:700] for name, text in fields.items()}
-    return pages.page("letter.html", status, view=view, fields=kept, faults=faults, asked=bool(view.requests))
+    return pages.page("letter.html", status, view=view, fields=kept, faults=faults)
 
 
 def _over(pages: Pages) -> Response:

@@ -29,6 +29,8 @@ class ReaderView:
     reference: str
     requests: tuple[tuple[str, datetime | None], ...]
     """(what is asked, by when)."""
+    may_agree: bool
+    """Something asked can be agreed with; a question that wants to be told something cannot."""
     answer_by_at: datetime | None
     """When silence becomes a telephone call."""
     zone: str
@@ -139,6 +141,7 @@ class LetterReader:
                 (one["text"], None if one["due_at"] is None else datetime.fromisoformat(one["due_at"]))
                 for one in message.plan.get("requests", [])
             ),
+            may_agree=any(one.get("action") != "answer" for one in message.plan.get("requests", [])),
             answer_by_at=message.acknowledge_by_at,
             zone=provider.time_zone,
             today=now.astimezone(ZoneInfo(provider.time_zone)).date(),

@@ -1,11 +1,12 @@
 """The letter pages in a browser's hands, and in a mail scanner's."""
 
 import html
+import json
 import re
 
 import pytest
-from bench_parts import example
-from link_parts import PUBLIC, SAME_SITE, LinkBench
+from bench_parts import STAFF, example
+from link_parts import ENDPOINT, PUBLIC, SAME_SITE, LinkBench
 
 from coordinator.domain.delivery import State
 
@@ -338,3 +339,26 @@ def test_every_letter_route_says_why_it_is_open(links):
     for route in found:
         (gate,) = [one.call for one in route.dependant.dependencies if isinstance(one.call, Public)]
         assert gate.why
+
+
+def test_a_question_about_a_medicine_wants_the_dose_and_no_agreement(bench):
+    links = LinkBench(bench)
+    clinic = example("clinic")
+    clinic["providers"][0]["endpoints"] = [
+        {"id": ENDPOINT, "kind": "secure-link", "address": "office@northshore.example", "verified_on": "2026-09-01"}
+    ]
+    stated = clinic["patients"][0]["medications"][0]
+    prescribed = {"dose": {"value": "20", "unit": "mg"}, "as_of": "2026-10-10", "source": "prescriber"}
+    clinic["patients"][0]["medications"] = [stated, stated | prescribed]
+    written = bench.registry.write_whole(json.dumps(clinic, ensure_ascii=False).encode(), STAFF)
+    assert written.outcome == "updated", written.faults
+    spike = example("session-outcome.bp-spike")
+    calm = [one | {"systolic": 120 + at, "diastolic": 78, "heart_rate": 70} for at, one in enumerate(spike["vitals"])]
+    links.told(vitals=calm, other_medications_taken=[])
+    with links.web() as web:
+        entered(links, web)
+        page = web.get("/l/letter")
+    assert "Please tell us which stimulant regimen is prescribed now" in words(page)
+    assert 'value="current-dose"' in page.text
+    assert 'value="agree"' not in page.text
+    assert 'value="different-plan"' not in page.text
