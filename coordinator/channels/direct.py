@@ -107,13 +107,22 @@ class Direct:
 
     def _message(self, package: Package, endpoint: Endpoint, message_id: str) -> bytes:
         now, sender = self._clock.now(), self._config.from_address
-        ccda = None
-        if endpoint.ccda and self._config.ccda_type is not None:
-            ccda = wrap(package, self._config.ccda_type, now)
-        plain = compose(package, sender, endpoint.address, message_id, now, ccda)
+        plain = compose(package, sender, endpoint.address, message_id, now, self._ccda(package, endpoint, now))
         if self._agent is None:
             return plain
         return self._agent.protect(plain, endpoint, now)
+
+    def _ccda(self, package: Package, endpoint: Endpoint, now: datetime) -> tuple[bytes, ...]:
+        """Return the letters as this recipient wants them beside the PDFs.
+
+        A note is made with the letter, about a visit; a letter that has none goes as its PDF in a document.
+        """
+        notes = package.all("ccda-note") if endpoint.ccda == "progress-note" else ()
+        if notes:
+            return tuple(one.body for one in notes)
+        if endpoint.ccda is None or self._config.ccda_type is None:
+            return ()
+        return wrap(package, self._config.ccda_type, now)
 
     @contextlib.contextmanager
     def _session(self, deadline: datetime) -> Iterator["_Session"]:

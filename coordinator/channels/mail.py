@@ -1,5 +1,6 @@
-"""The mail that carries a letter over Direct: headers without PHI, the letter's text, the PDF."""
+"""The mail that carries a message's letters over Direct: headers without PHI, their text, their PDFs."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -13,6 +14,8 @@ from coordinator.flow.ports import Package
 DISPATCH_WANTED = "X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true"
 """Asks the far HISP for the second notice too (Direct: Implementation Guide for Delivery Notification)."""
 
+BETWEEN = f"\n{'=' * 72}\n\n"
+"""Stands between the texts of two letters of one message."""
 UNFOLDED = SMTP.clone(max_line_length=200)
 """Our headers are short enough for one line each; some mail software reads only the first line of a folded one."""
 
@@ -30,16 +33,17 @@ def plain(value: str) -> str:
 
 
 def compose(
-    package: Package, from_address: str, to_address: str, message_id: str, now: datetime, ccda: bytes | None = None
+    package: Package, from_address: str, to_address: str, message_id: str, now: datetime, ccda: Sequence[bytes] = ()
 ) -> bytes:
     """Return the whole message with CRLF line ends. Attachment names are ASCII and carry only the reference code.
 
-    `ccda` is the same letter wrapped for systems that take no bare PDF; it goes beside it.
+    Every letter of the message is in it. `ccda` holds the same letters, one each, for systems that take no bare
+    PDF; they go beside.
 
     Raises NeedsHuman for an address that is none, and when no letter is stored.
     """
-    pdf = package.document("letter-pdf")
-    if pdf is None:
+    letters = package.all("letter-pdf")
+    if not letters:
         raise NeedsHuman("event.letter")
     message = EmailMessage(policy=UNFOLDED)
     message["Message-ID"] = message_id
@@ -49,17 +53,14 @@ def compose(
     message["Subject"] = plain(package.subject)
     message["Disposition-Notification-To"] = plain(from_address)
     message["Disposition-Notification-Options"] = DISPATCH_WANTED
-    text = package.document("letter-text")
+    texts = [one.body.decode("utf-8") for one in package.all("letter-text")]
     copy = f"COPY OF {package.copy_of}\n\n" if package.copy_of else ""
     resent = "RESENT\n\n" if package.resent else ""
-    message.set_content(f"{copy}{resent}{text.body.decode('utf-8') if text else ''}", cte="base64")
-    message.add_attachment(
-        pdf.body, maintype="application", subtype="pdf", filename=f"letter-{_ascii(package.reference)}.pdf"
-    )
-    if ccda is not None:
-        message.add_attachment(
-            ccda, maintype="application", subtype="xml", filename=f"letter-{_ascii(package.reference)}.xml"
-        )
+    message.set_content(f"{copy}{resent}{BETWEEN.join(texts)}", cte="base64")
+    for number, pdf in enumerate(letters, 1):
+        message.add_attachment(pdf.body, maintype="application", subtype="pdf", filename=_file(package, number, "pdf"))
+    for number, body in enumerate(ccda, 1):
+        message.add_attachment(body, maintype="application", subtype="xml", filename=_file(package, number, "xml"))
     return message.as_bytes()
 
 
@@ -70,6 +71,12 @@ def _address(text: str) -> Address:
         return Address(addr_spec=plain(text))
     except (ValueError, HeaderParseError) as fault:
         raise NeedsHuman("direct.address") from fault
+
+
+def _file(package: Package, number: int, ending: str) -> str:
+    """Return the name of an attachment: the reference, and a number from the second letter on."""
+    further = f"-{number}" if number > 1 else ""
+    return f"letter-{_ascii(package.reference)}{further}.{ending}"
 
 
 def _ascii(text: str) -> str:

@@ -93,6 +93,7 @@ DOCUMENTS: Mapping[str, str] = {
     "letter-text": "Letter as text",
     "letter-pdf": "Letter as PDF",
     "fax-pdf": "Fax pages as PDF",
+    "ccda-note": "Progress note (C-CDA)",
     "fhir-chart": "FHIR resources",
     "fhir-singles": "FHIR resources, one by one",
     "fhir-tasks": "Changes to FHIR tasks",

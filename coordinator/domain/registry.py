@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from coordinator.domain.events import DrugRole, Source, Whole
 from coordinator.domain.quantities import Quantity
@@ -89,6 +89,15 @@ class EndpointAuth(Record):
     """Name of our client certificate for this endpoint in the secrets folder (NAME.crt, NAME.key), with any method."""
 
 
+def _ccda_form(said: object) -> object:
+    """Return what `true` and `false` meant before there was a choice."""
+    return {True: "unstructured", False: None}[said] if isinstance(said, bool) else said
+
+
+CcdaForm = Literal["unstructured", "progress-note"]
+"""What goes beside the PDF over Direct: the PDF again inside a C-CDA document, or the letter as a Progress Note."""
+
+
 class AgreedTest(Record):
     """The partner's own test patient, and who there agreed that a marked test message may be sent about them."""
 
@@ -112,7 +121,7 @@ class Endpoint(Record):
     verified_how: Line | None = None
     content_level: Literal["chart", "singles", "document", "message"] | None = None
     accepts: tuple[Literal["application/pdf", "text/plain"], ...] = ()
-    ccda: bool = False
+    ccda: Annotated[CcdaForm | None, BeforeValidator(_ccda_form)] = None
     partner: Code | None = None
     patient_match: Literal["identifier", "demographics"] | None = None
     test: AgreedTest | None = None

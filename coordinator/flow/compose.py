@@ -10,6 +10,10 @@ from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.flow.parts import Workshop
 from coordinator.flow.rows import NewDocument
 from coordinator.letters.columns import TEXT_COLUMNS, in_columns
+from coordinator.letters.narrative import blocks_of
+from coordinator.letters.speech import ClinicSpeech
+from coordinator.mapping.ccda.note import progress_notes
+from coordinator.mapping.ccda.sheet import NOTE
 from coordinator.mapping.content import EventResources, build_content, prepare_event
 from coordinator.mapping.recipient_content import takes_only_text
 from coordinator.planning.plan import make_plan
@@ -24,6 +28,8 @@ class ForRecipient:
     plan: RecipientPlan
     letters: tuple[Letter, ...]
     contents: tuple[FhirContent, ...]
+    notes: tuple[bytes, ...] = ()
+    """The letters as C-CDA Progress Notes, one each, where a Direct address wants them and there was a visit."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,18 @@ def compose_for(
         letters = _as_shown(workshop, case, recipient, letters)
     levels = LEVELS if every_level else levels_for(kinds)
     contents = build_content(workshop.mappings, case, plan, recipient, letters, levels, shared) if levels else ()
-    return ForRecipient(recipient, letters, contents)
+    notes: tuple[bytes, ...] = ()
+    if letters and _wants_note(case, recipient):
+        told = [(one, blocks_of(one.html)) for one in letters]
+        speech = ClinicSpeech(case.clinic.time_zone)
+        notes = progress_notes(workshop.mappings, case, plan, recipient, told, speech, shared)
+    return ForRecipient(recipient, letters, contents, notes)
+
+
+def _wants_note(case: Case, recipient: RecipientPlan) -> bool:
+    usable = {one.endpoint for one in recipient.channels if one.usable and one.kind == "direct"}
+    endpoints = case.provider(recipient.provider).endpoints
+    return any(one.id in usable and one.ccda == "progress-note" for one in endpoints)
 
 
 def _as_shown(
@@ -115,6 +132,8 @@ def documents_of(message_id: str, made: ForRecipient) -> tuple[NewDocument, ...]
         add("letter-pdf", letter.title, "application/pdf", letter.pdf, made_with)
         if letter.cover_pdf is not None:
             add("fax-pdf", letter.title, "application/pdf", letter.cover_pdf, made_with)
+    for letter, note in zip(made.letters, made.notes, strict=False):
+        add("ccda-note", letter.title, "application/xml", note, f"mapping {NOTE}; template {letter.template_version}")
     for content in made.contents:
         mappings = ", ".join(f"{name} {version}" for name, version in sorted(content.mappings.items()))
         title = f"FHIR {content.resource_type}"

@@ -39,7 +39,7 @@ class StoredDocument:
     id: str
     role: Literal[
         "letter-html", "letter-text", "letter-pdf", "fax-pdf", "fhir-chart", "fhir-singles", "fhir-document",
-        "fhir-message", "fhir-tasks",
+        "fhir-message", "fhir-tasks", "ccda-note",
     ]  # fmt: skip
     media_type: str
     body: bytes
@@ -71,6 +71,10 @@ class Package:
     copy_of: str | None = None
     """For a later channel: "fax 14 Oct 2026", printed as COPY OF where the channel is paper or mail."""
     resent: bool = False
+
+    def all(self, role: str) -> tuple[StoredDocument, ...]:
+        """Return every stored document of a role, in order: a message may hold more than one letter."""
+        return tuple(one for one in self.documents if one.role == role)
 
     def document(self, *roles: str) -> StoredDocument | None:
         """Return the first stored document with one of the roles, in the order asked for."""

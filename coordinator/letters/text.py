@@ -39,7 +39,7 @@ class Reader(HTMLParser):
         self._in_title = False
         self._lists: list[int | None] = []
         self._cells: list[str] | None = None
-        self._heads: list[str] = []
+        self.heads: list[str] = []
         self._in_thead = False
 
     def read(self, html: str) -> list[str]:
@@ -62,10 +62,10 @@ class Reader(HTMLParser):
             self._lists.append(0 if tag == "ol" else None)
         elif tag == "li":
             self._flush()
-            self._words.append(self._bullet())
+            self._words.append(self.bullet())
         elif tag == "table":
             self._flush()
-            self._heads = []
+            self.heads = []
         elif tag in ("thead", "tr", "td", "th", "dd", "br"):
             self._start_part(tag)
         elif tag in _BLOCKS:
@@ -117,7 +117,8 @@ class Reader(HTMLParser):
             return
         self._words.append(data)
 
-    def _bullet(self) -> str:
+    def bullet(self) -> str:
+        """Return what an item begins with."""
         if not self._lists or self._lists[-1] is None:
             return "- "
         self._lists[-1] += 1
@@ -142,11 +143,11 @@ class Reader(HTMLParser):
     def _row(self) -> None:
         cells, self._cells = self._cells or [], None
         if self._in_thead:
-            self._heads = cells
-        elif len(cells) == 1 or not self._heads:
+            self.heads = cells
+        elif len(cells) == 1 or not self.heads:
             self.plain_row(cells)
         else:
-            self.named_row(cells[0].rstrip("."), tuple(zip(self._heads[1:], cells[1:], strict=False)))
+            self.named_row(cells[0].rstrip("."), tuple(zip(self.heads[1:], cells[1:], strict=False)))
 
     def plain_row(self, cells: list[str]) -> None:
         """Take in a row that has no headings, or one cell alone."""

@@ -170,7 +170,7 @@ def approve(mappings_dir: Path) -> list[Path]:
     return written
 
 
-MARKS = {"events": "version", "partners": "version", "codes": "reviewed"}
+MARKS = {"events": "version", "partners": "version", "ccda": "version", "codes": "reviewed"}
 """What must rise with every change, by folder. A code table has no version of its own but a date of review."""
 
 

@@ -44,12 +44,12 @@ def letter_view(case: Case, letter: Letter, accepts: tuple[str, ...], *, only_on
         language=letter.language,
         reference=letter.reference,
         document=case.document_id(letter.provider, letter.kind),
-        replaces=_replaced(case, letter),
+        replaces=replaced_documents(case, letter),
         attachments=tuple(attachment(kind, body, letter.language, letter.title) for kind, body in taken),
     )
 
 
-def _replaced(case: Case, letter: Letter) -> tuple[str, ...]:
+def replaced_documents(case: Case, letter: Letter) -> tuple[str, ...]:
     """Return the documents this recipient holds of earlier versions: of the same kind, or all for a correction."""
     held = [one for one in case.already_sent if one.provider == letter.provider and one.version < case.event.version]
     if letter.kind != "L9":

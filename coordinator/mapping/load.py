@@ -9,6 +9,7 @@ import yaml
 
 from coordinator.mapping import r4
 from coordinator.mapping.additions import Addition, check_paths, touches
+from coordinator.mapping.ccda.sheet import NOTE, NoteSheet, read_note
 from coordinator.mapping.codes import CodeTable, KnownCodes, check_across, check_reviewed, read_table
 from coordinator.mapping.identity import KINDS
 from coordinator.mapping.json_values import Json, Value
@@ -65,6 +66,7 @@ class Mappings:
     tables: Mapping[str, CodeTable]
     known_codes: KnownCodes
     partners: Mapping[str, Partner]
+    note: NoteSheet
 
 
 def load(mappings_dir: Path) -> Mappings:
@@ -84,10 +86,11 @@ def load(mappings_dir: Path) -> Mappings:
     partners = _partners(mappings_dir, found, Names({}, tables, names), problems)
     if not found and not problems:
         problems.append(f"{mappings_dir}: there are no mapping files in events/")
+    note = read_note(_files(mappings_dir / "ccda", problems).get(NOTE), tables, names, problems)
     if problems:
         raise MappingFileError(problems)
     ordered = tuple(sorted(found.values(), key=lambda one: (one.order, one.mapping)))
-    return Mappings(ordered, tables, known, partners)
+    return Mappings(ordered, tables, known, partners, note)
 
 
 def _partners(

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from coordinator.channels.ccda import HL7, Coded, wrap
+from coordinator.channels.ccda import Coded, wrap
 from coordinator.domain.errors import NeedsHuman
+from coordinator.mapping.ccda.header import HL7
 from tests.contract.people import PATIENT, a_package
 
 NOW = datetime(2026, 10, 14, 15, 0, tzinfo=UTC)
@@ -34,7 +35,7 @@ ORDERS = {
 
 
 def document(package=None):
-    return ET.fromstring(wrap(package or a_package(), TYPE, NOW))
+    return ET.fromstring(wrap(package or a_package(), TYPE, NOW)[0])
 
 
 def children(element):
@@ -66,8 +67,9 @@ def test_everything_that_the_us_realm_header_and_the_template_require_is_there()
     root = document()
     templates = {(one.get("root"), one.get("extension")) for one in root.findall("h:templateId", NS)}
     assert templates == {
-        ("2.16.840.1.113883.10.20.22.1.1", "2015-08-01"),
-        ("2.16.840.1.113883.10.20.22.1.10", "2015-08-01"),
+        (template, release)
+        for template in ("2.16.840.1.113883.10.20.22.1.1", "2.16.840.1.113883.10.20.22.1.10")
+        for release in ("2015-08-01", None)
     }
     assert root.find("h:code", NS).attrib == {
         "code": "0000-0", "codeSystem": "2.16.840.1.113883.6.1", "codeSystemName": "LOINC", "displayName": "A note",

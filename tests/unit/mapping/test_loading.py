@@ -15,6 +15,7 @@ from coordinator.mapping.problems import MappingFileError
 from tests.unit.mapping.conftest import ROOT
 
 Edit = Callable[[str, str, str], None]
+NOTE = "ccda/progress-note.yaml"
 PRESSURE = "events/session-outcome.blood-pressure.yaml"
 GIVEN = "events/session-outcome.medication-administration.yaml"
 
@@ -67,6 +68,16 @@ MISTAKES = {
                                        "$from: event.vitals.systolic.max()", "max() is not on the allowed list"),
     "an unknown event": (PRESSURE, "event: session-outcome", "event: session", "`event` is one or more of"),
     "each over something that is no list": (PRESSURE, "each: event.vitals", "each: event.plan", "is not a list"),
+    "a note without a review": (NOTE, "reviewed:", "looked_at:", "`reviewed` is missing"),
+    "a note with an unknown header": (NOTE, "note: progress-note", "sheet: progress-note", "unknown key 'sheet'"),
+    "a note of a kind that has no code": (NOTE, "type: progress-note", "type: poem", "'poem' has no code"),
+    "a section of an unknown kind": (NOTE, "kind: scores", "kind: poems", "`kind` is one of"),
+    "a section without the letter": (NOTE, "kind: letter", "kind: procedures", "exactly one section"),
+    "a section with too few titles": (NOTE, "[Scale, Result, Date, Remarks]", "[Scale]", "needs 4 titles"),
+    "a section of what no mapping makes": (NOTE, "resources: [score]", "resources: [poem]", "is called poem"),
+    "a section code with a wrong check digit": (NOTE, '"8716-3"', '"8716-4"', "its check digit is wrong"),
+    "a system without its oid": (NOTE, '{ oid: "2.16.840.1.113883.6.1", name', '{ id: "2.16.840.1.113883.6.1", name',
+                                 "not written as in the shipped file"),
     "an unknown level": ("events/both.composition.yaml", "levels: [fhir-document]", "levels: [paper]", "`levels` are"),
     "an unknown identity": (PRESSURE, "order: 20", "order: 20\nidentity: birthday", "`identity` is one of"),
     "another name than the file's": (PRESSURE, "mapping: session-outcome.blood-pressure", "mapping: bp",
