@@ -59,7 +59,8 @@ def spared() -> Iterator[list[Composed]]:
             (command, "load_checks", _load_checks),
             (command, "_write", lambda _, composed: written.append(composed)),
             (PdfEngine, "render", lambda *_, **__: b"%PDF-1.7 drawn elsewhere"),
-            (pdf, "read_back", lambda *_: None),
+            (pdf, "read_back", lambda *_: ""),
+            (pdf, "stands_in", lambda *_: True),  # what stands on page one is only known where one is drawn
             (pdf, "page_count", lambda _: 1),
             (pdf, "join", lambda cover, letter: cover + letter),
         ):
