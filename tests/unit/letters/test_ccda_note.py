@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,12 @@ from coordinator.letters.narrative import blocks_of
 from coordinator.letters.speech import ClinicSpeech
 from coordinator.letters.text import text_of
 from coordinator.mapping.ccda.header import HL7
+from coordinator.mapping.ccda.narrative import add_blocks
 from coordinator.mapping.ccda.note import progress_notes
+from coordinator.mapping.load import load
+from coordinator.planning.rules import load_rules
 
+ROOT = Path(__file__).parents[3]
 NS = {"h": HL7}
 LOINC = "2.16.840.1.113883.6.1"
 READINGS = {
@@ -28,10 +33,6 @@ VISITS = ("T1-spike", "T1-end", "T3-correction", "T6-dose", "T8-micrograms", "T1
 
 @pytest.fixture(scope="module")
 def shop(room, composed):
-    from conftest import ROOT
-
-    from coordinator.mapping.load import load
-    from coordinator.planning.rules import load_rules
 
     rules = ROOT / "mappings" / "rules"
     book = load_rules(rules / "coordination.yaml", rules / "signatures.demonstration.yaml", accept_demonstration=True)
@@ -83,8 +84,6 @@ def test_every_amount_name_and_time_that_the_letter_prints_is_in_the_document(wr
         if row.audience in ("patient", "patient-es"):
             continue
         root = ET.Element("text")
-        from coordinator.mapping.ccda.narrative import add_blocks
-
         add_blocks(root, blocks_of(row.letter.html))
         shown = words(root)
         for one in row.page.facts():
