@@ -9,7 +9,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +28,8 @@ _ENGINE = threading.Lock()
 PDF_ENGINE = _ENGINE
 """For others who use pdfium in this process: one lock for all of them."""
 
+STYLE_SHEETS = ("print.css", "form.css", "fax.css")
+"""The style sheets of the layout folder that a letter can have, in their order."""
 FAX_DPI = 204
 """Dots an inch across a fax page."""
 _SPACES = re.compile(r"\s+")
@@ -77,13 +79,14 @@ class PdfEngine:
         return FontConfiguration()
 
     @cached_property
-    def _print_style(self) -> str:
-        return (self._layout / "print.css").read_text(encoding="utf-8")
+    def _faces(self) -> CSS:
+        return self._parsed((self._layout / "fonts.css").read_text(encoding="utf-8"))
 
     @cached_property
-    def _styles(self) -> list[CSS]:
-        faces = (self._layout / "fonts.css").read_text(encoding="utf-8")
-        return [self._parsed(faces), self._parsed(self._print_style)]
+    def _sheets(self) -> Sequence[tuple[str, CSS]]:
+        """The layout's own style sheets in their order, each as a letter's HTML has it and parsed."""
+        texts = [(self._layout / name).read_text(encoding="utf-8").rstrip("\n") for name in STYLE_SHEETS]
+        return tuple((text, self._parsed(text)) for text in texts)
 
     def _parsed(self, css: str) -> CSS:
         return CSS(string=css, font_config=self._fonts, url_fetcher=self._fetcher, base_url="letter:")
@@ -98,13 +101,17 @@ class PdfEngine:
     def render(self, html: str) -> bytes:
         """Return the tagged PDF of a letter's HTML. The same HTML gives the same bytes.
 
-        The layout's own style sheet is taken from a parsed copy: reading it again for
+        The layout's own style sheets are taken from parsed copies: reading them again for
         every letter would cost a tenth of the time.
         """
-        bare = html.replace(self._print_style.rstrip("\n"), "", 1)
         with _ENGINE:
-            document = HTML(string=bare, url_fetcher=self._fetcher, base_url="letter:")
-            made: bytes = document.write_pdf(stylesheets=self._styles, font_config=self._fonts, pdf_variant="pdf/ua-1")
+            styles = [self._faces]
+            for text, parsed in self._sheets:
+                if text in html:
+                    html = html.replace(text, "", 1)
+                    styles.append(parsed)
+            document = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:")
+            made: bytes = document.write_pdf(stylesheets=styles, font_config=self._fonts, pdf_variant="pdf/ua-1")
         return made
 
     def greys_of(self, source: str, width_mm: int, height_mm: int) -> Mapping[int, int]:

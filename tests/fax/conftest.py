@@ -9,7 +9,7 @@ from coordinator.letters.write import LetterRoom, load_letters
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(ROOT / "tests" / "unit" / "letters")]
 
 
 def letters_of_all_samples() -> Iterator[tuple[str, str]]:

@@ -3,20 +3,53 @@
 from collections import Counter
 
 import pytest
-from reading import faxed_pages, in_pictures, lost, lost_of, numbers
+from reading import faxed_pages, in_pictures, lost, lost_of, lost_of_picture, numbers, pictures
+from shapes import drawn
 
 from coordinator.letters.pdf import PdfEngine, pages_text
+
+LETTER_WIDE, PICTURE_WIDE, ROUND = 612, 250, 12
+"""Points across a page, across a picture as it is faxed, and around it in this test."""
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
-def test_every_number_date_time_and_telephone_number_is_read_back(room, tesseract, sample, audience):
+def test_every_number_date_time_and_telephone_number_is_read_back(room, templates, tesseract, sample, audience):
     made = room.samples().sample(sample)
     for letter in room.write(made.case, made.plan, made.recipients[audience], fax=True):
         printed = sum((numbers(text) for text in pages_text(letter.cover_pdf)), Counter())
         assert printed[letter.reference] >= 3, "the reference stands on the cover, in the letter and at its foot"
         wanted = printed - in_pictures(letter.html)
         assert lost_of(wanted, faxed_pages(letter.cover_pdf)) == {}
+        for picture in pictures(letter.html):
+            assert lost_of_faxed(templates, picture) == {}
+
+
+def test_every_label_of_a_picture_of_any_shape_is_read_back(room, templates, tesseract):
+    spoilt = {name: lost for name, picture in drawn(room, html=True) if (lost := lost_of_faxed(templates, picture))}
+    assert spoilt == {}
+
+
+def test_a_picture_that_a_fax_spoils_is_found_out(room, templates, tesseract):
+    made = room.samples().sample("bp-spike")
+    (picture,) = pictures(room.write(made.case, made.plan, made.recipients["psychiatrist"], fax=False)[0].html)
+    assert lost_of_faxed(templates, picture) == {}
+    tiny = picture.replace('font-size="11"', 'font-size="5"')
+    assert len(lost_of_faxed(templates, tiny)) > 5
+
+
+def fax_style(templates) -> str:
+    """The letters' own style sheets, as a fax has them."""
+    return "\n".join((templates / "layout" / name).read_text(encoding="utf-8") for name in ("print.css", "fax.css"))
+
+
+def lost_of_faxed(templates, picture: str) -> dict[str, int]:
+    """What is lost of a picture that stands alone on a page, in the letters' own style, as a fax leaves it."""
+    css = fax_style(templates) + f"@page {{ margin: {ROUND}pt }}"
+    html = f'<!DOCTYPE html><html lang="en"><head><title>t</title><style>{css}</style></head>'
+    pdf = PdfEngine(templates / "layout").render(f'{html}<body class="fax" {FOOT}>{picture}</body></html>')
+    (page,) = faxed_pages(pdf)
+    return lost_of_picture(picture, page, left=LETTER_WIDE - ROUND - PICTURE_WIDE, top=ROUND)
 
 
 def test_a_number_that_is_not_there_or_not_often_enough_is_reported_as_lost():
@@ -37,7 +70,7 @@ FOOT = 'data-foot-left="left" data-foot-right="right" data-foot-page="page" data
 
 def faxed_table(templates, style: str) -> dict[str, int]:
     """Return what is lost of a table under the letters' own style sheet with this rule added."""
-    css = (templates / "layout" / "print.css").read_text(encoding="utf-8")
+    css = fax_style(templates)
     page = (
         f'<!DOCTYPE html><html lang="en"><head><title>t</title><style>{css} {style}</style></head>'
         f'<body class="fax" {FOOT}><table>{TABLE}</table></body></html>'

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from coordinator.domain.events import SessionOutcome
 from coordinator.letters.brief import Brief
-from coordinator.letters.curve import Trend, trend
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
+from coordinator.letters.trend import Trend, trend
 from coordinator.letters.views.holds import OpenHold, open_holds
 from coordinator.letters.views.measured import EventLine, ScoreLine, course_scores, event_lines
 from coordinator.letters.views.medicines import Stimulant, dose_of, own_drug, stimulant

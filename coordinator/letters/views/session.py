@@ -5,8 +5,9 @@ from typing import Literal
 
 from coordinator.domain.events import SessionOutcome, SymptomReport
 from coordinator.letters.brief import Brief
-from coordinator.letters.curve import Curve, Trend, curve, trend
+from coordinator.letters.curve import Curve, curve
 from coordinator.letters.traced import Traced, fact
+from coordinator.letters.trend import Trend, trend
 from coordinator.letters.views.holds import LastGiven, OpenHold, is_first_heard, last_given, open_holds
 from coordinator.letters.views.measured import (
     Mind,

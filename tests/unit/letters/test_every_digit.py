@@ -35,6 +35,6 @@ def test_the_reply_forms_code_and_boxes_are_as_large_as_a_fax_needs(room):
     html = room.preview("L4", "psychiatrist", "stimulant-hold")
     side = int(re.search(r'width="(\d+)mm" height="\1mm"><title>Code of the reference', html).group(1))
     assert side >= 25
-    box = re.search(r"\.form \.box \{[^}]*width: ([\d.]+)mm; height: ([\d.]+)mm", html)
+    box = re.search(r"\.box \{[^}]*width: ([\d.]+)mm; height: ([\d.]+)mm", html)
     assert min(float(box.group(1)), float(box.group(2))) >= 4
     assert html.count('<span class="box"></span>') == 6

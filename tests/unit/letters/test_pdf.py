@@ -1,12 +1,14 @@
 """The finished file: what it prints, what it refuses, and that it comes out the same."""
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pypdfium2
 import pytest
 from pypdf import PdfReader
+from pypdfium2 import raw
 from weasyprint.urls import FatalURLFetchingError
 
 from coordinator.letters.budget import PAGE_ONE_WORDS, words_of
@@ -141,12 +143,53 @@ def test_the_cover_comes_first_and_its_pages_are_counted(room, one):
     assert "Reply form" in texts[-1]
 
 
-def test_fax_letters_of_doses_are_at_least_eleven_points(templates):
-    style = (templates / "layout" / "print.css").read_text()
-    assert "body.fax { font-size: 11pt; }" in style
-    assert "body.fax td.dose, body.fax th.dose, body.fax .num { font-size: 12pt; }" in style
+def sizes(pdf: bytes) -> Iterator[tuple[float, str]]:
+    """Type size in points, as it is drawn, of each character of a file."""
+    document = pypdfium2.PdfDocument(pdf)
+    for page in document:
+        layer = page.get_textpage()
+        for place in range(layer.count_chars()):
+            matrix = raw.FS_MATRIX()
+            raw.FPDFText_GetMatrix(layer, place, matrix)
+            yield raw.FPDFText_GetFontSize(layer, place) * abs(matrix.d), chr(raw.FPDFText_GetUnicode(layer, place))
+    document.close()
+
+
+@pytest.mark.parametrize("name", ["digest", "stimulant-hold", "bp-spike", "correction"])
+def test_nothing_on_a_fax_is_set_in_less_than_eleven_points_not_even_in_a_picture(room, one, name):
+    sample = one(f"{name}.psychiatrist").sample
+    for letter in room.write(sample.case, sample.plan, sample.recipients["psychiatrist"], fax=True):
+        small = {(round(size, 1), one) for size, one in sizes(letter.cover_pdf) if size < 10.95 and one.strip()}
+        assert small == set()
+        assert min(size for size, one in sizes(letter.pdf) if one.strip()) < 10, "the letter on paper is smaller"
+
+
+def test_doses_on_a_fax_are_larger_than_the_rest(room, one):
+    sample = one("dose-increase.psychiatrist").sample
+    faxed = room.write(sample.case, sample.plan, sample.recipients["psychiatrist"], fax=True)[0].cover_pdf
+    assert "".join(one for size, one in sizes(faxed) if 11.9 < size < 12.1).count("mg") >= 2
+
+
+def test_the_misdirected_letter_and_the_cover_are_set_as_a_fax(templates):
     for page in ("layout/letter.html", "letters/fax_cover/body.html", "letters/misdirected/body.html"):
-        assert re.search(r"@bottom-right \{[^}]*font-size: 11pt", (templates / page).read_text()), page
+        assert '{% include "layout/fax.css" %}' in (templates / page).read_text(), page
+
+
+def test_a_letter_carries_the_style_sheets_that_it_needs_and_no_other(one):
+    plain, asked = one("missed.psychiatrist").letter.html, one("stimulant-hold.psychiatrist").letter.html
+    assert ".form {" not in plain
+    assert ".form {" in asked
+    assert "font-size: 11pt" not in plain + asked
+
+
+def test_the_parsed_style_sheets_print_what_the_letters_own_copy_does(room, one):
+    """The style sheets are parsed once; a letter whose own copy is used instead is the same letter."""
+    html = one("stimulant-hold.psychiatrist").letter.html
+    marker = ".picture svg {"
+    assert marker in html
+    assert sorted(sizes(room._engine.render(html.replace(marker, ".picture  svg {")))) == sorted(
+        sizes(room._engine.render(html))
+    )
 
 
 def test_letters_written_at_once_in_several_threads_are_the_same(room, one):
