@@ -1,5 +1,6 @@
 """What a person does with a message: resend, release, withdraw, hand over, and answer a held event's questions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from coordinator.domain.delivery import State
@@ -30,16 +31,25 @@ def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | Non
         return "There is nothing stored to send."
     if row.channel == "by-hand" and row.state == State.HELD:
         return "It waits to be printed and handed over. Record the hand-over when somebody took it."
-    if any(one.state in MOVING for one in tx.deliveries(message.id)):
+    every = tx.deliveries(message.id)
+    if any(one.state in MOVING for one in every):
         return "It is on its way already; wait for the outcome."
-    if any(one.state == State.IN_DOUBT for one in tx.deliveries(message.id)):
+    if any(one.state == State.IN_DOUBT for one in every):
         return "It may have arrived; settle that first, so that it is not doubled."
+    if _sent_since(every, row):
+        return "A colleague has sent it again since. Look at what came of that before you send it once more."
     target = _route(tx, message, row)
     trial = DeliveryRow(**{**row.__dict__, "endpoint_id": target[0], "channel": target[1]})
     answer = ask_release(parts, tx, trial, message, parts.clock.now())
     if not answer.permits:
         return parts.causes.get(answer.code or "bug").sentence
     return None
+
+
+def _sent_since(every: Sequence[DeliveryRow], row: DeliveryRow) -> bool:
+    """Return whether a later delivery of the message stands: the person who asks has not seen it yet."""
+    names = [one.id for one in every if one.state != State.CANCELLED]
+    return row.id in names and names[-1] != row.id
 
 
 def resend(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:

@@ -123,7 +123,7 @@ def test_05_a_second_resend_by_hand_is_a_second_resend(world):
     message = tell(world, dose_change(world))["pr-psych"]
     send_due(world)
     for number in range(2):
-        world.desk.resend(rows(world, message)[0].id, reason="asked again", token=f"{number}" * 40, actor=STAFF)
+        world.desk.resend(rows(world, message)[-1].id, reason="asked again", token=f"{number}" * 40, actor=STAFF)
         send_due(world)
     assert held(world, message) == 3
 

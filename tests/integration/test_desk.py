@@ -52,6 +52,19 @@ def test_a_double_click_and_two_people_at_once_make_one_resend(bench, arrived):
     assert len({one for one in outcomes if one != "refused"}) == 1
 
 
+def test_a_page_that_was_opened_before_a_colleague_sent_it_again_does_not_send_it_once_more(bench, arrived):
+    first = bench.deliveries(arrived["pr-psych"].id)[0]
+    again = bench.desk.resend(first.id, reason="they say it is not there", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    with pytest.raises(Refused) as refused:
+        bench.desk.resend(first.id, reason="they say it is not there", token="u" * 43, actor=STAFF)
+    assert "colleague has sent it again" in refused.value.reason
+    assert len(bench.channels["fhir-rest"].held) == 2
+    old, new = bench.desk.message(arrived["pr-psych"].id, STAFF).deliveries
+    assert (old.may_resend, old.may_not_resend_because) == (False, refused.value.reason)
+    assert (new.id, new.may_resend) == (again, True)
+
+
 def test_a_resend_needs_a_reason(bench, arrived):
     row = bench.deliveries(arrived["pr-psych"].id)[0]
     with pytest.raises(Refused, match="reason"):
