@@ -96,7 +96,8 @@ def _verdict(status: FaxStatus) -> Lookup:
     if status.state == "sent":
         return Lookup("arrived-proven", far_side_ref=status.fax_id, detail=status.detail)
     if status.state == "failed" and status.failure is not None:
-        return Lookup("failed", far_side_ref=status.fax_id, code=status.failure.code, detail=status.detail)
+        failure = status.failure
+        return Lookup("failed", status.fax_id, failure.code, retry=failure.retry, detail=status.detail)
     return Lookup("arrived", far_side_ref=status.fax_id, detail=status.detail)
 
 

@@ -22,7 +22,7 @@ _CLASSES: tuple[tuple[str, bool, tuple[int, ...]], ...] = (
     ("fax.no-answer", True, (16, 30, 87, 112)),
     ("fax.training", True, (6, 8, 10, 12)),
     ("fax.bad-number", False, (34, 49, 73, 115)),
-    ("fax.no-fax-tone", True, (19,)),
+    ("fax.no-fax-tone", False, (19,)),
     ("fax.refused", False, (50,)),
     ("fax.document", False, (4, 54, 55, 57, 69, 128, 129, 130, 131, 132, 133)),
 )
@@ -47,7 +47,7 @@ _WORDS: tuple[tuple[FaxFailure, tuple[str, ...]], ...] = (
     (FaxFailure("fax.training", True), ("fax signaling error", "communication error")),
     (FaxFailure("fax.bad-number", False), ("unallocated number", "invalid number format", "number changed",
                                            "disconnected number")),
-    (FaxFailure("fax.no-fax-tone", True), ("no remote fax", "human answered", "voice answer")),
+    (FaxFailure("fax.no-fax-tone", False), ("no remote fax", "human answered", "voice answer")),
     (FaxFailure("fax.refused", False), ("call rejected", "blocked", "do not call")),
     (FaxFailure("fax.document", False), ("conversion error", "unsupported file")),
     (ACCOUNT, ("insufficient funds", "insufficient balance", "account suspended")),
@@ -59,7 +59,7 @@ own causes (ITU-T Q.850), which gateways hand through."""
 
 RETRYABLE: frozenset[str] = frozenset(code for code, retry, _ in _CLASSES if retry) | {PARTIAL.code}
 SUSPENDS_NUMBER: frozenset[str] = frozenset({"fax.bad-number", "fax.no-fax-tone"})
-"""Causes after which the number may be somebody else's (the second after its one more try): verify it anew."""
+"""Causes after which the number may be somebody else's: not dialled again before it was verified anew."""
 
 
 def classify(number: int | None, *, partial: bool = False) -> FaxFailure:

@@ -5,21 +5,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import unquote
 
 import httpx
 import orjson
 
 from coordinator.channels.credentials import Credentials
 from coordinator.channels.fhir.capability import CapabilityBook
+from coordinator.channels.fhir.chart import names_their_patient, wanted
 from coordinator.channels.fhir.doubt import has_begun, settle_entries
 from coordinator.channels.fhir.finding import already_there, find_message
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
+from coordinator.channels.fhir.kept import contradicts
 from coordinator.channels.fhir.match import Match, match_patient, theirs
 from coordinator.channels.fhir.places import look_up_places, read_exactly
+from coordinator.channels.fhir.proof import letter_in, looked_again, proven_there
 from coordinator.channels.fhir.refusals import TRANSACTION, Refusals
 from coordinator.channels.fhir.said import part, parts, text
-from coordinator.channels.fhir.server import FhirServer
+from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.channels.fhir.singles import Singles, Terms, names_unsupported, once, terms_of
 from coordinator.channels.fhir.tasks import change_tasks
 from coordinator.channels.wire import Answer, Limits, Wire
@@ -29,7 +31,7 @@ from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, EntryBook, Lookup, Package, StoredDocument, Taken
 from coordinator.mapping.addressing import Places, addressed, dependency_order
 from coordinator.mapping.body import to_bytes
-from coordinator.mapping.partners import Partner
+from coordinator.mapping.partners import Partner, ReadBack
 from coordinator.mapping.planner import Capability, choose_level, conditional_creates
 
 ROLES: Mapping[ContentLevel, tuple[str, ...]] = {
@@ -89,20 +91,34 @@ class FhirRest:
         mark = once(lambda: about_to_send(None))
         notes |= self._change_tasks(server, package, capability, match, mark)
         if level == "singles":
-            return _with_facts(self._singles(server, package, endpoint, capability, match, document, mark), **notes)
+            taken = self._singles(server, package, endpoint, capability, match, document, mark)
+        else:
+            taken = self._whole(server, package, endpoint, capability, match, level, document, mark)
+        sent = letter_in(document) if self._read_back(endpoint) is not None else {}
+        return _with_facts(proven_there(server, taken, sent, match.far_side_id, self._read_back(endpoint)), **notes)
+
+    def _whole(
+        self, server: FhirServer, package: Package, endpoint: Endpoint, capability: Capability, match: Match,
+        level: ContentLevel, document: StoredDocument, mark: Callable[[], None],
+    ) -> Taken:  # fmt: skip
+        """Return what came of a transaction, or of one document."""
         if package.attempt > 1 and not package.resent:
             found = already_there(server, package)
             if found is not None:
                 # A gateway's 502 or 504 may hide a write that landed: look before repeating.
                 mark()
-                return Taken(found, proven=True, facts={"answer": "already there", "level": level})
+                return Taken(found, proven=True, facts={"answer": "already there"})
         if level == "chart":
             answer = server.write("", document.body, mark)
             self._note_refusal(endpoint, answer)
-            return _with_facts(judge_bundle(answer, orjson.loads(document.body), self._clock), **notes)
+            return judge_bundle(answer, orjson.loads(document.body), self._clock)
         headers = self._conditional(package, endpoint, capability)
         body = self._document(server, endpoint, match, document)
-        return _with_facts(judge_document(server.write("DocumentReference", body, mark, headers), self._clock), **notes)
+        answer = server.write("DocumentReference", body, mark, headers)
+        taken = judge_document(answer, self._clock)
+        if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), match.far_side_id)).code:
+            raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
+        return taken
 
     def _change_tasks(
         self, server: FhirServer, package: Package, capability: Capability, match: Match, mark: Callable[[], None]
@@ -119,9 +135,21 @@ class FhirRest:
 
         Not found counts as absent only on a server that searches reliably, and only
         after its settle time has passed since we first asked; until then Transient.
-        What was sent entry by entry has arrived only when every entry has.
+        What was sent entry by entry has arrived only when every entry has. Where the
+        partner file asks for it, what is there is compared with what was sent.
         """
         server = FhirServer(self._wire, self._credentials, endpoint, deadline)
+        wish, place = self._read_back(endpoint), far_side_ref
+        if wish is None or place is None:
+            answer = self._held_there(server, package, endpoint)
+            if wish is None or answer.verdict != "arrived-proven" or answer.far_side_ref is None:
+                return answer
+            place = answer.far_side_ref
+        match = match_patient(server, package.patient, package.provider, endpoint)
+        return looked_again(server, package, place, match.far_side_id, wish)
+
+    def _held_there(self, server: FhirServer, package: Package, endpoint: Endpoint) -> Lookup:
+        """Return whether the message is found by its own identifier, as `look_up` says."""
         partner = self._partner(endpoint)
         reliable = None if partner is None else partner.searches_identifier
         try:
@@ -158,7 +186,7 @@ class FhirRest:
             capability,
             partner,
             endpoint.content_level,
-            chart=_wanted(sent),
+            chart=wanted(sent),
             held=self._held(package, partner),
             chart_barred=self._barred(sent, package, endpoint, match),
         )
@@ -180,7 +208,7 @@ class FhirRest:
         if self._refuses_charts(endpoint):
             return "the server has refused a transaction."
         numbers = {one.value for one in theirs(package.patient, package.provider)}
-        if match.by != "identifier" or not _names_their_patient(chart, numbers):
+        if match.by != "identifier" or not names_their_patient(chart, numbers):
             return "the patient's number there is not known."
         return None
 
@@ -269,6 +297,10 @@ class FhirRest:
         with self._lock:
             self._asked_since.pop(package.tag, None)
 
+    def _read_back(self, endpoint: Endpoint) -> ReadBack | None:
+        partner = self._partner(endpoint)
+        return None if partner is None else partner.read_back
+
     def _partner(self, endpoint: Endpoint) -> Partner | None:
         return self._partners.get(endpoint.partner or "")
 
@@ -283,18 +315,3 @@ def _kind(entry: Mapping[str, Any]) -> str:
 
 def _with_facts(taken: Taken, **facts: str) -> Taken:
     return replace(taken, facts={**taken.facts, **facts})
-
-
-def _wanted(chart: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (method, type) of every entry of the chart."""
-    return [(text(part(one, "request"), "method"), _kind(one)) for one in parts(chart, "entry")]
-
-
-def _names_their_patient(chart: Mapping[str, Any], numbers: set[str]) -> bool:
-    """Return whether the chart's Patient entry is conditional on a number of theirs: any other would add a person."""
-    for one in parts(chart, "entry"):
-        if _kind(one) == "Patient":
-            request = part(one, "request")
-            condition = unquote(text(request, "ifNoneExist") or text(request, "url"))
-            return any(condition.endswith(f"|{number}") for number in numbers)
-    return True

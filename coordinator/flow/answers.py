@@ -11,9 +11,10 @@ from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.registry import KnownMedication, Patient
-from coordinator.flow.incidents import IncidentView, close_incident, open_about, open_incident, open_incidents
+from coordinator.flow.incidents import IncidentView, close_incident, open_incident, open_incidents
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import AnswerRow, AnswerState, AnswerVia
+from coordinator.flow.misdirected import open_about
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor

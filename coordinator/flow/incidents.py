@@ -8,22 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coordinator.domain.delivery import ARRIVED_MAYBE
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
-from coordinator.flow.outcome import suspend
+from coordinator.flow.misdirected import open_about
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend import need_reason
-from coordinator.flow.rows import DeliveryRow, MessageRecord
-from coordinator.observe.log import Log, write
 
 KINDS = ("misdirected-fax", "wrong-recipient", "not-my-patient")
 """What staff may report; the last two are also what a reader may answer."""
-CAUSE = "link.not-mine"
 
 
 @dataclass(frozen=True)
@@ -43,33 +39,6 @@ class IncidentView:
     title: str
     frozen: bool
     """Whether the address still carries nothing for anybody."""
-
-
-def open_about(
-    tx: Transaction,
-    message: MessageRecord,
-    kind: str,
-    now: datetime,
-    actor: Actor,
-    *,
-    answer_id: str | None = None,
-    delivery: DeliveryRow | None = None,
-    note: str | None = None,
-) -> str:
-    """Open an incident and suspend the address the letter went to, for every patient; return its id."""
-    arrived = [one for one in tx.deliveries(message.id) if one.state in ARRIVED_MAYBE and one.channel != "by-hand"]
-    went = delivery or (arrived[-1] if arrived else None)
-    endpoint = None if went is None else went.endpoint_id
-    name = stable_uuid("incident", message.id, kind)
-    row = IncidentRow(name, message.id, message.patient_key, endpoint, kind, answer_id, now, raised_by=actor.name,
-                      note=note)  # fmt: skip
-    tx.add_incident(row)
-    if went is not None:
-        suspend(tx, went, CAUSE, now)
-    tx.audit(actor, "incident opened", at=now, patient_key=message.patient_key, subject=message.id, code=CAUSE,
-             detail=note)  # fmt: skip
-    write(Log.DELIVERY_HELD, message_id=message.id, code=CAUSE, endpoint_id=endpoint)
-    return name
 
 
 def open_incident(parts: Parts, message_id: str, *, kind: str, note: str, actor: Actor) -> str:

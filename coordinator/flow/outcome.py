@@ -7,10 +7,11 @@ from coordinator.domain.delivery import State, next_due
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, StateConflict, Transient
 from coordinator.flow.fallback import after_dead
 from coordinator.flow.ledger import Transaction
+from coordinator.flow.misdirected import open_about, suspend
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Taken
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord
+from coordinator.flow.rows import DeliveryRow, MessageRecord
 from coordinator.observe.log import Log, write
 
 OUTCOME = Actor("job", "deliver")
@@ -18,6 +19,8 @@ SUSPENDING = frozenset({"fax.bad-number", "fax.wrong-number", "fax.no-fax-tone"}
 """Causes that close a number for every patient until somebody has verified another one."""
 
 
+OTHER_PATIENT = "fhir.other-patient"
+"""The far side filed it in another patient's record: an incident, not only a message that stands still."""
 SERVER_AWAY = ("net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fax.unavailable", "direct.unavailable")
 """Starts of the causes that say the far side's server is away, whatever the message: they open the breaker."""
 
@@ -102,6 +105,9 @@ def settle(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, no
     tx.audit(OUTCOME, f"delivery {new.value}", at=now, patient_key=patient_key, subject=row.message_id,
              code=outcome.code)  # fmt: skip
     _health(parts, tx, row, outcome, now)
+    if outcome.code == OTHER_PATIENT and message is not None:
+        open_about(tx, message, "wrong-record", now, OUTCOME, delivery=row, cause=OTHER_PATIENT,
+                   note="Their own copy of the letter names another patient's record.")  # fmt: skip
     if new == State.DEAD:
         write(Log.DELIVERY_DEAD, delivery_id=row.id, code=outcome.code)
         after_dead(parts, tx, row, now)
@@ -174,15 +180,3 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
             write(Log.BREAKER_OPENED, endpoint_id=row.endpoint_id, code=code)
         return
     tx.put_health(replace(health, failures=failures, cause=code), now)
-
-
-def suspend(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None:
-    """Close an endpoint's present address for every patient, until the registry holds another verified one."""
-    message = tx.message(row.message_id)
-    registry = None if message is None else tx.registry_for(message.plan["patient"]["id"], [row.provider_id])
-    provider = None if registry is None else registry.provider(row.provider_id)
-    address = next((one.address for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), "")
-    health = EndpointHealth(
-        row.endpoint_id, suspended_at=now, suspended_address_key=tx.key("address", address), cause=code
-    )
-    tx.put_health(health, now)

@@ -115,6 +115,8 @@ class Lookup:
     far_side_ref: str | None = None
     code: str | None = None
     """For `failed`: the cause code, such as fax.busy."""
+    retry: bool = False
+    """For `failed`: whether it may be sent again without a person. The channel's table of causes says so."""
     detail: bytes = b""
 
 

@@ -148,9 +148,12 @@ def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
 
 def _failed_there(parts: Parts, tx: Transaction, row: DeliveryRow, answer: Lookup) -> None:
     code = answer.code or f"{row.channel}.failed"
-    retry = bool(parts.retries.schedule(row.channel, row.priority, code)) and code not in SUSPENDING
-    error: DeliveryError = Transient(code) if retry else NeedsHuman(code)
-    settle(parts, tx, row, failed(error), parts.clock.now())
+    error: DeliveryError = Transient(code) if answer.retry and code not in SUSPENDING else NeedsHuman(code)
+    now = parts.clock.now()
+    settle(parts, tx, row, failed(error), now)
+    if answer.detail:
+        words = answer.detail.decode("utf-8", "replace")[:500]
+        tx.audit(TRACK, "far side said", at=now, subject=row.message_id, code=code, detail=words)
 
 
 def mark_in_doubt(parts: Parts, tx: Transaction, row: DeliveryRow) -> None:

@@ -13,12 +13,25 @@ PARTNER_KEYS = frozenset(
     {
         "partner", "version", "reviewed", "source", "notes", "transaction", "transaction_entries", "conditional_create",
         "creates", "singles", "updates", "own_references", "encounter", "already_there", "attachments",
-        "one_attachment", "text_columns", "fhir_document", "searches_identifier", "additions",
+        "one_attachment", "text_columns", "fhir_document", "searches_identifier", "read_back", "additions",
     }
 )  # fmt: skip
 NARROWEST = 20
 """Narrower than this no letter can be laid out."""
 _LISTS_OF_TYPES = ("singles", "updates")
+COMPARED = ("status", "date", "context.period", "relatesTo", "content")
+"""What of a document read back may be left out of the comparison. Whose it is never is."""
+LONGEST_WAIT_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """The server's own copy of a letter is read, and compared with what was sent, before it counts as arrived."""
+
+    after_s: int = 0
+    """0: in the same try. Else that many seconds later, which also finds what was taken and then not kept."""
+    ignores: tuple[str, ...] = ()
+    """What this server is known to set by itself, of COMPARED."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,8 @@ class Partner:
     """How wide it shows a note of plain text, where that is known."""
     fhir_document: bool = False
     searches_identifier: bool | None = None
+    read_back: ReadBack | None = None
+    """None: the server's word that it has filed it is enough."""
     notes: str = ""
     additions: Mapping[str, tuple[Addition, ...]] = field(default_factory=dict)
     """By the name of the mapping they change."""
@@ -79,9 +94,27 @@ def read_partner(
         text_columns=data.get("text_columns"),
         fhir_document=bool(data.get("fhir_document", False)),
         searches_identifier=data.get("searches_identifier"),
+        read_back=_read_back(file, data, problems),
         notes=str(data.get("notes", "")),
         additions=additions or {},
     )
+
+
+def _read_back(file: str, data: Json, problems: list[str]) -> ReadBack | None:
+    wish = data.get("read_back")
+    if wish is None:
+        return None
+    if not isinstance(wish, Mapping) or wish.keys() - {"after_s", "ignores"}:
+        problems.append(f"{file}: `read_back` has `after_s` and `ignores`, and nothing else")
+        return None
+    after_s, ignores = wish.get("after_s", 0), wish.get("ignores", [])
+    if not isinstance(after_s, int) or isinstance(after_s, bool) or not 0 <= after_s <= LONGEST_WAIT_S:
+        problems.append(f"{file}: `read_back.after_s` is a whole number of seconds from 0 to {LONGEST_WAIT_S}")
+        return None
+    if not isinstance(ignores, list) or any(one not in COMPARED for one in ignores):
+        problems.append(f"{file}: `read_back.ignores` may name {', '.join(COMPARED)}")
+        return None
+    return ReadBack(after_s, tuple(ignores))
 
 
 def _check(file: str, data: Json, problems: list[str]) -> None:

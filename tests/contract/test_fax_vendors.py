@@ -198,13 +198,13 @@ ENDS = [
     (sinch, sinch_fax(status="COMPLETED"), "acknowledged", None, False),
     (sinch, sinch_fax(status="FAILURE", errorId=17), "failed", "fax.busy", True),
     (sinch, sinch_fax(status="FAILURE", errorId=73), "failed", "fax.bad-number", False),
-    (sinch, sinch_fax(status="FAILURE", errorId=19), "failed", "fax.no-fax-tone", True),
+    (sinch, sinch_fax(status="FAILURE", errorId=19), "failed", "fax.no-fax-tone", False),
     (sinch, sinch_fax(status="FAILURE", errorId=8, pagesSentSuccessfully=1), "partial", "fax.partial", True),
     (sinch, sinch_fax(status="FAILURE"), "failed", "fax.unknown", False),
     (srfax, srfax_fax(SentStatus="Sent"), "acknowledged", None, False),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode="Busy"), "failed", "fax.busy", True),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode="No Answer"), "failed", "fax.no-answer", True),
-    (srfax, srfax_fax(SentStatus="Failed", ErrorCode="No Remote Fax"), "failed", "fax.no-fax-tone", True),
+    (srfax, srfax_fax(SentStatus="Failed", ErrorCode="No Remote Fax"), "failed", "fax.no-fax-tone", False),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode=""), "failed", "fax.unknown", False),
 ]
 

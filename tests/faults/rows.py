@@ -23,6 +23,7 @@ DELIVER, DESK, LINK, PAGES = (
     f"integration/test_{name}.py::test_" for name in ("deliver", "desk", "secure_link", "letter_pages")
 )
 REST, FAX, DIRECT, WIRE = (f"contract/test_{name}.py::test_" for name in ("fhir_rest", "fax", "direct", "wire"))
+BACK = "contract/test_read_back.py::test_"
 SMART, TABLES, JUDGE = (f"unit/channels/test_{name}.py::test_" for name in ("smart", "answers", "judge"))
 
 ROWS: dict[str, Row] = {
@@ -168,8 +169,14 @@ ROWS: dict[str, Row] = {
     ),
     "R15": Row("the search lags behind the write", (f"{REST}absent_is_only_said",)),
     "R16": Row("patient not found, two, or another", (f"{REST}nothing_is_posted", f"{REST}without_their_number")),
-    "R17": Row("taken, and gone at a later look", (), "not played: what the server proved is not read back later"),
-    "R18": Row("fields silently dropped", (), "not played: what was stored there is not compared with what was sent"),
+    "R17": Row(
+        "taken, and gone at a later look",
+        (f"{BACK}what_is_gone", f"{BACK}a_later_look", f"{DELIVER}what_a_server_took"),
+    ),
+    "R18": Row(
+        "fields silently dropped, or filed in another patient's record",
+        (f"{BACK}a_field_that_was", f"{BACK}a_letter_filed", f"{DELIVER}a_letter_filed"),
+    ),
     "A1": Row(
         "the token endpoint fails in every way",
         (

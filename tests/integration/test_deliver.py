@@ -9,7 +9,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, StoreAway, Transient
 from coordinator.flow import deliver
 from coordinator.flow.outcome import Outcome, write_outcome
-from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.ports import Lookup, ReceiptNews
 from coordinator.flow.sweep import take_back_leases
 from coordinator.flow.track import take_in
 
@@ -361,4 +361,53 @@ def test_a_mark_that_the_database_does_not_take_sends_nothing_and_is_tried_again
     assert bench.channels["fhir-rest"].held == []
     bench.send_due()
     assert bench.state(message.id) == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "retry", "state"),
+    [
+        ("fax.busy", True, State.PENDING),
+        ("fax.no-answer", True, State.PENDING),
+        ("fax.refused", False, State.HELD),
+        ("fax.document", False, State.HELD),
+        ("fax.unknown", False, State.HELD),
+        ("fax.bad-number", False, State.HELD),
+        ("fax.no-fax-tone", False, State.HELD),
+    ],
+)
+def test_a_fax_found_failed_by_asking_is_dialled_again_only_where_its_class_says(bench, told, code, retry, state):
+    bench.channels["fax"].script = ["queue"]
+    bench.channels["fax"].says = Lookup("failed", code=code, retry=retry)
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    assert (bench.state(told["pr-pcp"].id), bench.cause(told["pr-pcp"].id)) == (state, code)
+    assert bench.broken() == []
+
+
+def test_a_letter_filed_in_another_patients_record_is_an_incident_and_closes_the_address(bench, told):
+    bench.channels["fhir-rest"].script = [("take-then", NeedsHuman("fhir.other-patient", detail=b"patient"))]
+    bench.send_due()
+    message = told["pr-psych"].id
+    assert (bench.state(message), bench.cause(message)) == (State.HELD, "fhir.other-patient")
+    with bench.store.begin(write=False) as tx:
+        (incident,) = tx.incidents()
+        frozen = tx.health(bench.deliveries(message)[0].endpoint_id)
+    assert (incident.kind, incident.message_id) == ("wrong-record", message)
+    assert frozen.suspended_at is not None
+    assert bench.desk.message(message, STAFF).row.needs_person
+
+
+def test_what_a_server_took_and_did_not_keep_is_never_sent_again_by_itself(bench, told):
+    bench.channels["fhir-rest"].script = ["queue"]
+    bench.channels["fhir-rest"].says = Lookup("failed", code="fhir.not-kept", detail=b"Their copy is not as sent.")
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    message = told["pr-psych"].id
+    assert (bench.state(message), bench.cause(message)) == (State.HELD, "fhir.not-kept")
+    assert len(bench.channels["fhir-rest"].held) == 1
+    with bench.store.begin(write=False) as tx:
+        assert "Their copy is not as sent." in [one.detail for one in tx.audit_of([message])]
     assert bench.broken() == []

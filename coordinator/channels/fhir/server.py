@@ -62,6 +62,10 @@ class FhirServer:
         """Return the answer to a write of these bytes, unchanged. Raises InDoubt after the first byte."""
         return self._signed(method, path, body, {"Content-Type": FHIR_JSON, **(headers or {})}, about_to_send)
 
+    def is_ours(self, url: str) -> bool:
+        """Return whether an address lies under this server's base: our token goes nowhere else."""
+        return "://" not in url or url.startswith(f"{self._base}/")
+
     def now(self) -> datetime:
         """Return this instant in UTC."""
         return self._wire.now()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.fhir.kept import names_another
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
 from coordinator.channels.wire import Answer
@@ -162,12 +163,12 @@ class Singles:
         except DeliveryError:
             self._book.let_go(self._endpoint, key)  # not a byte of it has left
             raise
-        return self._judged(answer, request, key)
+        return self._judged(answer, request, key, places)
 
-    def _judged(self, answer: Answer, request: Request, key: str) -> "_Done":
+    def _judged(self, answer: Answer, request: Request, key: str, places: Places) -> "_Done":
         """Return what one answer says of its entry; raise what is for somebody else to settle."""
         if 200 <= answer.status < 300:
-            return self._taken(answer, request, key)
+            return self._taken(answer, request, key, places)
         if self._holds_it(answer):
             self._book.landed(self._endpoint, key, None)
             return _Done("there", None)
@@ -182,7 +183,7 @@ class Singles:
             self.newly_refused.add(request.kind)
         return _Done("left out", None)
 
-    def _taken(self, answer: Answer, request: Request, key: str) -> "_Done":
+    def _taken(self, answer: Answer, request: Request, key: str, places: Places) -> "_Done":
         said = parse(answer) if answer.body else {}
         if said is None:
             raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
@@ -192,6 +193,8 @@ class Singles:
         if place is None and answer.status != 202:
             raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
         self._book.landed(self._endpoint, key, place)
+        if names_another(said, places.by_type.get("Patient", "").removeprefix("Patient/")):
+            raise NeedsHuman("fhir.other-patient", detail=b"Their copy is not as sent: patient.", status=answer.status)
         return _Done("for review" if answer.status == 202 else "created" if answer.status == 201 else "there", place)
 
     def _holds_it(self, answer: Answer) -> bool:

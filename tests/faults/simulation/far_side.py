@@ -193,7 +193,6 @@ class FarSide:
         if any(one.identifier == package.identifier for one in self.books.held):
             return Lookup("arrived-proven", far_side_ref=far_side_ref)
         if package.tag in self.failed:
-            return Lookup(
-                "failed", far_side_ref=far_side_ref, code=self._chance.choice([*TRIED_AGAIN, "fax.wrong-number"])
-            )
+            code = self._chance.choice([*TRIED_AGAIN, "fax.wrong-number"])
+            return Lookup("failed", far_side_ref=far_side_ref, code=code, retry=code in TRIED_AGAIN)
         return Lookup("absent")

@@ -94,6 +94,11 @@ MISTAKES = {
     "a table without a source": ("codes/route.yaml", "source: ", "note: ", "`source` is missing"),
     "a partner with an unknown setting": ("partners/epic-like.yaml", "one_attachment", "single_attachment",
                                           "unknown key 'single_attachment'"),
+    "a letter read back too late": ("partners/oracle-like.yaml", "after_s: 0", "after_s: 9999999",
+                                    "`read_back.after_s`"),
+    "a letter read back for nothing": ("partners/oracle-like.yaml", "after_s: 0", "ignores: [subject]",
+                                       "`read_back.ignores` may name"),
+    "a letter read back somehow": ("partners/oracle-like.yaml", "after_s: 0", "when: 0", "`read_back` has"),
 }  # fmt: skip
 
 

@@ -1,0 +1,173 @@
+"""What a server made of a document that it said it took: its own copy beside what was sent."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.server import FhirServer
+from coordinator.domain.errors import Permanent
+
+LETTER = "DocumentReference"
+Code = Literal["fhir.other-patient", "fhir.altered", "fhir.not-kept"]
+DATES = ("date", "context.period.start", "context.period.end")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the look came to: no code when it is there as sent."""
+
+    code: Code | None
+    differs: tuple[str, ...] = ()
+    """Names of what is not as sent. Names only, so they may be shown anywhere."""
+    by_link: bool = False
+    """Whether a form of the letter is kept under an address that could not be read, so it was not compared."""
+
+    @property
+    def words(self) -> bytes:
+        """Return the finding as a line for the record of the attempt."""
+        return f"Their copy is not as sent: {', '.join(self.differs)}.".encode() if self.differs else b""
+
+
+AS_SENT = Finding(None)
+
+
+def read_back(
+    server: FhirServer, place: str | None, sent: Sequence[Mapping[str, Any]], patient_id: str,
+    ignores: Sequence[str] = (),
+) -> Finding:  # fmt: skip
+    """Return what the server holds where it said it filed the document, beside what was sent.
+
+    `sent` are the forms it may have gone in (a partner gets another than the rest);
+    one that agrees is enough. Raises Transient or NeedsHuman when the server does not let it be read.
+    """
+    here = relative(place, LETTER)
+    if here is None:
+        return Finding("fhir.not-kept")
+    try:
+        stored = server.read(here)
+    except Permanent as gone:
+        if gone.status in (404, 410):
+            return Finding("fhir.not-kept")
+        raise
+    whole = _with_contents(server, stored)
+    findings = [compare(one, whole, patient_id, ignores) for one in sent]
+    return next((one for one in findings if one.code is None), findings[0])
+
+
+def contradicts(sent: Mapping[str, Any], returned: Mapping[str, Any] | None, patient_id: str) -> Finding:
+    """Return what the copy that came with the answer says against what was sent. What it leaves out says nothing."""
+    if returned is None or returned.get("resourceType") != LETTER:
+        return AS_SENT
+    if _patient(sent, returned, patient_id) == "another":
+        return Finding("fhir.other-patient", ("patient",))
+    ours, theirs = _letters(sent), _letters(returned)
+    if ours and theirs and not any(one in ours for one in theirs):
+        return Finding("fhir.altered", ("content",))
+    return AS_SENT
+
+
+def compare(
+    sent: Mapping[str, Any], stored: Mapping[str, Any], patient_id: str, ignores: Sequence[str] = ()
+) -> Finding:
+    """Return whether a stored document is the one that was sent: patient, letter, dates, status, what it replaces."""
+    whose = _patient(sent, stored, patient_id)
+    if whose == "another":
+        return Finding("fhir.other-patient", ("patient",))
+    differs = [] if whose == "ours" else ["patient"]
+    differs += [] if stored.get("status") == sent.get("status") else ["status"]
+    differs += [name for name in DATES if not _same_instant(_at(sent, name), _at(stored, name))]
+    differs += [] if len(parts(stored, "relatesTo")) >= len(parts(sent, "relatesTo")) else ["relatesTo"]
+    by_link = any(text(part(one, "attachment"), "url") for one in parts(stored, "content"))
+    lost = [one for one in _letters(sent) if one not in _letters(stored)]
+    by_link = by_link and bool(lost)
+    differs += ["content"] if lost and not by_link else []
+    left = tuple(one for one in differs if not any(f"{one}.".startswith(f"{name}.") for name in ignores))
+    return Finding("fhir.altered", left, by_link) if left else Finding(None, (), by_link)
+
+
+def relative(place: str | None, kind: str) -> str | None:
+    """Return "DocumentReference/9" of a Location, whatever stands before and behind it; None when it names none."""
+    steps = (place or "").split("/_history/")[0].rstrip("/").split("/")
+    return f"{kind}/{steps[-1]}" if len(steps) >= 2 and steps[-2] == kind and steps[-1] else None
+
+
+def names_another(resource: Mapping[str, Any], patient_id: str) -> bool:
+    """Return whether a resource is filed under another patient of that server than ours."""
+    reference = relative(text(part(resource, "subject"), "reference"), "Patient")
+    return reference is not None and reference != f"Patient/{patient_id}"
+
+
+def _patient(sent: Mapping[str, Any], stored: Mapping[str, Any], patient_id: str) -> Literal["ours", "another", "none"]:
+    """Return whose it is there: by the server's own id, or by the reference by identifier as it was sent."""
+    asked, subject = part(sent, "subject"), part(stored, "subject")
+    if not asked:
+        return "another" if names_another(stored, patient_id) else "ours"
+    if names_another(stored, patient_id):
+        return "another"
+    if relative(text(subject, "reference"), "Patient") is not None:
+        return "ours"
+    named, wanted = part(subject, "identifier"), part(asked, "identifier")
+    if not text(named, "value"):
+        return "none"
+    same = text(named, "value") == text(wanted, "value") and text(named, "system") == text(wanted, "system")
+    return "ours" if same else "another"
+
+
+def _letters(document: Mapping[str, Any]) -> list[str]:
+    """Return the SHA-1 (the hash FHIR keeps beside an attachment) of every form of the letter, in hex."""
+    return [found for one in parts(document, "content") if (found := _sha1(part(one, "attachment"))) is not None]
+
+
+def _sha1(attachment: Mapping[str, Any]) -> str | None:
+    try:
+        if data := text(attachment, "data"):
+            return hashlib.sha1(base64.b64decode(data, validate=True), usedforsecurity=False).hexdigest()
+        return base64.b64decode(text(attachment, "hash"), validate=True).hex() or None
+    except (binascii.Error, ValueError):
+        return "unreadable"
+
+
+def _with_contents(server: FhirServer, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the document with what it keeps as Binary at the same server read in; anything else stays a link."""
+    contents = [
+        {**one, "attachment": {**part(one, "attachment"), **_binary(server, part(one, "attachment"))}}
+        for one in parts(stored, "content")
+    ]
+    return {**stored, "content": contents}
+
+
+def _binary(server: FhirServer, attachment: Mapping[str, Any]) -> dict[str, str]:
+    here = relative(text(attachment, "url"), "Binary")
+    if text(attachment, "data") or here is None or not server.is_ours(text(attachment, "url")):
+        return {}
+    data = text(server.read(here), "data")
+    return {"data": data, "url": ""} if data else {}
+
+
+def _at(resource: Mapping[str, Any], path: str) -> str:
+    *before, last = path.split(".")
+    for step in before:
+        resource = part(resource, step)
+    return text(resource, last)
+
+
+def _same_instant(asked: str, found: str) -> bool:
+    """Return whether a time that was sent is there: the same instant to the second, in whatever zone."""
+    if not asked:
+        return True
+    try:
+        return bool(found) and datetime.fromisoformat(asked).replace(microsecond=0) == datetime.fromisoformat(
+            found
+        ).replace(microsecond=0)
+    except (ValueError, TypeError):
+        return asked == found
+
+
+def letter_among(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the first document among entries, {} when there is none."""
+    return next((one for one in (part(each, "resource") for each in entries) if one.get("resourceType") == LETTER), {})

@@ -1,0 +1,75 @@
+"""When the far side's yes counts as proof: where its partner file asks for it, only after its own copy was read."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from coordinator.channels.fhir.finding import already_there
+from coordinator.channels.fhir.kept import LETTER, Finding, letter_among, read_back, relative
+from coordinator.channels.fhir.places import read_exactly
+from coordinator.channels.fhir.said import parts
+from coordinator.channels.fhir.server import FhirServer
+from coordinator.domain.errors import DeliveryError, NeedsHuman
+from coordinator.flow.ports import Lookup, Package, StoredDocument, Taken
+from coordinator.mapping.partners import ReadBack
+
+WITH_LETTER = ("fhir-document", "fhir-singles", "fhir-chart")
+SOONEST_S = 60
+"""A copy that is not there at once, or cannot be read, is looked for again after a minute: servers lag."""
+
+
+def letter_in(document: StoredDocument) -> Mapping[str, Any]:
+    """Return the DocumentReference of a stored body: itself, or the first one in its bundle; {} when it has none."""
+    content = read_exactly(document.body)
+    return content if content.get("resourceType") == LETTER else letter_among(parts(content, "entry"))
+
+
+def proven_there(
+    server: FhirServer, taken: Taken, sent: Mapping[str, Any], patient_id: str, wish: ReadBack | None
+) -> Taken:
+    """Return the answer, proven only when the server's own copy is as sent; raise NeedsHuman when it is not.
+
+    Without a wish the server's word is enough. What is to be read later, or cannot
+    be read now, is taken and not proven: the look-up asks again when it is due.
+    """
+    if wish is None or not taken.proven or not sent:
+        return taken
+    later = replace(
+        taken,
+        proven=False,
+        expect_receipt_within_s=max(wish.after_s, SOONEST_S),
+        facts={**taken.facts, "read back": "later"},
+    )
+    if wish.after_s > 0:
+        return later
+    try:
+        finding = read_back(server, taken.far_side_ref, [sent], patient_id, wish.ignores)
+    except DeliveryError:
+        return later
+    if finding.code == "fhir.not-kept":
+        return later
+    if finding.code is not None:
+        raise NeedsHuman(finding.code, detail=finding.words, status=taken.status)
+    return replace(taken, facts={**taken.facts, "read back": _said(finding)})
+
+
+def looked_again(
+    server: FhirServer, package: Package, place: str, patient_id: str, wish: ReadBack
+) -> Lookup:  # fmt: skip
+    """Return what has become of a document the server said it had filed at this place, or holds elsewhere by our name.
+
+    Raises Transient or NeedsHuman when it cannot be read.
+    """
+    sent = [found for one in package.documents if one.role in WITH_LETTER and (found := letter_in(one))]
+    finding = read_back(server, place, sent, patient_id, wish.ignores)
+    if finding.code == "fhir.not-kept":
+        elsewhere = already_there(server, package)
+        if elsewhere is not None and elsewhere != relative(place, LETTER):
+            place, finding = elsewhere, read_back(server, elsewhere, sent, patient_id, wish.ignores)
+    if finding.code is None:
+        return Lookup("arrived-proven", far_side_ref=place)
+    return Lookup("failed", code=finding.code, detail=finding.words)
+
+
+def _said(finding: Finding) -> str:
+    return "as sent; a form of the letter is kept by link, and was not compared" if finding.by_link else "as sent"

@@ -1,0 +1,147 @@
+import base64
+import hashlib
+
+import pytest
+
+from coordinator.channels.fhir.kept import Finding, compare, contradicts, names_another, read_back, relative
+
+BODY = b"%PDF-1.7 letter"
+DATA = base64.b64encode(BODY).decode()
+HASH = base64.b64encode(hashlib.sha1(BODY, usedforsecurity=False).digest()).decode()
+BY_NUMBER = {"type": "Patient", "identifier": {"system": "urn:example:mrn", "value": "NS-1"}}
+SENT = {
+    "resourceType": "DocumentReference",
+    "status": "current",
+    "subject": BY_NUMBER,
+    "date": "2026-10-14T15:00:00-05:00",
+    "content": [{"attachment": {"contentType": "application/pdf", "data": DATA}}],
+    "context": {"period": {"start": "2026-10-14T13:00:00-05:00"}},
+}
+
+
+def stored(**changes):
+    return {name: value for name, value in {**SENT, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"reference": "Patient/far-1"},
+        {"reference": "https://ehr.example/fhir/Patient/far-1"},
+        {"reference": "https://ehr.example/fhir/Patient/far-1/_history/3"},
+        {"reference": "Patient/far-1", "display": "N., Z."},
+        BY_NUMBER,
+    ],
+)
+def test_the_patient_is_ours_by_the_servers_own_id_or_by_the_reference_as_sent(subject):
+    assert compare(SENT, stored(subject=subject), "far-1") == Finding(None)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"reference": "Patient/far-2"},
+        {"reference": "https://ehr.example/fhir/Patient/far-11"},
+        {"reference": "Patient/far-2", **BY_NUMBER},
+        {"identifier": {"system": "urn:example:mrn", "value": "NS-2"}},
+        {"identifier": {"system": "urn:other", "value": "NS-1"}},
+    ],
+)
+def test_any_other_patient_is_another(subject):
+    assert compare(SENT, stored(subject=subject), "far-1").code == "fhir.other-patient"
+
+
+@pytest.mark.parametrize("subject", [None, {}, {"display": "Zoë"}])
+def test_a_letter_about_nobody_has_lost_its_patient(subject):
+    assert compare(SENT, stored(subject=subject), "far-1").differs == ("patient",)
+
+
+@pytest.mark.parametrize(
+    "attachment", [{"data": DATA}, {"hash": HASH}, {"hash": HASH, "url": "Binary/1"}, {"data": DATA, "hash": HASH}]
+)
+def test_the_letter_is_there_by_its_bytes_or_by_their_hash(attachment):
+    assert compare(SENT, stored(content=[{"attachment": attachment}]), "far-1").code is None
+
+
+@pytest.mark.parametrize("attachment", [{}, {"data": "QUJD"}, {"hash": "QUJD"}, {"data": "!"}, {"title": "x"}])
+def test_other_bytes_or_none_are_not_the_letter(attachment):
+    assert compare(SENT, stored(content=[{"attachment": attachment}]), "far-1").differs == ("content",)
+
+
+def test_one_of_two_forms_that_is_missing_is_missed():
+    two = {**SENT, "content": [*SENT["content"], {"attachment": {"contentType": "text/plain", "data": "QUJD"}}]}
+    assert compare(two, stored(), "far-1").differs == ("content",)
+
+
+@pytest.mark.parametrize("found", ["2026-10-14T20:00:00Z", "2026-10-14T15:00:00.123-05:00"])
+def test_the_same_instant_in_another_zone_or_with_fractions_is_the_same(found):
+    assert compare(SENT, stored(date=found), "far-1").code is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({"date": None}, "date"),
+        ({"date": "2026-10-15"}, "date"),
+        ({"date": "2026-10-14T15:00:00"}, "date"),
+        ({"context": {}}, "context.period.start"),
+        ({"status": None}, "status"),
+    ],
+)
+def test_what_was_dropped_is_named_unless_this_server_is_known_to_set_it(changes, differs):
+    assert compare(SENT, stored(**changes), "far-1").differs == (differs,)
+    assert compare(SENT, stored(**changes), "far-1", ("date", "context.period", "status")).code is None
+
+
+def test_a_correction_that_lost_what_it_replaces_is_not_as_sent():
+    correction = {**SENT, "relatesTo": [{"code": "replaces", "target": {"identifier": {"value": "m-1"}}}]}
+    assert compare(correction, stored(), "far-1").differs == ("relatesTo",)
+    kept = stored(relatesTo=[{"code": "replaces", "target": {"reference": "DocumentReference/4"}}])
+    assert compare(correction, kept, "far-1").code is None
+
+
+def test_an_answer_that_leaves_things_out_contradicts_nothing():
+    bare = {"resourceType": "DocumentReference", "id": "9"}
+    for returned in (None, bare, {"resourceType": "OperationOutcome"}, {**bare, "content": [{"attachment": {}}]}):
+        assert contradicts(SENT, returned, "far-1").code is None
+    other = {**bare, "content": [{"attachment": {"data": "QUJD"}}]}
+    assert contradicts(SENT, other, "far-1").code == "fhir.altered"
+
+
+def test_a_place_is_read_wherever_it_stands_and_nothing_else_is_a_place():
+    assert relative("http://far/fhir/DocumentReference/9/_history/1", "DocumentReference") == "DocumentReference/9"
+    assert relative("DocumentReference/9", "DocumentReference") == "DocumentReference/9"
+    for odd in (None, "", "9", "Binary/9", "DocumentReference/"):
+        assert relative(odd, "DocumentReference") is None
+    assert not names_another({"subject": {"reference": "Group/7"}}, "far-1")
+
+
+class Holding:
+    """A server that holds these, by place."""
+
+    def __init__(self, **held):
+        self.held = {name.replace("_", "/"): value for name, value in held.items()}
+        self.asked = []
+
+    def read(self, place):
+        self.asked.append(place)
+        return self.held[place]
+
+    def is_ours(self, url):
+        return "://" not in url or url.startswith("https://ehr.example/fhir/")
+
+
+@pytest.mark.parametrize("url", ["Binary/1", "https://ehr.example/fhir/Binary/1"])
+def test_a_form_kept_as_a_binary_of_that_server_is_read_too(url):
+    letter = stored(content=[{"attachment": {"url": url}}])
+    server = Holding(DocumentReference_9=letter, Binary_1={"resourceType": "Binary", "data": DATA})
+    assert read_back(server, "DocumentReference/9", [SENT], "far-1") == Finding(None)
+    server = Holding(DocumentReference_9=letter, Binary_1={"resourceType": "Binary", "data": "QUJD"})
+    assert read_back(server, "DocumentReference/9", [SENT], "far-1").differs == ("content",)
+
+
+def test_a_form_kept_at_another_host_is_never_asked_for_with_our_token_and_it_is_said():
+    letter = stored(content=[{"attachment": {"url": "https://elsewhere.example/Binary/1"}}])
+    server = Holding(DocumentReference_9=letter)
+    found = read_back(server, "DocumentReference/9", [SENT], "far-1")
+    assert (found.code, found.by_link, server.asked) == (None, True, ["DocumentReference/9"])
