@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from coordinator.domain.delivery import ARRIVED_MAYBE, State
+from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.registry import KnownMedication, Patient
@@ -20,7 +20,7 @@ from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor
 from coordinator.flow.registry_desk import dumped
 from coordinator.flow.resend import MIN_REASON
-from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.flow.rows import DeliveryRow, MessageRecord, may_have_arrived
 from coordinator.flow.said import (
     EVIDENCE_TYPES,
     MAX_EVIDENCE_BYTES,
@@ -194,7 +194,7 @@ class StaffAnswers:
             message = tx.message(message_id, lock=True)
             if message is None:
                 raise NotFound("message")
-            if not any(one.state in ARRIVED_MAYBE or one.state == State.DEAD for one in tx.deliveries(message_id)):
+            if not any(may_have_arrived(one) or one.state == State.DEAD for one in tx.deliveries(message_id)):
                 raise Refused("answer.not-sent", "This letter has not left, so it cannot have been answered.")
             once = f"staff|{token}"
             return take(self._parts, tx, message, said, via=via, once=once, actor=actor, evidence=evidence)[0]

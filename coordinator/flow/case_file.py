@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from coordinator.domain.case import Case, ClinicEvent, SentLetter, SentRequest, corrected_by, request_names
-from coordinator.domain.delivery import ARRIVED_MAYBE, State
+from coordinator.domain.delivery import State
 from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.rows import InboxRow, MessageRecord
+from coordinator.flow.rows import MAYBE_THERE, InboxRow, MessageRecord, may_have_arrived
 from coordinator.planning.plan import lane_subject
 
 HISTORY = 200
@@ -112,9 +112,10 @@ def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, 
 def arrived_at(tx: Transaction, message: MessageRecord) -> datetime | None:
     """Return when a message reached, or may have reached, its recipient; None when it surely never left."""
     for delivery in tx.deliveries(message.id):
-        maybe = delivery.state in ARRIVED_MAYBE
+        maybe = may_have_arrived(delivery)
         left = any(
-            one.on_wire_at and one.outcome in {"taken", "proven", "in-doubt"} for one in tx.attempts(delivery.id)
+            one.on_wire_at and (one.outcome in {"taken", "proven", "in-doubt"} or one.cause in MAYBE_THERE)
+            for one in tx.attempts(delivery.id)
         )
         if maybe or left or (delivery.channel == "by-hand" and delivery.state == State.ACKNOWLEDGED):
             return delivery.updated_at

@@ -4,7 +4,7 @@ from coordinator.domain.delivery import UNSENT, State
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import MessageRecord, NewMessage
+from coordinator.flow.rows import MessageRecord, NewMessage, may_have_arrived
 
 LANES = Actor("job", "lanes")
 
@@ -38,10 +38,11 @@ def withdraw(parts: Parts, tx: Transaction, message: MessageRecord, *, supersede
     """
     now = parts.clock.now()
     rows = tx.deliveries(message.id)
+    left = [one for one in rows if may_have_arrived(one)]
     for delivery in rows:
         if delivery.state in UNSENT:
             tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause="release.superseded")
-    if any(one.state not in UNSENT | {State.CANCELLED, State.DEAD} for one in rows):
+    if left or any(one.state not in UNSENT | {State.CANCELLED, State.DEAD} for one in rows):
         return False
     tx.move_message(message.id, "superseded" if superseded_by else "cancelled", at=now, cause="release.superseded",
                     superseded_by=superseded_by)  # fmt: skip

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from coordinator.domain.delivery import ARRIVED_MAYBE
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord
+from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord, may_have_arrived
 from coordinator.observe.log import Log, write
 
 CAUSE = "link.not-mine"
@@ -26,7 +25,7 @@ def open_about(
     cause: str = CAUSE,
 ) -> str:
     """Open an incident and suspend the address the letter went to, for every patient; return its id."""
-    arrived = [one for one in tx.deliveries(message.id) if one.state in ARRIVED_MAYBE and one.channel != "by-hand"]
+    arrived = [one for one in tx.deliveries(message.id) if may_have_arrived(one) and one.channel != "by-hand"]
     went = delivery or (arrived[-1] if arrived else None)
     endpoint = None if went is None else went.endpoint_id
     name = stable_uuid("incident", message.id, kind)

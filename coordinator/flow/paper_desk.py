@@ -8,13 +8,12 @@ hash; making it again from the same record gives the same bytes.
 import hashlib
 
 from coordinator.domain.case import Case
-from coordinator.domain.delivery import ARRIVED_MAYBE
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.case_file import gather
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import MessageRecord
+from coordinator.flow.rows import MessageRecord, may_have_arrived
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.translations import LANGUAGES, language_for
 from coordinator.planning.plan import make_plan
@@ -59,7 +58,7 @@ class PaperDesk:
         with parts.ledger.begin(write=False) as tx:
             message, case = _case(tx, message_id)
             about = next((one for one in tx.incidents() if one.message_id == message_id), None)
-            went = [one for one in tx.deliveries(message_id) if one.state in ARRIVED_MAYBE]
+            went = [one for one in tx.deliveries(message_id) if may_have_arrived(one)]
         if about is None:
             raise Refused("paper.no-incident", "Record first that the letter reached the wrong place.")
         sent_at = went[-1].updated_at if went else about.raised_at

@@ -20,7 +20,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.prepare import first_delivery, new_message
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend import need_reason
-from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage
+from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage, may_have_arrived
 from coordinator.flow.search import search_terms
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
@@ -64,7 +64,7 @@ def why_not_recompose(tx: Transaction, message: MessageRecord) -> str | None:
     for delivery in tx.deliveries(message.id):
         if delivery.state in {State.ON_WIRE, State.CLAIMED}:
             return "It is on its way at this moment; wait for the outcome."
-        if delivery.state not in UNSENT | {State.CANCELLED, State.DEAD}:
+        if may_have_arrived(delivery) or delivery.state not in UNSENT | {State.CANCELLED, State.DEAD}:
             return (
                 "It has arrived, or may have. What the recipient holds is corrected by an amended event from the "
                 "charting system, which tells them what changed."

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from coordinator.domain.case import ClinicEvent
-from coordinator.domain.delivery import State
+from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.plan import LetterKind
 
 InboxState = Literal["received", "question", "stuck", "prepared", "superseded", "declined"]
@@ -128,6 +128,20 @@ class DeliveryRow:
     reason: str | None
     created_at: datetime
     updated_at: datetime
+
+
+MAYBE_THERE: frozenset[str] = frozenset(
+    {
+        "receipt.overdue", "fhir.outcome-error", "fhir.partial", "fhir.altered", "fhir.other-patient", "fhir.not-kept",
+        "fax.partial",
+    }
+)  # fmt: skip
+"""Causes of a held delivery that left, and of which the far side may hold some or all."""
+
+
+def may_have_arrived(row: DeliveryRow) -> bool:
+    """Return whether the recipient has it, or may have: by the state, or by why it stands with a person."""
+    return row.state in ARRIVED_MAYBE or (row.state == State.HELD and row.tries > 0 and row.cause in MAYBE_THERE)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Permanent, Refused
+from coordinator.domain.errors import NeedsHuman, Permanent, Refused
 from coordinator.flow import recompose
 
 TOKEN = "r" * 43
@@ -87,3 +87,32 @@ def test_a_message_without_consent_is_not_composed_anew(bench, refused):
     bench.change_patient(consents=[])
     with pytest.raises(Refused, match="consent"):
         recompose.preview(bench.parts, refused.id, STAFF)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("take-then", NeedsHuman("fhir.outcome-error", status=201)),
+        ("take-then", NeedsHuman("fhir.partial", status=200)),
+        ("take-then", NeedsHuman("fhir.altered", status=201)),
+        ("take-then", NeedsHuman("fhir.other-patient", status=201)),
+        "queue",
+    ],
+)
+def test_what_stands_with_a_person_and_may_be_there_all_the_same_is_not_composed_anew_nor_withdrawn(bench, step):
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.channels["fhir-rest"].script, bench.channels["fhir-rest"].knows = [step], False
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    assert bench.state(message.id) == State.HELD
+    with pytest.raises(Refused) as caught:
+        recompose.preview(bench.parts, message.id, STAFF)
+    assert "arrived, or may have" in caught.value.reason
+    with pytest.raises(Refused) as caught:
+        bench.desk.cancel(message.id, reason="typed wrongly", actor=STAFF)
+    assert caught.value.code == "cancel.left"
+    assert bench.state(message.id) == State.HELD
+    newer = bench.told(example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"})
+    assert newer["pr-psych"].letters[0] == "L9"
+    assert bench.broken() == []
