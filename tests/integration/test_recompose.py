@@ -113,6 +113,7 @@ def test_what_stands_with_a_person_and_may_be_there_all_the_same_is_not_composed
         bench.desk.cancel(message.id, reason="typed wrongly", actor=STAFF)
     assert caught.value.code == "cancel.left"
     assert bench.state(message.id) == State.HELD
-    newer = bench.told(example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"})
-    assert newer["pr-psych"].letters[0] == "L9"
+    event = example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"}
+    event["vitals"][0] |= {"systolic": 124, "diastolic": 78}
+    assert bench.told(event)["pr-psych"].letters[0] == "L9"
     assert bench.broken() == []
