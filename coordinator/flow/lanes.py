@@ -31,18 +31,23 @@ def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
 
 
 def withdraw(parts: Parts, tx: Transaction, message: MessageRecord, *, superseded_by: str | None) -> bool:
-    """Cancel a message's unsent deliveries; return whether the message as a whole never left.
+    """Cancel a message's unsent deliveries; return whether the message as a whole is closed by that.
+
+    What stands with a person and may have arrived all the same is closed only by a
+    newer message, which is a correction then; a person cannot withdraw it.
 
     A delivery that a worker has claimed is cancelled too: its fence is checked again
     in the transaction that marks it on the wire, so not a byte follows.
     """
     now = parts.clock.now()
     rows = tx.deliveries(message.id)
-    left = [one for one in rows if may_have_arrived(one)]
+    held_there = [one for one in rows if may_have_arrived(one)]
     for delivery in rows:
         if delivery.state in UNSENT:
             tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause="release.superseded")
-    if left or any(one.state not in UNSENT | {State.CANCELLED, State.DEAD} for one in rows):
+    if superseded_by is None and held_there:
+        return False
+    if any(one.state not in UNSENT | {State.CANCELLED, State.DEAD} for one in rows):
         return False
     tx.move_message(message.id, "superseded" if superseded_by else "cancelled", at=now, cause="release.superseded",
                     superseded_by=superseded_by)  # fmt: skip
