@@ -115,14 +115,18 @@ class Wire:
     ) -> httpx.Request:
         connect_s = min(self._limits.connect_s, remaining_s)
         gap_s = min(self._limits.read_gap_s, remaining_s)
-        own = {"Accept-Encoding": "identity", "User-Agent": "coordinator", **headers}
+        to = httpx.URL(url)
+        if not to.host:
+            raise httpx.InvalidURL("no host")
+        own = {"Host": to.netloc.decode("ascii"), "Accept": "*/*", "Accept-Encoding": "identity"}
+        own["User-Agent"] = "coordinator"
         if body.content or method != "GET":
             own["Content-Length"] = str(len(body.content))
-        return self._http.build_request(
+        return httpx.Request(
             method,
-            url,
-            headers=own,
-            content=body if body.content else None,
+            to,
+            headers={**own, **headers},
+            stream=body,
             extensions={
                 "timeout": {"connect": connect_s, "read": gap_s, "write": gap_s, "pool": connect_s},
                 "deadline": time.monotonic() + remaining_s,

@@ -14,7 +14,10 @@ import httpcore
 import httpx
 
 from coordinator.domain.errors import NeedsHuman
+from coordinator.security.lines import Lines
 
+IDLE_S = 5.0
+"""How long a connection that is not used is kept."""
 HttpClient = httpx.Client
 """The kind of client that `guarded_client` gives, for those who only hold and hand it on."""
 Resolve = Callable[[str, int], list[str]]
@@ -166,33 +169,33 @@ class GuardedTransport(httpx.BaseTransport):
     def __init__(self, config: OutboundConfig, look_up: Resolve = resolve) -> None:
         self._config = config
         self._backend = _PinnedBackend(config, look_up)
-        self._pool = self._new_pool(config)
-        self._own_pools: dict[tuple[str, str, int], httpcore.ConnectionPool] = {}
+        self._lines = self._new_lines(config)
+        self._own_lines: dict[tuple[str, str, int], Lines] = {}
         self._lock = threading.Lock()
 
-    def _new_pool(self, config: OutboundConfig) -> httpcore.ConnectionPool:
-        return httpcore.ConnectionPool(
-            ssl_context=_context(config),
-            max_connections=config.max_connections,
-            max_keepalive_connections=20,
-            keepalive_expiry=5.0,
-            retries=0,
-            network_backend=self._backend,
-        )
+    def _new_lines(self, config: OutboundConfig) -> Lines:
+        context = _context(config)
 
-    def _pool_for(self, certificate: tuple[str, str] | None) -> httpcore.ConnectionPool:
+        def connection(origin: httpcore.Origin) -> httpcore.HTTPConnection:
+            return httpcore.HTTPConnection(
+                origin, ssl_context=context, keepalive_expiry=IDLE_S, retries=0, network_backend=self._backend
+            )
+
+        return Lines(connection, config.max_connections, IDLE_S)
+
+    def _lines_for(self, certificate: tuple[str, str] | None) -> Lines:
         """Return the connections that carry this certificate of ours: a line of one endpoint serves no other.
 
         A renewed file begins new connections. Raises NeedsHuman for files that are no certificate and its key.
         """
         if certificate is None:
-            return self._pool
+            return self._lines
         try:
             key = (*certificate, Path(certificate[0]).stat().st_mtime_ns)
             with self._lock:
-                if key not in self._own_pools:
-                    self._own_pools[key] = self._new_pool(replace(self._config, client_cert=certificate))
-                return self._own_pools[key]
+                if key not in self._own_lines:
+                    self._own_lines[key] = self._new_lines(replace(self._config, client_cert=certificate))
+                return self._own_lines[key]
         except (OSError, ssl.SSLError) as fault:
             raise NeedsHuman("token.key") from fault
 
@@ -216,7 +219,7 @@ class GuardedTransport(httpx.BaseTransport):
             extensions=request.extensions,
         )
         with _FaultsAsHttpx():
-            answer = self._pool_for(request.extensions.get("client_certificate")).handle_request(inner)
+            answer = self._lines_for(request.extensions.get("client_certificate")).handle_request(inner)
         assert isinstance(answer.stream, Iterable)  # noqa: S101
         return httpx.Response(
             status_code=answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
@@ -224,8 +227,8 @@ class GuardedTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close every connection."""
-        for pool in (self._pool, *self._own_pools.values()):
-            pool.close()
+        for lines in (self._lines, *self._own_lines.values()):
+            lines.close()
 
     def _plain_allowed(self, url: httpx.URL) -> bool:
         return url.scheme == "http" and self._config.allow_loopback and url.host in ("127.0.0.1", "localhost", "::1")
@@ -239,6 +242,28 @@ def _context(config: OutboundConfig) -> ssl.SSLContext:
     return context
 
 
+class GuardedClient(httpx.Client):
+    """Makes one exchange a call: what a far side asks for besides (a redirect, a cookie, a sign-in) is not done."""
+
+    def __init__(self, transport: GuardedTransport) -> None:
+        """Send everything through this transport."""
+        super().__init__(transport=transport, follow_redirects=False, trust_env=False)
+        self._guarded = transport
+
+    def send(self, request: httpx.Request, *, stream: bool = False, **_: object) -> httpx.Response:
+        """Return the answer, whatever its status; with `stream` its body is still to be read and closed."""
+        if self.is_closed:
+            raise RuntimeError("the client has been closed")
+        answer = self._guarded.handle_request(request)
+        answer.request = request
+        if not stream:
+            try:
+                answer.read()
+            finally:
+                answer.close()
+        return answer
+
+
 def guarded_client(config: OutboundConfig, look_up: Resolve = resolve) -> httpx.Client:
     """Return the process's one long-lived client: guarded, no redirects, no proxies from the environment."""
-    return httpx.Client(transport=GuardedTransport(config, look_up), follow_redirects=False, trust_env=False)
+    return GuardedClient(GuardedTransport(config, look_up))

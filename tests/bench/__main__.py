@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ MARK, END = "<!-- results -->", "<!-- end of results -->"
 def main() -> int:
     """Measure, print, and write when asked."""
     logging.disable()
-    rows = []
+    rows, load_at_start, began = [], os.getloadavg()[0], time.monotonic()
     parts = {part.__name__.rsplit(".", 1)[1]: part
              for part in (composing, claiming, delivering, arriving, neighbours, storing)}  # fmt: skip
     wanted = [one for one in sys.argv[1:] if not one.startswith("-")] or list(parts)
@@ -41,8 +42,18 @@ def main() -> int:
     if not servers():
         lines += ["| What needs PostgreSQL: not measured (`.ci/servers make bench` does) | | | | | **no** |"]
     now = datetime.now(UTC).date().isoformat()
-    said = f"Measured {now} with `python -m tests.bench --write` on {os.cpu_count()} cores, {platform.machine()}, "
-    table = "\n".join([f"{said}Python {platform.python_version()}. Other work ran on the machine.", "", *lines])
+    whole = "" if wanted == list(parts) else f", parts {', '.join(wanted)}"
+    table = "\n".join(
+        [
+            f"Measured {now} with `python -m tests.bench --write`{whole} on {os.cpu_count()} cores, "
+            f"{platform.machine()}, Python {platform.python_version()},",
+            f"in {(time.monotonic() - began) / 60:.1f} minutes. Load average of one minute: {load_at_start:.1f} at the "
+            f"start, {os.getloadavg()[0]:.1f} at the end, with what ran beside it",
+            "(alone, a run makes about 1 to 2).",
+            "",
+            *lines,
+        ]
+    )
     sys.stdout.write(f"{table}\n")
     if "--write" in sys.argv:
         text = PAGE.read_text(encoding="utf-8")

@@ -95,8 +95,14 @@ class Clinic:
             for _ in range(count):
                 prepare(self.parts, self.accept())
         with self.engine.begin() as connection:
-            other = sa.and_(deliveries.c.channel != "fhir-rest", deliveries.c.state == State.PENDING)
+            # Written out: by the index of what is pending, however much is stored.
+            other = sa.and_(deliveries.c.channel != "fhir-rest", deliveries.c.state == sa.literal_column("'pending'"))
             connection.execute(sa.update(deliveries).where(other).values(state=State.CANCELLED, due_at=None))
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of deliveries by state."""
+        with self.store.begin(write=False) as tx:
+            return dict(tx.counts())
 
     def settle(self, state: State) -> None:
         """Put every delivery into one state."""

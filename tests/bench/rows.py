@@ -14,7 +14,8 @@ class Row:
     ours: Sequence[float]
     floor: Sequence[float]
     unit: str
-    target: float
+    target: float | None
+    """None where the row is only for information."""
     higher_is_better: bool
     said: str = ""
     cpu: tuple[Sequence[float], Sequence[float]] | None = None
@@ -29,8 +30,6 @@ class Row:
         ratios = self.ratios()
         middle = statistics.median(ratios)
         worst = min(ratios) if self.higher_is_better else max(ratios)
-        met = middle >= self.target if self.higher_is_better else middle <= self.target
-        sign = "≥" if self.higher_is_better else "≤"
         ours, floor = statistics.median(self.ours), statistics.median(self.floor)
         what = self.what
         if self.cpu is not None:
@@ -38,8 +37,15 @@ class Row:
             what += f" (processor time {mine:.2f} ms against {bare:.2f} ms each)"
         return (
             f"| {what} | {ours:.4g} {self.unit} | {floor:.4g} {self.unit} | {worst:.2f}, {middle:.2f} | "
-            f"{sign} {self.target:g}{self.said} | {'yes' if met else '**no**'} |"
+            f"{self._verdict(middle)} |"
         )
+
+    def _verdict(self, middle: float) -> str:
+        if self.target is None:
+            return "none |"
+        met = middle >= self.target if self.higher_is_better else middle <= self.target
+        sign = "≥" if self.higher_is_better else "≤"
+        return f"{sign} {self.target:g}{self.said} | {'yes' if met else '**no**'}"
 
 
 def seconds(act: Callable[[], object]) -> float:

@@ -1,23 +1,35 @@
-"""The far side of the benchmarks, in a process of its own: takes every post whole and answers 201, by one event loop.
+"""The far side of the benchmarks, in a process of its own: takes every post whole and answers 201.
 
-    python -m tests.bench.sink      (prints its port, and ends when its input ends)
+    python -m tests.bench.sink      (prints its two ports, and ends when its input ends)
 
-Floor and product post to the same process.
+Floor and product post to the same process. One port is a trivial application under uvicorn
+(with h11, as this project has it installed): what the floor is defined by. The other one is
+one asyncio protocol that does next to nothing, for those who want to see the client alone.
 """
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 
 
-class Taking(asyncio.Protocol):
-    """Reads requests with a Content-Length, one after the other, and answers each. `wait_s` makes it slow."""
+async def trivial(_scope: Any, receive: Any, send: Any) -> None:
+    """Read the whole body; answer."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
 
-    wait_s = 0.0
+
+class Taking(asyncio.Protocol):
+    """Reads requests with a Content-Length, one after the other, and answers each."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -42,40 +54,36 @@ class Taking(asyncio.Protocol):
                 self.answer()
 
     def answer(self) -> None:
-        if self.wait_s:
-            asyncio.get_running_loop().call_later(self.wait_s, self.transport.write, ANSWER)
-        else:
-            self.transport.write(ANSWER)  # type: ignore[attr-defined]
-
-
-class Slow(Taking):
-    """Answers after two seconds."""
-
-    wait_s = 2.0
+        self.transport.write(ANSWER)  # type: ignore[attr-defined]
 
 
 async def main() -> None:
-    """Serve a quick and a slow port until the input ends."""
+    """Serve both ports until the input ends."""
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(kind, "127.0.0.1", 0) for kind in (Taking, Slow)]
-    sys.stdout.write(" ".join(str(one.sockets[0].getsockname()[1]) for one in servers) + "\n")
-    sys.stdout.flush()
-    await loop.run_in_executor(None, sys.stdin.read)
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        config = uvicorn.Config(trivial, log_level="critical", access_log=False, lifespan="off", http="h11")
+        served = loop.create_task(uvicorn.Server(config)._serve([place]))
+        bare = await loop.create_server(Taking, "127.0.0.1", 0)
+        sys.stdout.write(f"{place.getsockname()[1]} {bare.sockets[0].getsockname()[1]}\n")
+        sys.stdout.flush()
+        await loop.run_in_executor(None, sys.stdin.read)
+        served.cancel()
 
 
 @contextlib.contextmanager
 def sink() -> Iterator[tuple[int, int]]:
-    """Yield (quick port, slow port) of a sink process that ends with the block."""
+    """Yield the ports (uvicorn, bare asyncio) of a sink process that ends with the block."""
     command = [sys.executable, "-m", "tests.bench.sink"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
-        quick, slow = map(int, process.stdout.readline().split())
+        uvicorn_port, bare_port = map(int, process.stdout.readline().split())
         try:
-            yield quick, slow
+            yield uvicorn_port, bare_port
         finally:
             process.stdin.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(main())

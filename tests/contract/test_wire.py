@@ -159,3 +159,31 @@ def test_many_exchanges_share_a_connection_and_a_closed_one_is_replaced():
             deadline = WallClock().now() + timedelta(seconds=5)
             assert wire.exchange("GET", f"{far.address}/metadata", deadline=deadline).status == 200
         assert len(far._open) == 1
+
+
+def test_a_cookie_of_the_far_side_is_not_kept_and_no_password_is_taken_from_an_address():
+    seen = []
+
+    def answer(method, path, body):
+        return Step(200, b"{}", {"Set-Cookie": "who=1; Path=/"})
+
+    with ScriptedHttp(answer) as far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        http._guarded, kept = Seeing(http._guarded, seen), http._guarded
+        wire = Wire(http, WallClock())
+        for address in (far.address, far.address.replace("http://", "http://name:word@")):
+            deadline = WallClock().now() + timedelta(seconds=5)
+            assert wire.exchange("GET", address, deadline=deadline).status == 200
+        http._guarded = kept
+    assert len(seen) == 2
+    assert all("cookie" not in one and "authorization" not in one for one in seen)
+
+
+class Seeing:
+    """Keeps the headers of what goes through."""
+
+    def __init__(self, inner, seen):
+        self._inner, self._seen = inner, seen
+
+    def handle_request(self, request):
+        self._seen.append(request.headers)
+        return self._inner.handle_request(request)
