@@ -247,6 +247,7 @@ def build(settings: Settings) -> Service:
         escalation=load_escalation(rules / "escalation.yaml"),
         policy=Policy(
             lease=timedelta(seconds=settings.lease_s),
+            resend_alone=settings.resend_alone,
             retry_scale=settings.retry_scale,
             breaker_probe=timedelta(seconds=settings.breaker_probe_s),
             doubt_pause=timedelta(seconds=settings.doubt_pause_s),

@@ -141,7 +141,7 @@ def _add_jobs(router: APIRouter, service: SendingService) -> None:
 
     @router.post("/v1/resend-jobs/{job_id}/{verb}")
     def move(job_id: Code, verb: Verb, actor: Doer) -> Response:
-        """Start, pause, continue or cancel a job."""
+        """Start, pause, continue or cancel a job. A large one waits for a person to approve it; see `next_step`."""
         return Answer(_job(service.sending.move_job(job_id, verb, actor=actor)))
 
 
@@ -162,11 +162,13 @@ def _job(view: JobView) -> dict[str, object]:
         "made_at": view.made_at,
         "made_by": view.made_by,
         "started_at": view.started_at,
+        "started_by": view.started_by,
         "ended_at": view.ended_at,
         "total": view.total,
         "waiting": view.waiting,
         "made": view.made,
         "refused": view.refused,
+        "next_step": view.next_step,
         "items": [
             {
                 "position": one.position,

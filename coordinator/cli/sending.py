@@ -156,7 +156,8 @@ def _verb(name: Verb, help_text: str) -> click.Command:
 
 
 for verb, text in (
-    ("start", "Start JOB_ID."),
+    ("start", "Start JOB_ID; a large one waits for a colleague's approval then."),
+    ("approve", "Agree to JOB_ID that somebody else drew up."),
     ("pause", "Pause JOB_ID between two messages."),
     ("continue", "Go on with JOB_ID."),
     ("cancel", "Stop JOB_ID for good; what is on its way stays on its way."),
@@ -167,6 +168,8 @@ for verb, text in (
 def _say(view: JobView) -> None:
     click.echo(f"{view.id}: {view.state}. {view.total} messages: {view.made} made, {view.refused} refused, ", nl=False)
     click.echo(f"{view.waiting} waiting. {view.per_minute} a minute.")
+    if view.next_step:
+        click.echo(f"Next: {view.next_step}")
     for item in view.items:
         about = "" if item.message is None else f"{item.message.id}  {item.message.reference}"
         came = item.why or (item.new_state.value if item.new_state else item.state)

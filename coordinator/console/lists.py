@@ -84,6 +84,7 @@ def attention_page(
         held=service.desk.held_events(person.actor),
         groups=presenters.groups(rows),
         left_alone=pages.left_alone(),
+        to_approve=pages.jobs_to_approve() if person.may("act") else (),
         shown=len(rows),
         stuck=max(overview.needs_attention - overview.held_events, len(rows)),
         done=words.DONE.get(done or ""),

@@ -18,6 +18,7 @@ from coordinator.console.access import Person, form_token
 from coordinator.console.contracts import Service
 from coordinator.domain.errors import NotFound
 from coordinator.flow.read_models import Actor, Overview
+from coordinator.flow.resend_jobs import JobView
 from coordinator.flow.sending_desk import LeftAlone, SendingDesk
 
 HERE = Path(__file__).parent
@@ -90,6 +91,10 @@ class Pages:
     def left_alone(self) -> Sequence[LeftAlone]:
         """Return the addresses that are left alone, each one problem with the messages behind it."""
         return () if self._sending is None else [one for one in self._sending.left_alone() if one.waiting]
+
+    def jobs_to_approve(self) -> Sequence[JobView]:
+        """Return the lists that wait for a second person."""
+        return () if self._sending is None else [one for one in self._sending.jobs() if one.state == "asked"]
 
     def clinic(self) -> tuple[str, ZoneInfo]:
         """Return the clinic's name and time zone, read again every minute; no name and UTC while there is none."""

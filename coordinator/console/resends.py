@@ -15,6 +15,7 @@ from coordinator.domain.errors import Refused
 from coordinator.domain.values import Code
 from coordinator.flow.hold_rows import Selection
 from coordinator.flow.resend_jobs import DEFAULT_PER_MINUTE, Verb
+from coordinator.flow.second_person import may_approve
 
 ITEMS = 100
 Form = Annotated[Mapping[str, str], Depends(posted)]
@@ -51,7 +52,7 @@ def add_routes(router: APIRouter, service: SendingService, pages: Pages) -> None
 
     @router.post("/resends/{job_id}/{verb}")
     def move(job_id: Code, verb: str, request: Request, fields: Form, person: Sender) -> Response:
-        """Start, pause, continue or cancel."""
+        """Start, approve, pause, continue or cancel."""
         if verb not in get_args(Verb):
             return _job_page(request, service, pages, person, job_id, wrong="That cannot be done.", status=422)
         try:
@@ -156,5 +157,5 @@ def _job_page(
     job = service.sending.job(job_id, person.actor, after=after, limit=ITEMS)
     return pages.page(
         request, "resend_job.html", person, status=status, job=job, wrong=wrong, job_words=words.JOB_STATES,
-        moving=job.state == "running",
+        moving=job.state == "running", may_approve=may_approve(job.made_by, job.started_by, person.actor),
     )  # fmt: skip

@@ -103,6 +103,7 @@ DOCUMENTS: Mapping[str, str] = {
 
 JOB_STATES: Mapping[str, str] = {
     "draft": "Not started yet",
+    "asked": "Waits for a second person",
     "running": "Under way",
     "paused": "Paused",
     "done": "Done",

@@ -9,7 +9,7 @@ from coordinator.domain.delivery import State
 
 EVERYTHING = "everything"
 HoldKind = Literal["person", "restore"]
-JobState = Literal["draft", "running", "paused", "done", "cancelled"]
+JobState = Literal["draft", "asked", "running", "paused", "done", "cancelled"]
 ItemState = Literal["waiting", "made", "refused"]
 JobMode = Literal["stored", "recomposed"]
 

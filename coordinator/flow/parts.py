@@ -42,6 +42,8 @@ class Policy:
     doubt_pause: timedelta = timedelta(seconds=20)
     """How long a search at the far side may lag behind a write before "not there" is believed."""
     prepare_tries: int = 3
+    resend_alone: int = 50
+    """The most messages that one person may have sent again within an hour without a second person's word."""
     retry_scale: float = 1.0
     """Multiplies every wait; the demo sets it small."""
 

@@ -19,6 +19,7 @@ from coordinator.flow.presenting import message_row
 from coordinator.flow.read_models import Actor, MessageRow
 from coordinator.flow.recompose import recompose
 from coordinator.flow.resend import need_reason, resend_in, why_not_resend
+from coordinator.flow.second_person import ASKED_KEPT, needs_second, who_acts, why_not_approve
 from coordinator.observe.log import Log, write
 
 DEFAULT_PER_MINUTE = 30
@@ -27,7 +28,7 @@ SAMPLE = 10
 DRAFT_KEPT = timedelta(hours=1)
 """A list that nobody started says nothing about the messages of an hour later."""
 MOST_A_ROUND = 50
-Verb = Literal["start", "pause", "continue", "cancel"]
+Verb = Literal["start", "approve", "pause", "continue", "cancel"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class JobView:
     items: tuple[ItemView, ...]
     next_after: int | None
     """Position after which the next page begins; None at the end."""
+    alone_up_to: int = 0
+    """More messages than this are not sent again on one person's word."""
+    next_step: str = ""
+    """Who must act before it goes on, and how; empty when nobody has to."""
 
 
 def plan_job(
@@ -129,33 +134,44 @@ def move_job(parts: Parts, job_id: str, verb: Verb, *, actor: Actor) -> JobView:
         row = tx.job(job_id, lock=True)
         if row is None:
             raise NotFound("resend job")
-        new = _moved(tx, row, verb, now, actor)
+        new = _moved(parts, tx, row, verb, now, actor)
         if new != row:
             tx.put_job(new)
-            tx.audit(actor, f"resend job: {verb}", at=now, subject=job_id)
+            word = "start asked for, a second person must approve" if new.state == "asked" else verb
+            tx.audit(actor, f"resend job: {word}", at=now, subject=job_id)
             write(Log.RESEND_JOB, state=new.state, job="resend")
         return _view(parts, tx, new, limit=SAMPLE)
 
 
-def _moved(tx: Transaction, row: JobRow, verb: Verb, now: datetime, actor: Actor) -> JobRow:
-    if verb == "start":
-        if row.state in {"running", "done"}:
-            return row
-        if row.state != "draft":
-            raise Refused("job.started", "It was started before; continue it instead.")
-        if now - row.made_at > DRAFT_KEPT:
-            raise Refused("job.old", "The list is more than an hour old. Draw it up again and look at it.")
-        other = tx.overlapping_job(row.id)
-        if other is not None:
-            raise Refused("job.overlap", "Another job that is under way holds some of these messages.")
-        return replace(row, state="running", started_at=now, started_by=actor.name, next_at=now)
+def _moved(parts: Parts, tx: Transaction, row: JobRow, verb: Verb, now: datetime, actor: Actor) -> JobRow:
+    if verb in {"start", "approve"}:
+        return _started(parts, tx, row, verb, now, actor)
     if verb == "pause" and row.state in {"running", "paused"}:
         return replace(row, state="paused", next_at=None)
     if verb == "continue" and row.state in {"paused", "running"}:
         return row if row.state == "running" else replace(row, state="running", next_at=now)
-    if verb == "cancel" and row.state in {"draft", "running", "paused", "cancelled"}:
+    if verb == "cancel" and row.state in {"draft", "asked", "running", "paused", "cancelled"}:
         return row if row.state == "cancelled" else replace(row, state="cancelled", next_at=None, ended_at=now)
     raise Refused("job.state", f"That cannot be done to a job that is {row.state}.")
+
+
+def _started(parts: Parts, tx: Transaction, row: JobRow, verb: Verb, now: datetime, actor: Actor) -> JobRow:
+    """Return the job under way; or asked for, while it is too large for one person and no second one has agreed."""
+    if row.state in {"running", "done"} or (row.state == "asked" and verb == "start"):
+        return row
+    if row.state not in {"draft", "asked"}:
+        raise Refused("job.started", "It was started before; continue it instead.")
+    check_second = needs_second(parts, tx, row, now)
+    if verb == "approve":
+        why_not_approve(row, actor)
+    if now - row.made_at > (ASKED_KEPT if row.state == "asked" else DRAFT_KEPT):
+        raise Refused("job.old", "The list is too old to be trusted. Draw it up again and look at it.")
+    other = tx.overlapping_job(row.id)
+    if other is not None:
+        raise Refused("job.overlap", "Another job that is under way holds some of these messages.")
+    if check_second and verb == "start":
+        return replace(row, state="asked", started_at=now, started_by=actor.name)
+    return replace(row, state="running", started_at=now, started_by=actor.name, next_at=now)
 
 
 def work_jobs(parts: Parts) -> int:
@@ -254,6 +270,8 @@ def _view(parts: Parts, tx: Transaction, row: JobRow, *, limit: int, after: int 
         arrived=sum(1 for one in shown if one.new_state == State.ACKNOWLEDGED),
         items=shown,
         next_after=last if last < total else None,
+        alone_up_to=parts.policy.resend_alone,
+        next_step=who_acts(parts, tx, row, parts.clock.now()),
     )
 
 

@@ -1,5 +1,8 @@
 """Sending many again: counted and frozen first, limited in rate, pausable, each with its result, and never doubled."""
 
+import contextlib
+from dataclasses import replace
+
 import pytest
 from bench_parts import STAFF, example
 
@@ -185,3 +188,75 @@ def test_a_job_that_composes_anew_makes_linked_new_messages(bench, group):
     view = jobs.job(bench.parts, drawn.id, STAFF)
     assert view.made + view.refused == len(group)
     assert view.made >= 1
+
+
+def two_at_most_alone(bench):
+    bench.parts = replace(bench.parts, policy=replace(bench.parts.policy, resend_alone=1))
+
+
+def test_more_than_the_limit_waits_for_a_second_person_and_says_who_must_act(bench, group):
+    two_at_most_alone(bench)
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    assert "a colleague approves it" in drawn.next_step
+    asked = jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    assert (asked.state, asked.started_by) == ("asked", STAFF.name)
+    assert f"Somebody else than {STAFF.name}" in asked.next_step
+    run(bench)
+    assert all(len(bench.deliveries(one.id)) == 1 for one in group)
+    for verb in ("start", "approve"):
+        with contextlib.suppress(Refused):
+            assert jobs.move_job(bench.parts, drawn.id, verb, actor=STAFF).state == "asked"
+    with pytest.raises(Refused, match=r"job\.second-person"):
+        jobs.move_job(bench.parts, drawn.id, "approve", actor=STAFF)
+    assert jobs.move_job(bench.parts, drawn.id, "approve", actor=KIT).state == "running"
+    run(bench)
+    view = jobs.job(bench.parts, drawn.id, STAFF)
+    assert (view.state, view.made, view.made_by, view.started_by) == ("done", len(group), STAFF.name, KIT.name)
+    with bench.store.begin(write=False) as tx:
+        lines = [(one.actor, one.action) for one in tx.audit_of([drawn.id])]
+    assert (f"staff {STAFF.name}", "resend job: start asked for, a second person must approve") in lines
+    assert ("staff kit", "resend job: approve") in lines
+
+
+@pytest.mark.parametrize(
+    ("who", "code"),
+    [
+        (STAFF, "job.second-person"),
+        (Actor("staff", f"terminal:{STAFF.name}"), "job.second-person"),
+        (Actor("source", "ehr"), "job.person"),
+    ],
+)
+def test_nobody_approves_their_own_list_and_no_program_does(bench, group, who, code):
+    two_at_most_alone(bench)
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    with pytest.raises(Refused) as caught:
+        jobs.move_job(bench.parts, drawn.id, "approve", actor=who)
+    assert caught.value.code == code
+
+
+def test_who_asked_for_the_start_of_somebody_elses_list_does_not_approve_it_either(bench, group):
+    two_at_most_alone(bench)
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    assert jobs.move_job(bench.parts, drawn.id, "start", actor=KIT).state == "asked"
+    with pytest.raises(Refused, match=r"job\.second-person"):
+        jobs.move_job(bench.parts, drawn.id, "approve", actor=KIT)
+
+
+def test_many_small_lists_of_one_person_count_together_within_the_hour(bench, group):
+    bench.parts = replace(bench.parts, policy=replace(bench.parts.policy, resend_alone=len(group)))
+    first = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    assert (first.next_step, jobs.move_job(bench.parts, first.id, "start", actor=STAFF).state) == ("", "running")
+    run(bench)
+    bench.channels["fhir-rest"].script = []
+    again = Selection(provider_id="pr-psych", channel=bench.deliveries(group[0].id)[0].channel, with_arrived=True)
+    bench.send_due()
+    second = jobs.plan_job(bench.parts, again, reason="and once more", actor=STAFF)
+    assert jobs.move_job(bench.parts, second.id, "start", actor=STAFF).state == "asked"
+    bench.clock.turn(hours=9)
+    with pytest.raises(Refused, match=r"job\.old"):
+        jobs.move_job(bench.parts, second.id, "approve", actor=KIT)
+    assert "Nobody agreed" in jobs.job(bench.parts, second.id, STAFF).next_step
+    assert jobs.move_job(bench.parts, second.id, "cancel", actor=STAFF).state == "cancelled"
+    third = jobs.plan_job(bench.parts, again, reason="the next day", actor=STAFF)
+    assert jobs.move_job(bench.parts, third.id, "start", actor=STAFF).state == "running"

@@ -1,6 +1,7 @@
 """The console's and the API's side of holds, restores, jobs, test messages, answers by telephone and incidents."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -308,3 +309,30 @@ def test_the_api_holds_releases_draws_up_and_starts(bench):
     assert web.get("/v1/restore-hold", headers=may_not).json()["hold"]["kind"] == "restore"
     assert web.post("/v1/restore-hold/off", json={"reason": "all was looked at"}, headers=may).status_code == 200
     assert holds.holds(bench.parts) == ()
+
+
+def test_a_list_too_large_for_one_person_waits_on_the_first_page_until_a_colleague_approves_it(bench):
+    bench.parts = replace(bench.parts, policy=replace(bench.parts.policy, resend_alone=1))
+    stuck = failed(bench)
+    row = bench.deliveries(stuck[0].id)[-1]
+    desk = Desk(bench, "sender")
+    drawn = desk.post("/resends", provider=row.provider_id, channel=row.channel, cause=row.cause, reason="it is mended")
+    place = drawn.headers["location"]
+    assert "Ask for a colleague" in desk.get(place).text
+    assert desk.post(f"{place}/start").status_code == 303
+    shown = desk.get(place).text
+    assert "Waits for a second person" in shown
+    assert "Somebody else than rae" in shown
+    assert "Approve: send" not in shown
+    assert "Lists that wait for a second person" in desk.get("/").text
+    assert desk.post(f"{place}/approve").status_code == 409
+    run(bench)
+    assert all(len(bench.deliveries(one.id)) == 1 for one in stuck)
+    sending = StaffSending(bench.parts)
+    by_program = api_sending._job(sending.job(place.rpartition("/")[2], STAFF))
+    assert (by_program["state"], "Somebody else than rae" in by_program["next_step"]) == ("asked", True)
+    sending.move_job(place.rpartition("/")[2], "approve", actor=STAFF)
+    run(bench)
+    assert "Done" in desk.get(place).text
+    assert "Lists that wait" not in desk.get("/").text
+    assert all(len(bench.deliveries(one.id)) == 2 for one in stuck)
