@@ -2,10 +2,16 @@
 
 import gc
 import json
+import os
+import shutil
 import sqlite3
+import subprocess
 import sys
 import time
+import uuid
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from coordinator.flow.read_models import Actor, MessageFilter
@@ -17,15 +23,69 @@ STAFF = Actor("staff", "dana")
 RESTING = {"acknowledged", "held", "dead", "in-doubt", "cancelled"}
 
 
+class Sqlite:
+    """The embedded database: backed up while it is in use, and put back file for file."""
+
+    url = ""
+
+    def __init__(self, folder, copies):
+        self.file, self.copy = folder / "coordinator.sqlite", copies / "backup.sqlite"
+
+    def back_up(self):
+        with sqlite3.connect(self.file) as live, sqlite3.connect(self.copy) as out:
+            live.backup(out)
+
+    def put_back(self):
+        for ending in ("", "-wal", "-shm"):
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+        self.file.write_bytes(self.copy.read_bytes())
+
+    def remove(self):
+        pass
+
+
+class Postgres:
+    """A database of the server that .ci/servers started: backed up and put back by PostgreSQL's own tools."""
+
+    def __init__(self, folder, copies):
+        server = os.environ.get("COORDINATOR_TEST_POSTGRES")
+        if not server:
+            pytest.fail("COORDINATOR_TEST_POSTGRES is not set: run .ci/run, which starts PostgreSQL")
+        self.server, self.name, self.copy = server, f"drill_{uuid.uuid4().hex}", copies / "backup.dump"
+        self.plain = f"{server.rsplit('/', 1)[0]}/{self.name}"
+        self.url = self.plain.replace("postgresql://", "postgresql+psycopg://")
+        self.on_server(f'CREATE DATABASE "{self.name}"')
+
+    def on_server(self, *orders):
+        with psycopg.connect(self.server, autocommit=True) as admin:
+            for one in orders:
+                admin.execute(one)
+
+    def tool(self, name, *arguments):
+        beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+        subprocess.run([beside[-1] if beside else shutil.which(name), *arguments], check=True, timeout=120)
+
+    def back_up(self):
+        self.tool("pg_dump", "--format=custom", f"--file={self.copy}", self.plain)
+
+    def put_back(self):
+        self.remove()
+        self.on_server(f'CREATE DATABASE "{self.name}"')
+        self.tool("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={self.plain}", str(self.copy))
+
+    def remove(self):
+        self.on_server(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
 class House:
     """The service in one folder, started and stopped as often as the drill needs it."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.database = folder / "coordinator.sqlite"
+    def __init__(self, folder, database):
+        self.folder, self.database = folder, database
 
     def start(self):
-        self.stage = set_up(self.folder, 61610, 61611, quick=lambda one: one.model_copy(update={"doubt_pause_s": 1}))
+        changes = {"doubt_pause_s": 1, "database_url": self.database.url}
+        self.stage = set_up(self.folder, 61610, 61611, quick=lambda one: one.model_copy(update=changes))
         self.service = self.stage.service
         self.runner = self.service.runner()
 
@@ -69,15 +129,17 @@ class House:
         return self.stage.farm.counts()
 
 
-@pytest.fixture
-def house(tmp_path):
-    made = House(tmp_path / "data")
+@pytest.fixture(params=[Sqlite, pytest.param(Postgres, marks=pytest.mark.servers)])
+def house(request, tmp_path):
+    database = request.param(tmp_path / "data", tmp_path)
+    made = House(tmp_path / "data", database)
     made.start()
     yield made
     made.stop()
+    database.remove()
 
 
-def test_the_drill(house, tmp_path, capsys):
+def test_the_drill(house, capsys):
     house.import_clinic()
     house.submit("session-outcome.bp-spike")
     house.runner.start()
@@ -85,9 +147,7 @@ def test_the_drill(house, tmp_path, capsys):
     house.runner.stop()
     # A dose change is accepted, and the backup is taken before anything of it has left.
     house.submit("dose-change.ketamine")
-    copy = tmp_path / "backup.sqlite"
-    with sqlite3.connect(house.database) as live, sqlite3.connect(copy) as out:
-        live.backup(out)
+    house.database.back_up()
     # Afterwards it is delivered, and so is one more event that the backup knows nothing of.
     house.runner = house.service.runner()
     house.submit("dose-change.stimulant-hold")
@@ -97,9 +157,7 @@ def test_the_drill(house, tmp_path, capsys):
     house.stop()
 
     # The disk fails; the older copy is put in its place, and the service is started as always.
-    for ending in ("", "-wal", "-shm"):
-        house.database.with_name(house.database.name + ending).unlink(missing_ok=True)
-    house.database.write_bytes(copy.read_bytes())
+    house.database.put_back()
     began = time.monotonic()
     house.start()
     view = house.service.sending.restore()

@@ -71,7 +71,13 @@ ROWS: dict[str, Row] = {
         "serialisation errors, deadlocks",
         (f"{ORDER}transactions_that_the_database", "unit/flow/test_together.py::test_what_the_database_undid"),
     ),
-    "D6": Row("yesterday's backup restored", ("integration/test_restore_hold.py::test_what_the_far_side_has_is",)),
+    "D6": Row(
+        "yesterday's backup restored",
+        (
+            "e2e/test_restore_drill.py::test_the_drill",
+            "integration/test_restore_hold.py::test_what_the_far_side_has_is",
+        ),
+    ),
     "B1": Row("broker restarted", (f"{OUT}a_broker_that_is_stopped",)),
     "B2": Row("broker emptied", (f"{OUT}a_flushed_broker",)),
     "B3": Row("broker away for long", (f"{OUT}a_broker_that_is_stopped",), "20 s by `make faults`, not 1 h"),
