@@ -135,7 +135,10 @@ ROWS: dict[str, Row] = {
             f"{REST}a_body_that_drips",
         ),
     ),
-    "R4": Row("500, 502, 503, 504", (f"{TABLES}each_status", f"{PEOPLE}however_the_ehr")),
+    "R4": Row(
+        "500, 502, 503, 504",
+        (f"{TABLES}each_status", "integration/test_answer_table.py::test_each_answer", f"{PEOPLE}however_the_ehr"),
+    ),
     "R5": Row(
         "429 with every kind of Retry-After",
         (f"{TABLES}retry_after", "unit/domain/test_delivery.py::test_the_far_sides_wish", f"{PEOPLE}however_the_ehr"),
