@@ -1,5 +1,6 @@
 """The registry: the clinic, its staff, outside providers with their endpoints, and patients."""
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 
@@ -125,6 +126,13 @@ class Endpoint(Record):
     partner: Code | None = None
     patient_match: Literal["identifier", "demographics"] | None = None
     test: AgreedTest | None = None
+
+
+def plain_address(address: str) -> str:
+    """Return an address as two spellings of it compare: digits of a number, a mail address in one case, a URL bare."""
+    if re.fullmatch(r"\+?[0-9\-]+", address):
+        return re.sub(r"[^0-9]", "", address)
+    return address.rstrip("/") if "://" in address else address.casefold()
 
 
 class Contact(Record):

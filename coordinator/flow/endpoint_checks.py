@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import DeliveryError, NotFound
 from coordinator.domain.registry import Endpoint, Registry
+from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -159,8 +160,8 @@ def _row(provider_id: str, endpoint: Endpoint, steps: tuple[Step, ...]) -> Endpo
 def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> Step:
     """Return whether the address was verified, lately enough, and is not suspended."""
     health = tx.health(endpoint.id)
-    suspended = health.suspended_at is not None and health.suspended_address_key == tx.key("address", endpoint.address)
-    why = "release.endpoint-suspended" if suspended else unusable_because(endpoint, today)
+    closed = is_closed(tx, health, endpoint.address)
+    why = closed_because(health) if closed else unusable_because(endpoint, today)
     if why is not None:
         cause = parts.causes.get(why)
         return Step("address", False, cause.sentence, cause.next_step)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.addresses import address_key
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.read_models import Actor
@@ -47,6 +48,6 @@ def suspend(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None
     provider = None if registry is None else registry.provider(row.provider_id)
     address = next((one.address for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), "")
     health = EndpointHealth(
-        row.endpoint_id, suspended_at=now, suspended_address_key=tx.key("address", address), cause=code
+        row.endpoint_id, suspended_at=now, suspended_address_key=address_key(tx, address), cause=code
     )
     tx.put_health(health, now)

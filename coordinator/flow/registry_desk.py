@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from coordinator.domain.errors import NotFound
 from coordinator.domain.plan import Fault
-from coordinator.domain.registry import Registry
+from coordinator.domain.registry import Provider, Registry
 from coordinator.domain.values import Record
+from coordinator.flow.addresses import note_changes
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.planning.faults import Unreadable
@@ -109,11 +110,14 @@ class RegistryDesk:
             for kind, entity in entities:
                 name = "clinic" if kind == "clinic" else entity.id
                 key = tx.key("patient", name) if kind == "patients" else name
-                created += tx.registry_body(STORED[kind], key) is None
+                before = tx.registry_body(STORED[kind], key)
+                created += before is None
                 if not tx.put_registry(STORED[kind], key, dumped(entity), by=actor.name, at=now):
                     same += 1
                     continue
                 changed += 1
+                if isinstance(entity, Provider):
+                    note_changes(tx, before, entity, now, actor)
                 patient_key = key if kind == "patients" else None
                 tx.audit(actor, f"{STORED[kind]} stored", at=now, patient_key=patient_key, subject=key)
         outcome: Literal["created", "updated", "unchanged"] = "unchanged"

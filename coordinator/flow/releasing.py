@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.rows import DeliveryRow, MessageRecord
@@ -36,7 +37,6 @@ def ask_release(
     provider = registry.provider(message.provider_id)
     endpoint = next((one for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), None)
     health = tx.health(row.endpoint_id)
-    address_key = None if endpoint is None else tx.key("address", endpoint.address)
     release = may_release(
         registry=registry,
         patient_id=message.plan["patient"]["id"],
@@ -46,10 +46,12 @@ def ask_release(
         now=now,
         is_correction=message.corrects is not None,
         is_superseded=message.superseded_by is not None,
-        is_suspended=health.suspended_at is not None and health.suspended_address_key == address_key,
+        is_suspended=endpoint is not None and is_closed(tx, health, endpoint.address),
     )
     if release.allowed:
         consent = release.consent
         directive, version = (consent.directive, consent.version) if consent is not None else (None, None)
         return ReleaseAnswer(True, directive=directive, version=version)
+    if release.cause == "release.endpoint-suspended":
+        return ReleaseAnswer(False, closed_because(health))
     return ReleaseAnswer(False, release.cause, withdraw=release.cause in WITHDRAWING)

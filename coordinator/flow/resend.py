@@ -5,6 +5,7 @@ from datetime import datetime
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
+from coordinator.flow.addresses import is_closed
 from coordinator.flow.backfill import tell_now
 from coordinator.flow.fallback import next_channel
 from coordinator.flow.lanes import withdraw
@@ -119,7 +120,7 @@ def _route(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> tuple[s
         return "by-hand", "by-hand", row.position
     health = tx.health(row.endpoint_id)
     address = "" if endpoint is None else endpoint.address
-    shut = health.suspended_at is not None and health.suspended_address_key == tx.key("address", address)
+    shut = is_closed(tx, health, address)
     if endpoint is None or shut:
         return next_channel(message, row.position)
     return row.endpoint_id, row.channel, row.position

@@ -251,7 +251,10 @@ ROWS: dict[str, Row] = {
         (f"{FAX}a_callback_with_another", f"{FAX}a_callback_about", f"{DELIVER}a_fax_is_proven", SIM),
     ),
     "X4": Row("only some of the pages", ("unit/channels/test_fax_codes.py::test_partial_pages",)),
-    "X5": Row("the number edited between two tries", (f"{BUGS}16_an_endpoint", f"{DELIVER}a_number_where")),
+    "X5": Row(
+        "the number edited between two tries",
+        ("integration/test_addresses.py::test_a_number_edited", f"{BUGS}16_an_endpoint", f"{DELIVER}a_number_where"),
+    ),
     "L1": Row("scanners fetch the link", (f"{PAGES}scanners",)),
     "L2": Row(
         "wrong codes, random tokens",

@@ -112,6 +112,7 @@ class Recipient:
         for one in self.provider["endpoints"]:
             if one["kind"] == "fhir-rest":
                 one |= {"address": f"{address}/fhir", "content_level": "document"}
+                one["verified_on"] = self.bench.clock.now().date().isoformat()
                 one.pop("auth", None)
                 one.pop("partner", None)
         body = json.dumps(self.provider).encode()

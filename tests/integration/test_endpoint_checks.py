@@ -15,6 +15,7 @@ from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.errors import NeedsHuman, NotFound, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
+from coordinator.flow.addresses import address_key
 from coordinator.flow.endpoint_checks import Amiss, Probe, check_endpoint, list_endpoints
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import EndpointHealth
@@ -69,7 +70,7 @@ def test_a_suspended_number_is_not_usable_and_says_why(bench):
     row = known(bench, "fax")
     with bench.parts.ledger.begin() as tx:
         health = EndpointHealth(
-            row.id, suspended_at=bench.clock.now(), suspended_address_key=tx.key("address", row.address),
+            row.id, suspended_at=bench.clock.now(), suspended_address_key=address_key(tx, row.address),
             cause="fax.bad-number",
         )  # fmt: skip
         tx.put_health(health, bench.clock.now())

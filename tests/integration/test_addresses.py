@@ -1,0 +1,108 @@
+"""An address carries a letter only after it was verified, and a changed one is unverified again."""
+
+import copy
+import json
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Transient
+from coordinator.flow.endpoint_checks import check_endpoint
+from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.track import take_in
+
+OLD, NEW = "+1-218-555-0143", "+1-218-555-0199"
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'coordinator.sqlite'}"
+
+
+def edit(bench, address, **more):
+    """Change the family doctor's fax number as a person or a nightly import would, the rest left as it was."""
+    provider = copy.deepcopy(next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp"))
+    provider["endpoints"][0] |= {"address": address, **more}
+    written = bench.registry.write("providers", "pr-pcp", json.dumps(provider).encode(), STAFF)
+    assert written.outcome in {"updated", "unchanged"}, written.faults
+
+
+def told(bench, name="session-outcome.bp-spike"):
+    return bench.told(example(name))["pr-pcp"].id
+
+
+def test_a_number_edited_between_two_tries_is_not_dialled_before_somebody_verified_it(bench):
+    message = told(bench)
+    bench.channels["fax"].script = [Transient("fax.busy")]
+    bench.send_due()
+    edit(bench, NEW)
+    bench.clock.turn(hours=1)
+    bench.send_due()
+    assert (bench.state(message), bench.cause(message)) == (State.HELD, "release.address-changed")
+    assert bench.channels["fax"].calls == 1
+    assert bench.desk.message(message, STAFF).row.next_step
+    assert bench.broken() == []
+
+
+def test_the_same_file_read_again_verifies_nothing(bench):
+    edit(bench, NEW)
+    edit(bench, NEW)
+    edit(bench, NEW, verified_how="as before")
+    message = told(bench)
+    bench.send_due()
+    assert bench.cause(message) == "release.address-changed"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_verification_of_that_day_or_later_opens_the_new_address(bench, at_once):
+    today = bench.clock.now().date().isoformat()
+    if not at_once:
+        edit(bench, NEW)
+    edit(bench, NEW, verified_on=today, verified_by="st-2", verified_how="read back by telephone")
+    message = told(bench)
+    bench.send_due()
+    assert bench.state(message) == State.ACKNOWLEDGED
+
+
+def test_an_older_or_missing_verification_opens_nothing(bench):
+    edit(bench, NEW, verified_on="2026-09-01")
+    message = told(bench)
+    bench.send_due()
+    assert bench.cause(message) == "release.address-changed"
+    edit(bench, NEW, verified_on=None)
+    other = told(bench, "dose-change.ketamine")
+    bench.send_due()
+    assert bench.cause(other) == "hand.print"
+    assert bench.channels["fax"].calls == 0
+
+
+def test_going_back_to_the_old_number_is_a_change_too(bench):
+    edit(bench, NEW)
+    edit(bench, OLD)
+    message = told(bench)
+    bench.send_due()
+    assert bench.cause(message) == "release.address-changed"
+
+
+def test_the_same_number_written_otherwise_is_no_change_and_lifts_no_suspension(bench):
+    edit(bench, "+12185550143")
+    message = told(bench)
+    bench.channels["fax"].script = ["queue"]
+    bench.send_due()
+    assert bench.state(message) == State.SENT
+    row = bench.deliveries(message)[0]
+    take_in(bench.parts, ReceiptNews("r", "fax", row.far_side_ref, row.id, "failed", "fax.wrong-number"))
+    edit(bench, "+1-218-5550143")
+    other = told(bench, "dose-change.ketamine")
+    bench.send_due()
+    assert bench.cause(other) == "release.endpoint-suspended"
+    assert bench.channels["fax"].calls == 1
+
+
+def test_the_check_of_the_address_says_that_it_was_changed(bench):
+    edit(bench, NEW)
+    step = next(one for one in check_endpoint(bench.parts, {}, "ep-pcp-fax", STAFF) if one.name == "address")
+    assert step.ok is False
+    assert "changed" in step.seen
+    assert "Verify" in step.what_to_do
