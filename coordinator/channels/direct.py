@@ -257,13 +257,7 @@ class _Session:
             return InDoubt("direct.in-doubt")
         if isinstance(fault, smtplib.SMTPNotSupportedError):
             return NeedsHuman("direct.sign-in")
-        if isinstance(fault, socket.gaierror):
-            return Transient("net.dns")
-        if isinstance(fault, ssl.SSLError):
-            return Transient("tls.handshake")
-        if isinstance(fault, TimeoutError) or self._cutoff.reached:
-            return Transient("net.timeout")
-        return Transient("net.connect")
+        return Transient("direct.away")  # whatever it was: it is our own provider's server, not the recipient's
 
 
 def _dot_stuffed(body: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from coordinator.channels.fax_gateway import FaxGateway, FaxStatus, OutgoingFax
 from coordinator.channels.fax_tiff import fax_pages
-from coordinator.domain.errors import NeedsHuman, Transient
+from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
 
@@ -45,7 +45,12 @@ class Fax:
             outgoing = OutgoingFax(number, fax_pages(fax.body), "letter.tif", package.tag, "image/tiff")
         else:
             outgoing = OutgoingFax(number, fax.body, "letter.pdf", package.tag)
-        fax_id, answer = self._gateway.submit(outgoing, deadline=deadline, about_to_send=lambda: about_to_send(None))
+        try:
+            fax_id, answer = self._gateway.submit(
+                outgoing, deadline=deadline, about_to_send=lambda: about_to_send(None)
+            )
+        except (Transient, InDoubt) as fault:
+            raise _of_the_gateway(fault) from None
         return Taken(
             far_side_ref=fax_id,
             proven=False,
@@ -99,6 +104,18 @@ def _verdict(status: FaxStatus) -> Lookup:
         failure = status.failure
         return Lookup("failed", status.fax_id, failure.code, retry=failure.retry, detail=status.detail)
     return Lookup("arrived", far_side_ref=status.fax_id, detail=status.detail)
+
+
+def _of_the_gateway(fault: Transient | InDoubt) -> Transient | InDoubt:
+    """Return a fault of the line in the gateway's words: it is our own provider's server, not the recipient's."""
+    if not fault.code.startswith(("net.", "tls.")):
+        return fault
+    if isinstance(fault, InDoubt):
+        return InDoubt("fax.in-doubt", detail=fault.detail, status=fault.status)
+    return Transient(
+        "fax.unavailable", detail=fault.detail, status=fault.status, retry_after=fault.retry_after,
+        uses_attempt=fault.uses_attempt,
+    )  # fmt: skip
 
 
 def _digits(address: str) -> str:

@@ -31,6 +31,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "direct.too-large": "link.mail-refused",
         "direct.in-doubt": "link.in-doubt",
         "direct.sign-in": "route.channel-off",
+        "direct.away": "link.away",
     }
 )
 """Causes of the mail session that read otherwise for a notice; every other one keeps its words."""

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from coordinator.domain.errors import DeliveryError, NotFound
+from coordinator.domain.errors import DeliveryError, NotFound, Transient
 from coordinator.domain.registry import Endpoint, Registry
 from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
@@ -19,6 +19,12 @@ NOT_SET_UP: Mapping[str, str] = {
     "secure-link": "Set COORDINATOR_NOTICE_SMTP_HOST and the other notice settings, then start the service again.",
     "fax": "Set COORDINATOR_FAX_URL and the other fax settings, then start the service again.",
 }
+
+AWAY = (
+    "Check again in a few minutes; messages are tried again by themselves meanwhile. If it lasts, check the address "
+    "and this machine's way out, then ask whoever runs that server."
+)
+"""What to do about a fault that may pass: a check is not repeated by itself, though a message is."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,8 @@ def _asked(parts: Parts, probes: Sequence[Probe]) -> tuple[Step, ...]:
         except DeliveryError as fault:
             cause = parts.causes.get(fault.code)
             status = "" if fault.status is None else f" (answer {fault.status})"
-            found[probe.name] = Step(probe.name, False, f"{cause.sentence}{status} [{fault.code}]", cause.next_step)
+            todo = AWAY if isinstance(fault, Transient) else cause.next_step
+            found[probe.name] = Step(probe.name, False, f"{cause.sentence}{status} [{fault.code}]", todo)
             continue
         except Amiss as wrong:
             found[probe.name] = Step(probe.name, False, wrong.seen, wrong.what_to_do)

@@ -21,7 +21,7 @@ SUSPENDING = frozenset({"fax.bad-number", "fax.wrong-number", "fax.no-fax-tone"}
 
 OTHER_PATIENT = "fhir.other-patient"
 """The far side filed it in another patient's record: an incident, not only a message that stands still."""
-SERVER_AWAY = ("net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fax.unavailable", "direct.unavailable")
+SERVER_AWAY = ("net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fax.unavailable", "direct.away", "link.away")
 """Starts of the causes that say the far side's server is away, whatever the message: they open the breaker."""
 
 

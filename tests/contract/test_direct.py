@@ -59,6 +59,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
 
 
 class TestDirect(ChannelSuite):
+    away = "direct.away"
     refusals = (
         ("no-starttls", "needs-human", "direct.no-tls"),
         ("connect-4", "transient", "direct.later"),

@@ -42,6 +42,7 @@ def config(base_url):
 
 
 class TestFax(ChannelSuite):
+    away = "fax.unavailable"
     refusals = (
         ("400", "permanent", "fax.document"),
         ("401", "needs-human", "fax.account"),

@@ -66,6 +66,7 @@ def srfax(http, base):
 
 
 class VendorSuite(ChannelSuite):
+    away = "fax.unavailable"
     refusals = BY_STATUS
     make = None
     queued = Step()

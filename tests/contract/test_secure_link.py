@@ -65,6 +65,7 @@ def trust(tmp_path_factory):
 
 
 class TestSecureLink(ChannelSuite):
+    away = "link.away"
     refusals = (
         ("no-starttls", "needs-human", "direct.no-tls"),
         ("sign-in-5", "needs-human", "route.channel-off"),
