@@ -15,22 +15,23 @@ from urllib.parse import urlencode
 
 import httpx
 import jwt
-import orjson
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from coordinator.domain.errors import ConfigurationError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Dice
+from coordinator.security.smart_answers import date_s, is_untrusted, life_s, parsed_object, token_refused
 from coordinator.security.smart_scopes import missing_scopes
 
 ASSERTION_LIFE_S = 240
 """SMART allows 300 s at most; a minute is left for clocks that differ."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DISCOVERY_FRESH_FOR = timedelta(hours=24)
-DEFAULT_LIFE_S = 300
 REFRESH_BEFORE_S = 60
 PAUSE_AFTER_FAILURE_S = 30
+SKEW_S = 60
+"""Apart by more than this, two clocks may be why an assertion of four minutes is refused."""
 """At most one token call in that time to a server that has just refused: no storm behind a pile of messages."""
 DEFAULT_SCOPE = "system/DocumentReference.crs system/Patient.rs"
 """The least that a document, its look-up and the patient match need."""
@@ -213,34 +214,44 @@ class SignIn:
     def _ask(self, place: _Place, endpoint: Endpoint, client_id: str, scope: str, deadline: datetime) -> _Token:
         metadata = self._discover(place, endpoint, deadline)
         token_url = self._token_url(endpoint, metadata)
-        form = urlencode(
-            {
-                "grant_type": "client_credentials",
-                "scope": scope,
-                "client_assertion_type": ASSERTION_TYPE,
-                "client_assertion": self.assertion(client_id, token_url, metadata),
-            }
-        )
-        status, body = self._call(
-            "POST",
-            token_url,
-            deadline,
-            form.encode(),
-            {"Content-Type": "application/x-www-form-urlencoded"},
-            self.certificate(endpoint),
-        )
+        now_s = int(self._clock.now().timestamp())
+        for _ in range(2):
+            form = urlencode(
+                {
+                    "grant_type": "client_credentials",
+                    "scope": scope,
+                    "client_assertion_type": ASSERTION_TYPE,
+                    "client_assertion": self.assertion(client_id, token_url, metadata, now_s=now_s),
+                }
+            )
+            status, body, theirs_s = self._call(
+                "POST",
+                token_url,
+                deadline,
+                form.encode(),
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                self.certificate(endpoint),
+            )
+            if status not in (400, 401) or theirs_s is None or abs(theirs_s - now_s) < SKEW_S:
+                break
+            now_s = theirs_s  # our clocks differ by more than an assertion lives: once more, by the server's own
         if status != 200:
-            raise _token_refused(status, body, ever_worked=place.ever_worked)
+            raise token_refused(status, body, ever_worked=place.ever_worked)
         return self._read_token(body, scope)
 
-    def assertion(self, client_id: str, token_url: str, metadata: Mapping[str, Any]) -> str:
-        """Return a fresh one-time assertion, signed with the newest key whose algorithm the server takes."""
+    def assertion(
+        self, client_id: str, token_url: str, metadata: Mapping[str, Any], *, now_s: int | None = None
+    ) -> str:  # fmt: skip
+        """Return a fresh one-time assertion, signed with the newest key whose algorithm the server takes.
+
+        `now_s`: seconds since 1970 by whose clock it is to be judged; ours unless told.
+        """
         named = metadata.get("token_endpoint_auth_signing_alg_values_supported")
         takes = named if isinstance(named, list) and named else ["RS384", "ES384"]
         key = next((one for one in self._config.keys if one.alg in takes), None)
         if key is None:
             raise NeedsHuman("token.key")
-        now_s = int(self._clock.now().timestamp())
+        now_s = int(self._clock.now().timestamp()) if now_s is None else now_s
         claims = {
             "iss": client_id,
             "sub": client_id,
@@ -256,10 +267,10 @@ class SignIn:
         if place.discovery is not None and now - place.discovery[0] < DISCOVERY_FRESH_FOR:
             return place.discovery[1]
         url = f"{endpoint.address.rstrip('/')}/.well-known/smart-configuration"
-        status, body = self._call("GET", url, deadline, b"", {}, self.certificate(endpoint))
+        status, body, _ = self._call("GET", url, deadline, b"", {}, self.certificate(endpoint))
         if status >= 500 or status in (408, 425, 429):
             raise Transient("token.unreachable", status=status)
-        metadata = _object(body)
+        metadata = parsed_object(body)
         if status != 200 or metadata is None or not isinstance(metadata.get("token_endpoint"), str):
             raise NeedsHuman("token.discovery", status=status)
         place.discovery = (now, metadata)
@@ -275,7 +286,7 @@ class SignIn:
         return token_url
 
     def _read_token(self, body: bytes, scope: str) -> _Token:
-        said = _object(body)
+        said = parsed_object(body)
         value = said.get("access_token") if said else None
         if (
             said is None
@@ -287,9 +298,9 @@ class SignIn:
         missing = missing_scopes(scope, str(said["scope"])) if isinstance(said.get("scope"), str) else ()
         if missing:
             raise NeedsHuman("token.scope")
-        life_s = _life_s(said.get("expires_in"))
-        margin_s = min(REFRESH_BEFORE_S, 0.2 * life_s)
-        return _Token(value, self._monotonic_s() + life_s - margin_s)
+        lasts_s = life_s(said.get("expires_in"))
+        margin_s = min(REFRESH_BEFORE_S, 0.2 * lasts_s)
+        return _Token(value, self._monotonic_s() + lasts_s - margin_s)
 
     def _call(
         self,
@@ -299,8 +310,11 @@ class SignIn:
         body: bytes,
         headers: Mapping[str, str],
         certificate: tuple[str, str] | None = None,
-    ) -> tuple[int, bytes]:
-        """Return (status, body). Nothing of a message travels here, so every break is Transient."""
+    ) -> tuple[int, bytes, int | None]:
+        """Return (status, body, the server's own time in seconds since 1970 or None).
+
+        Nothing of a message travels here, so every break is Transient.
+        """
         left_s = min((deadline - self._clock.now()).total_seconds(), 30.0)
         if left_s <= 0:
             raise Transient("net.timeout", uses_attempt=False)
@@ -328,45 +342,7 @@ class SignIn:
             finally:
                 response.close()
         except httpx.HTTPError as fault:
-            if _is_untrusted(fault):
+            if is_untrusted(fault):
                 raise NeedsHuman("tls.untrusted") from None
             raise Transient("token.unreachable") from None
-        return response.status_code, bytes(read)
-
-
-def _token_refused(status: int, body: bytes, *, ever_worked: bool) -> Transient | NeedsHuman:
-    """Return what a refusal of the token endpoint means.
-
-    A bare 400 after a past success may be flaky rather than final, so it is tried
-    again; before any success it is a fault of the set-up.
-    """
-    if status >= 500 or status in (408, 425, 429):
-        return Transient("token.unreachable", detail=body[:4096], status=status)
-    if status == 400 and ever_worked:
-        return Transient("token.refused", detail=body[:4096], status=status)
-    return NeedsHuman("token.refused", detail=body[:4096], status=status)
-
-
-def _life_s(value: object) -> float:
-    """Return the token's life in seconds; an absent, odd or non-positive one counts as the recommended 300."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:9])
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return float(min(value, 86_400))
-    return float(DEFAULT_LIFE_S)
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return said if isinstance(said, dict) else None
-
-
-def _is_untrusted(fault: BaseException | None) -> bool:
-    while fault is not None:
-        if type(fault).__name__ == "SSLCertVerificationError":
-            return True
-        fault = fault.__cause__ or fault.__context__
-    return False
+        return response.status_code, bytes(read), date_s(response.headers.get("date", ""))

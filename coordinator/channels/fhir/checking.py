@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,6 +21,9 @@ from coordinator.mapping.planner import Capability, choose_level
 
 NOBODY = "urn:ietf:rfc:3986|urn:uuid:00000000-0000-4000-8000-000000000000"
 """An identifier that no patient carries: the search is tried, and nobody is looked up."""
+
+
+CLOCKS_APART_MIN = 2
 
 
 class FhirChecker:
@@ -101,7 +105,21 @@ def _metadata(server: FhirServer, seen: dict[str, Capability]) -> str:
     documents = "takes" if "DocumentReference" in capability.creates else "does not take"
     once = ", with conditional create" if capability.creates.get("DocumentReference") else ""
     transactions = "transactions" if "transaction" in capability.system else "no transactions"
-    return f"FHIR {capability.fhir_version}; {transactions}; {documents} DocumentReference{once}."
+    return (
+        f"FHIR {capability.fhir_version}; {transactions}; {documents} DocumentReference{once}.{_clocks(answer, server)}"
+    )
+
+
+def _clocks(answer: Answer, server: FhirServer) -> str:
+    """Return a sentence when their clock and ours are far apart, "" when they agree or it does not say."""
+    try:
+        apart = parsedate_to_datetime(answer.headers.get("date", "")) - server.now()
+    except (TypeError, ValueError):
+        return ""
+    minutes = round(abs(apart.total_seconds()) / 60)
+    return (
+        f" Its clock and ours are {minutes} minutes apart: look at ours first." if minutes >= CLOCKS_APART_MIN else ""
+    )
 
 
 def _discovery(server: FhirServer) -> str:

@@ -2,6 +2,7 @@ import json
 import threading
 import time
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
@@ -343,3 +344,36 @@ def test_no_refusal_carries_a_token_or_an_assertion():
         desk.header()
     assert str(caught.value) == "token.refused"
     assert caught.value.__cause__ is None
+
+
+def dated(desk, minutes, status=400):
+    at = desk.clock.now() + timedelta(minutes=minutes)
+    return httpx.Response(status, json={"error": "invalid_client"}, headers={"Date": format_datetime(at, usegmt=True)})
+
+
+@pytest.mark.parametrize("minutes", [-60, -2, 2, 24 * 60])
+def test_an_assertion_that_another_clock_refuses_is_made_once_more_by_that_clock(minutes):
+    desk = Desk(None)
+    desk.server.answers = [dated(desk, minutes), granted()]
+    assert desk.header() == "Bearer t-1"
+    first, second = (claims_of(form, EC_KEY) for form in desk.server.forms)
+    assert second["iat"] - first["iat"] == minutes * 60
+    assert second["exp"] - second["iat"] <= 240
+    assert first["jti"] != second["jti"]
+
+
+@pytest.mark.parametrize("minutes", [0, 0.5, -0.5])
+def test_a_refusal_by_a_clock_that_agrees_is_a_refusal(minutes):
+    desk = Desk(None)
+    desk.server.answers = [dated(desk, minutes)]
+    with pytest.raises(NeedsHuman):
+        desk.header()
+    assert len(desk.server.forms) == 1
+
+
+def test_another_clock_excuses_one_refusal_and_no_second():
+    desk = Desk(None)
+    desk.server.answers = [dated(desk, 60)]
+    with pytest.raises(NeedsHuman) as caught:
+        desk.header()
+    assert (caught.value.code, len(desk.server.forms)) == ("token.refused", 2)

@@ -1,0 +1,58 @@
+"""Reading what a token server said. Pure."""
+
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from coordinator.domain.errors import NeedsHuman, Transient
+
+DEFAULT_LIFE_S = 300
+
+
+def date_s(text: str) -> int | None:
+    """Return the seconds since 1970 of a Date header, None when there is none that can be read."""
+    try:
+        return int(parsedate_to_datetime(text).timestamp())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def token_refused(status: int, body: bytes, *, ever_worked: bool) -> Transient | NeedsHuman:
+    """Return what a refusal of the token endpoint means.
+
+    A bare 400 after a past success may be flaky rather than final, so it is tried
+    again; before any success it is a fault of the set-up.
+    """
+    if status >= 500 or status in (408, 425, 429):
+        return Transient("token.unreachable", detail=body[:4096], status=status)
+    if status == 400 and ever_worked:
+        return Transient("token.refused", detail=body[:4096], status=status)
+    return NeedsHuman("token.refused", detail=body[:4096], status=status)
+
+
+def life_s(value: object) -> float:
+    """Return the token's life in seconds; an absent, odd or non-positive one counts as the recommended 300."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:9])
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(min(value, 86_400))
+    return float(DEFAULT_LIFE_S)
+
+
+def parsed_object(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object of an answer, None when it is none."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def is_untrusted(fault: BaseException | None) -> bool:
+    """Return whether a certificate that cannot be trusted is behind a fault."""
+    while fault is not None:
+        if type(fault).__name__ == "SSLCertVerificationError":
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
