@@ -16,7 +16,7 @@ from coordinator.channels.fax_gateway import FaxGateway, PhaxioConfig, PhaxioGat
 from coordinator.channels.fax_pause import PausingGateway
 from coordinator.channels.fax_sinch import SinchConfig, SinchGateway
 from coordinator.channels.fax_srfax import SrfaxConfig, SrfaxGateway
-from coordinator.channels.fhir.checking import FhirChecker
+from coordinator.channels.fhir.checking import FhirChecker, KeySet
 from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
@@ -66,7 +66,9 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, bo
     sign_in = SignIn(http, config, clock, dice)
     settle_s = max(1, round(settings.doubt_pause_s * settings.retry_scale))
     partners = mappings.partners
-    fhir = FhirChecker(http, sign_in, clock, partners=partners, chart_types=_chart_types(mappings))
+    fhir = FhirChecker(
+        http, sign_in, clock, partners=partners, chart_types=_chart_types(mappings), key_set=_key_set(settings, keys)
+    )
     channels: dict[str, Channel] = {
         "by-hand": ByHand(),
         "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners, book=book),
@@ -98,6 +100,11 @@ def signing_keys(settings: Settings) -> tuple[SigningKey, ...]:
     )
     jwks_document(keys)
     return keys
+
+
+def _key_set(settings: Settings, keys: tuple[SigningKey, ...]) -> KeySet | None:
+    url = f"{settings.public_url.rstrip('/')}/.well-known/jwks.json"
+    return KeySet(url, tuple(one.kid for one in keys)) if keys else None
 
 
 def secret(path: Path | None) -> str:

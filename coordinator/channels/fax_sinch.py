@@ -93,7 +93,15 @@ class SinchGateway:
         """Return that the project answers; see the protocol."""
         if self._calls.read(f"{self._place}?pageSize=1", deadline) is None:
             raise NeedsHuman("fax.account", status=404)
-        return "The project answers to our key."
+        found = self._calls.read(f"{self._place.removesuffix('/faxes')}/services", deadline)
+        listed = found[0].get("services") if found is not None else None
+        services = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        if all(one.get("saveOutboundFaxDocuments") is False for one in services):
+            return "The project answers to our key."
+        return (
+            "The project answers to our key. It keeps a copy of every fax we send: switch saveOutboundFaxDocuments off "
+            "in its service."
+        )
 
     def _rows(self, path: str, deadline: datetime) -> list[dict[str, Any]]:
         found = self._calls.read(path, deadline)

@@ -323,3 +323,22 @@ def test_an_unsigned_callback_only_names_a_fax_and_the_truth_is_read_back(http, 
 def test_a_callback_that_names_no_fax_is_refused(media_type, body):
     with pytest.raises(ValueError, match=r"."):
         named_fax(media_type, body)
+
+
+@pytest.mark.parametrize(
+    ("services", "warns"),
+    [
+        (said(services=[{"saveOutboundFaxDocuments": False}]), False),
+        (said(services=[{"saveOutboundFaxDocuments": True}]), True),
+        (said(services=[{"saveOutboundFaxDocuments": False}, {"name": "second"}]), True),
+        (said(services=[]), False),
+        (said(404), False),
+    ],
+)
+def test_a_gateway_that_keeps_our_letters_is_told_on(http, services, warns):
+    def script(method, path, body):
+        return services if path.endswith("/services") else said(faxes=[])
+
+    with ScriptedHttp(script) as far:
+        seen = sinch(http, far.address).account(deadline=soon())
+    assert ("keeps a copy of every fax" in seen) is warns

@@ -206,6 +206,7 @@ ROWS: dict[str, Row] = {
             "peers/test_smart_at_oidc_provider.py::test_a_key_that_is_not",
             "peers/test_smart_at_oidc_provider.py::test_a_new_key",
             f"{SMART}a_refused_token",
+            "integration/test_endpoint_checks.py::test_our_own_key_set",
         ),
     ),
     "A5": Row(

@@ -10,7 +10,7 @@ from coordinator.channels.checking import DirectChecker, FaxChecker, SecureLinkC
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.fax import Fax
 from coordinator.channels.fax_gateway import PhaxioConfig, PhaxioGateway
-from coordinator.channels.fhir.checking import FhirChecker
+from coordinator.channels.fhir.checking import FhirChecker, KeySet
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.errors import NeedsHuman, NotFound, Transient
@@ -342,3 +342,31 @@ def test_the_mail_service_of_the_notices_is_signed_in_to_and_the_access_code_is_
         assert hisp.count() == 0
     finally:
         hisp.stop()
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize(
+    ("published", "good", "word"),
+    [
+        (Step(200, b'{"keys": [{"kid": "k-1"}, {"kid": "k-2"}]}', {}), True, "holds k-1, k-2."),
+        (Step(200, b'{"keys": [{"kid": "k-1"}]}', {}), False, "does not hold our key k-2"),
+        (Step(404, b"{}", {}), False, "no key set"),
+        (Step(200, b"<html>", {}), False, "no key set"),
+        (Step(act="close-before-reading"), True, "look at it from outside"),
+    ],
+)
+def test_our_own_key_set_is_looked_at_where_servers_read_it(http, published, good, word):
+    with ScriptedHttp(lambda method, path, body: published) as us:
+        keys = KeySet(f"{us.address}/.well-known/jwks.json", ("k-1", "k-2"))
+        checker = FhirChecker(http, NoSignIn(), WallClock(), partners={}, chart_types=CHART, key_set=keys)
+        auth = EndpointAuth(method="smart-backend-services", client_id="lakeside")
+        endpoint = Endpoint(id="e", kind="fhir-rest", address=us.address, auth=auth)
+        probe = next(one for one in checker.probes(endpoint) if one.name == "our key set")
+        deadline = WallClock().now() + timedelta(seconds=8)
+        if good:
+            assert word in probe.ask(deadline)
+            return
+        with pytest.raises(Amiss) as caught:
+            probe.ask(deadline)
+    assert word in caught.value.seen
+    assert "COORDINATOR_PUBLIC_URL" in caught.value.what_to_do

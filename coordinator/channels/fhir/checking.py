@@ -1,18 +1,20 @@
 """The questions that `endpoints check` puts to a FHIR server. Nothing is written, and no person is named."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 
 from coordinator.channels.credentials import Credentials
 from coordinator.channels.fhir.capability import parse_capability
-from coordinator.channels.fhir.said import texts
+from coordinator.channels.fhir.said import parts, text, texts
 from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.channels.wire import Answer, Wire
-from coordinator.domain.errors import NeedsHuman, Transient
+from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.endpoint_checks import Amiss, Probe
 from coordinator.flow.ports import Clock
@@ -26,6 +28,14 @@ NOBODY = "urn:ietf:rfc:3986|urn:uuid:00000000-0000-4000-8000-000000000000"
 CLOCKS_APART_MIN = 2
 
 
+@dataclass(frozen=True)
+class KeySet:
+    """Our public keys as they are served: the address, and the names (kid) of those that may sign."""
+
+    url: str
+    kids: tuple[str, ...]
+
+
 class FhirChecker:
     """Asks a FHIR server what it can do and whether it lets us in."""
 
@@ -37,8 +47,13 @@ class FhirChecker:
         *,
         partners: Mapping[str, Partner],
         chart_types: Iterable[str],
+        key_set: KeySet | None = None,
     ) -> None:
-        """`chart_types`: the resource types that a chart may hold, which a server must take to get one."""
+        """`chart_types`: the resource types that a chart may hold, which a server must take to get one.
+
+        `key_set`: where a server reads our public keys, and which have to be there.
+        """
+        self._key_set = key_set
         self._wire = Wire(http, clock)
         self._credentials = credentials
         self._partners = partners
@@ -55,6 +70,8 @@ class FhirChecker:
         found = [probe("metadata", lambda server: _metadata(server, seen))]
         if smart:
             found.append(probe("discovery", _discovery))
+            if self._key_set is not None:
+                found.append(Probe("our key set", self._published))
         found.append(
             Probe("sign-in", lambda deadline: self._sign_in(endpoint, deadline), ("discovery",) if smart else ())
         )
@@ -75,6 +92,23 @@ class FhirChecker:
             return f"No header is due (method {method})."
         return f"The secret for the method {method} is in place; the patient search shows whether it is accepted."
 
+    def _published(self, deadline: datetime) -> str:
+        """Return that our keys stand where servers look for them; raise Amiss when they do not."""
+        ours = self._key_set or KeySet("", ())
+        todo = "See that COORDINATOR_PUBLIC_URL leads here from outside, and that the key files are in place."
+        try:
+            answer = self._wire.exchange("GET", ours.url, deadline=deadline, headers={"Accept": "application/json"})
+        except DeliveryError as fault:
+            # Many networks do not lead back to themselves: that says nothing of what servers outside see.
+            return f"{ours.url} cannot be read from this machine [{fault.code}]; look at it from outside."
+        there = {text(one, "kid") for one in parts(_object(answer), "keys")}
+        if answer.status != 200 or not there:
+            seen = f"{ours.url} answered {answer.status}, and it is no key set; a server reads our keys there."
+            raise Amiss(seen, todo)
+        if missing := [one for one in ours.kids if one not in there]:
+            raise Amiss(f"{ours.url} does not hold our key {', '.join(missing)}, so its signature is refused.", todo)
+        return f"{ours.url} holds {', '.join(ours.kids)}."
+
     def _level(self, endpoint: Endpoint, capability: Capability) -> str:
         if endpoint.kind == "fhir-message":
             if "process-message" not in capability.operations:
@@ -90,6 +124,13 @@ class FhirChecker:
             raise NeedsHuman("fhir.level")
         note = " For a patient whose number there is unknown, less." if choice.level == "chart" else ""
         return f"{choice.level}: {choice.reason}{note}"
+
+
+def _object(answer: Answer) -> object:
+    try:
+        return orjson.loads(answer.body) if answer.whole else None
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _metadata(server: FhirServer, seen: dict[str, Capability]) -> str:
