@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from coordinator.flow.runner import Runner
 from coordinator.store.tables import deliveries, messages
 from tests.bench.bodies import bodies_only
-from tests.bench.clinic import Clinic, clinic
+from tests.bench.clinic import SENDERS, Clinic, clinic
 from tests.bench.delivering import Poster
 from tests.bench.rows import Row
 from tests.bench.sink import sink
@@ -40,7 +40,7 @@ def _row(where: str, rate: int, took: list[float]) -> Row:
 def _embedded(port: int) -> list[float]:
     posters = {kind: Poster(kind, port) for kind in KINDS}
     with clinic(dict(posters)) as made, bodies_only():
-        runner = Runner(made.parts, senders=16, idle_s=0.2)
+        runner = Runner(made.parts, senders=SENDERS, idle_s=0.2)
         runner.start()
         appointed = _at_rate(made, 50)
         _until_quiet(made)

@@ -21,6 +21,7 @@ from coordinator.flow.parts import Parts, Policy
 from coordinator.flow.prepare import prepare
 from coordinator.flow.record import record
 from coordinator.flow.registry_desk import RegistryDesk
+from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.engine import connect
 from coordinator.store.ledger import Store
@@ -29,6 +30,8 @@ from tests.bench.bodies import bodies_only
 from tests.faults.simulation.world import STAFF, cipher, example, tools
 
 PATIENTS = 200
+SENDERS = int(Settings.model_fields["senders"].default)
+"""As many as the embedded runner has when nobody sets it."""
 
 
 def registry() -> dict[str, Any]:

@@ -16,11 +16,11 @@ from coordinator.flow.ports import Lookup, Taken
 from coordinator.flow.runner import BATCH
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.bench.bodies import chart
-from tests.bench.clinic import Clinic, clinic
+from tests.bench.clinic import SENDERS, Clinic, clinic
 from tests.bench.rows import Row, cpu_and_seconds
 from tests.bench.sink import sink
 
-MESSAGES, ROUNDS, SENDERS = 200, 3, 16
+MESSAGES, ROUNDS = 400, 3
 
 
 class Poster:
@@ -91,15 +91,24 @@ def _row(port: int, how: str, where: str, *, bare: bool) -> Row:
 
 
 def send_all(made: Clinic, senders: int = SENDERS) -> None:
-    """Send everything that is due, as the embedded runner does."""
-    hand = Hand(made.parts, "bench", BATCH)
+    """Send everything that is due, as the embedded runner does: one thread claims, the others send."""
+    hand, ended = Hand(made.parts, "bench", BATCH), threading.Event()
 
     def one_sender() -> None:
-        while (claimed := hand.take()) is not None:
-            deliver.attempt(made.parts, claimed)
+        while not ended.is_set():
+            if (claimed := hand.take(0.02)) is not None:
+                deliver.attempt(made.parts, claimed)
+                hand.finished(claimed)
 
     threads = [threading.Thread(target=one_sender) for _ in range(senders)]
     for thread in threads:
         thread.start()
+    while True:
+        heard = made.parts.bell.heard("delivery")
+        hand.fill()
+        if not hand.unfinished():
+            break
+        made.parts.bell.wait(heard, 0.005, "delivery")
+    ended.set()
     for thread in threads:
         thread.join()

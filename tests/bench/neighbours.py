@@ -9,10 +9,10 @@ from coordinator.domain.errors import Transient
 from coordinator.flow.parts import Policy
 from coordinator.flow.ports import Lookup, Taken
 from coordinator.flow.runner import Runner
-from tests.bench.clinic import clinic
+from tests.bench.clinic import SENDERS, clinic
 from tests.bench.rows import Row
 
-OFFICES, EACH, ROUNDS = 10, 20, 3
+OFFICES, EACH, ROUNDS = 10, 20, 5
 DEAD, SLOW = "office-8", "office-9"
 ANSWERS_S, SLOW_S, DEAD_S = 0.05, 5.0, 5.0
 """How long a healthy one, the slow one and the dead one keep a line; the dead one then is a failed connection."""
@@ -55,7 +55,7 @@ def _took(*, ill: bool) -> float:
     town = Town(ill=ill)
     with clinic({"fhir-rest": town}, per_endpoint=Policy().per_endpoint, offices=OFFICES) as made:
         made.prepared(EACH * OFFICES)
-        runner = Runner(made.parts, senders=16)
+        runner = Runner(made.parts, senders=SENDERS)
         began = time.perf_counter()
         runner.start()
         town.healthy_done.wait(120)

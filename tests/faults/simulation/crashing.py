@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from coordinator.store.ledger import Store, StoreTransaction
 
-DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner", "_write_all", "_lead", "write"}
+DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner", "_write_all", "_lead", "_once", "write"}
 """Steps that only carry others out; the place is named after the first that is none of them."""
 
 
