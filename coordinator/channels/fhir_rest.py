@@ -81,7 +81,7 @@ class FhirRest:
         self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
     ) -> Taken:
         """Return what the server said; see the port. Posts nothing before the patient is matched."""
-        server = FhirServer(self._wire, self._credentials, endpoint, deadline)
+        server = FhirServer(self._wire, self._credentials, endpoint, deadline, self._partner(endpoint))
         capability = self._book.of(endpoint, server)
         match = match_patient(server, package.patient, package.provider, endpoint)
         level, document = self._choose(package, endpoint, capability, match)
@@ -138,7 +138,7 @@ class FhirRest:
         What was sent entry by entry has arrived only when every entry has. Where the
         partner file asks for it, what is there is compared with what was sent.
         """
-        server = FhirServer(self._wire, self._credentials, endpoint, deadline)
+        server = FhirServer(self._wire, self._credentials, endpoint, deadline, self._partner(endpoint))
         wish, place = self._read_back(endpoint), far_side_ref
         if wish is None or place is None:
             answer = self._held_there(server, package, endpoint)

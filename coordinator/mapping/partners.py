@@ -11,9 +11,10 @@ from coordinator.mapping.json_values import Json, Value
 
 PARTNER_KEYS = frozenset(
     {
-        "partner", "version", "reviewed", "source", "notes", "transaction", "transaction_entries", "conditional_create",
-        "creates", "singles", "updates", "own_references", "encounter", "already_there", "attachments",
-        "one_attachment", "text_columns", "fhir_document", "searches_identifier", "read_back", "additions",
+        "partner", "version", "reviewed", "source", "notes", "transaction", "transaction_entries",
+        "conditional_create", "creates", "singles", "updates", "own_references", "encounter", "already_there",
+        "attachments", "one_attachment", "text_columns", "fhir_document", "searches_identifier", "read_back",
+        "try_again", "patient_merged", "additions",
     }
 )  # fmt: skip
 NARROWEST = 20
@@ -55,6 +56,10 @@ class Partner:
     """"theirs": what is filed needs a visit of the patient that is open there, and exactly one."""
     already_there: tuple[str, ...] = ()
     """Codes by which its refusal says that it holds this very reading."""
+    try_again: Mapping[str, int] = field(default_factory=dict)
+    """Codes by which it asks for a pause, whatever the status, and the seconds of that pause."""
+    patient_merged: tuple[str, ...] = ()
+    """Codes by which it says that the record has become part of another one."""
     attachments: tuple[str, ...] = ()
     one_attachment: bool = False
     text_columns: int | None = None
@@ -89,6 +94,8 @@ def read_partner(
         own_references=bool(data.get("own_references", False)),
         encounter=data.get("encounter"),
         already_there=tuple(str(one) for one in data.get("already_there", ())),
+        try_again=_pauses(file, data, problems),
+        patient_merged=tuple(str(one) for one in data.get("patient_merged", ())),
         attachments=tuple(data.get("attachments", ())),
         one_attachment=bool(data.get("one_attachment", False)),
         text_columns=data.get("text_columns"),
@@ -115,6 +122,15 @@ def _read_back(file: str, data: Json, problems: list[str]) -> ReadBack | None:
         problems.append(f"{file}: `read_back.ignores` may name {', '.join(COMPARED)}")
         return None
     return ReadBack(after_s, tuple(ignores))
+
+
+def _pauses(file: str, data: Json, problems: list[str]) -> dict[str, int]:
+    said = data.get("try_again", {})
+    rows = said.items() if isinstance(said, Mapping) else [("", None)]
+    good = {str(code): wait for code, wait in rows if isinstance(wait, int) and not isinstance(wait, bool) and wait > 0}
+    if len(good) != len(rows):
+        problems.append(f"{file}: `try_again` maps a code to the seconds until the next try")
+    return good
 
 
 def _check(file: str, data: Json, problems: list[str]) -> None:

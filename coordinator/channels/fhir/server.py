@@ -1,7 +1,7 @@
 """One FHIR server for the length of one try: signed-in requests, one new token after a 401, no more."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -9,9 +9,11 @@ import orjson
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
 from coordinator.channels.credentials import Credentials
+from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.wire import Answer, Wire
-from coordinator.domain.errors import Transient
+from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
+from coordinator.mapping.partners import Partner
 
 FHIR_JSON = "application/fhir+json"
 JSON_TYPES = frozenset({FHIR_JSON, "application/json", "application/json+fhir"})
@@ -20,7 +22,12 @@ JSON_TYPES = frozenset({FHIR_JSON, "application/json", "application/json+fhir"})
 class FhirServer:
     """Speaks to one endpoint under one deadline. Never puts more than our own identifiers into a URL."""
 
-    def __init__(self, wire: Wire, credentials: Credentials, endpoint: Endpoint, deadline: datetime) -> None:
+    def __init__(
+        self, wire: Wire, credentials: Credentials, endpoint: Endpoint, deadline: datetime,
+        partner: Partner | None = None,
+    ) -> None:  # fmt: skip
+        """`partner`: what is known of this server's own codes."""
+        self._partner = partner
         self._wire = wire
         self._credentials = credentials
         self._endpoint = endpoint
@@ -94,8 +101,25 @@ class FhirServer:
             )
             mark = None  # the on-wire mark is made once; a 401 says that nothing was taken
             if answer.status != 401 or token is None:
-                return answer
+                break
+        self._heed_own_codes(answer, writes=about_to_send is not None)
         return answer
+
+    def _heed_own_codes(self, answer: Answer, *, writes: bool) -> None:
+        """Raise what a code of this server's own says. After a write only a refusal counts: else it may be there."""
+        if self._partner is None or not (self._partner.try_again or self._partner.patient_merged):
+            return
+        if writes and not 300 <= answer.status < 500:
+            return
+        codes = set(_codes(parse(answer)))
+        if codes & set(self._partner.patient_merged):
+            raise NeedsHuman("fhir.patient-merged", detail=answer.body, status=answer.status)
+        waits = [wait_s for code, wait_s in self._partner.try_again.items() if code in codes]
+        if waits:
+            wait = timedelta(seconds=max(waits))
+            raise Transient(
+                "fhir.429", detail=answer.body, status=answer.status, retry_after=wait, uses_attempt=False
+            )  # fmt: skip
 
     def _parsed(self, answer: Answer) -> dict[str, Any]:
         if answer.status != 200:
@@ -103,6 +127,8 @@ class FhirServer:
         parsed = parse(answer)
         if parsed is None:
             raise Transient("fhir.not-fhir", detail=answer.body, status=answer.status)
+        if any(has_error_issue(one) for one in _outcomes(parsed)):
+            raise Transient("fhir.outcome-error", detail=answer.body, status=answer.status)
         return parsed
 
 
@@ -115,6 +141,18 @@ def parse(answer: Answer) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def _outcomes(said: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the OperationOutcome of an answer, and those among its entries."""
+    inside = [part(one, "resource") for one in parts(said, "entry")]
+    return [one for one in (said or {}, *inside) if one.get("resourceType") == "OperationOutcome"]
+
+
+def _codes(said: dict[str, Any] | None) -> list[str]:
+    """Return the codes of an answer's issues that are the server's own."""
+    issues = [issue for one in _outcomes(said) for issue in parts(one, "issue")]
+    return [text(coding, "code") for issue in issues for coding in parts(part(issue, "details"), "coding")]
 
 
 def has_error_issue(resource: object) -> bool:

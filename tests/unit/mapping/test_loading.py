@@ -94,6 +94,7 @@ MISTAKES = {
     "a table without a source": ("codes/route.yaml", "source: ", "note: ", "`source` is missing"),
     "a partner with an unknown setting": ("partners/epic-like.yaml", "one_attachment", "single_attachment",
                                           "unknown key 'single_attachment'"),
+    "a pause of no length": ("partners/epic-like.yaml", '"4135": 21600', '"4135": soon', "`try_again` maps a code"),
     "a letter read back too late": ("partners/oracle-like.yaml", "after_s: 0", "after_s: 9999999",
                                     "`read_back.after_s`"),
     "a letter read back for nothing": ("partners/oracle-like.yaml", "after_s: 0", "ignores: [subject]",
