@@ -272,7 +272,7 @@ ROWS: dict[str, Row] = {
         (f"{DELIVER}one_dead_endpoint",),
         "the numbers: docs/performance.md",
     ),
-    "Q2": Row("a burst of 1,000 events", (), "the numbers: docs/performance.md"),
+    "Q2": Row("a burst of 1,000 events in 10 s", ("e2e/test_burst.py::test_a_burst",)),
     "Q3": Row("100,000 stored messages", (), "see the run of 100,000 messages below, and docs/performance.md"),
     "I1": Row(
         "fuzzed events",
