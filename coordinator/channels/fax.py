@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+import pypdfium2
+
 from coordinator.channels.fax_gateway import FaxGateway, FaxStatus, OutgoingFax
 from coordinator.channels.fax_tiff import fax_pages
-from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
+from coordinator.letters.pdf import join
 
 REPORT_WITHIN_S = 3600
 """A gateway dials within minutes; after an hour without a report a person looks (the poller asks long before)."""
@@ -37,14 +40,12 @@ class Fax:
         self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
     ) -> Taken:
         """Return Taken once the gateway queued it; see the port."""
-        fax = package.document("fax-pdf", "letter-pdf")
-        if fax is None:
-            raise NeedsHuman("event.letter")
+        pages = _pages(package)
         number = _digits(endpoint.address)
         if self._tiff:
-            outgoing = OutgoingFax(number, fax_pages(fax.body), "letter.tif", package.tag, "image/tiff")
+            outgoing = OutgoingFax(number, fax_pages(pages), "letter.tif", package.tag, "image/tiff")
         else:
-            outgoing = OutgoingFax(number, fax.body, "letter.pdf", package.tag)
+            outgoing = OutgoingFax(number, pages, "letter.pdf", package.tag)
         try:
             fax_id, answer = self._gateway.submit(
                 outgoing, deadline=deadline, about_to_send=lambda: about_to_send(None)
@@ -95,6 +96,23 @@ class Fax:
                 del self._asked_since[tag]
         if left > timedelta(0):
             raise Transient("fax.in-doubt", retry_after=left, uses_attempt=False)
+
+
+def _pages(package: Package) -> bytes:
+    """Return one PDF of every letter of the message: the fax forms where there are any, else the letters.
+
+    Raises NeedsHuman when no letter is stored, and Permanent when one of several cannot be read.
+    """
+    bodies = [one.body for one in package.all("fax-pdf") or package.all("letter-pdf")]
+    if not bodies:
+        raise NeedsHuman("event.letter")
+    first, *others = bodies
+    if not others:
+        return first
+    try:
+        return join(first, *others)
+    except pypdfium2.PdfiumError as fault:
+        raise Permanent("fax.document") from fault
 
 
 def _verdict(status: FaxStatus) -> Lookup:

@@ -25,7 +25,8 @@ class Letter:
     type_code: str
     """Key of the document type in mappings/codes (a word, never a LOINC literal)."""
     cover_pdf: bytes | None = None
-    """The fax cover and the fax variant, one PDF, where the letter may go by fax."""
+    """One cover and the fax variants of all letters of the message, one PDF; with the first letter, where they may
+    go by fax."""
     text_in_columns: str | None = None
     """The text laid out for a window of fixed width, where the recipient's system takes nothing but text."""
 

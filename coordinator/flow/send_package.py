@@ -84,17 +84,22 @@ def _first_sent(tx: Transaction, delivery: DeliveryRow, message: MessageRecord, 
 
 
 def with_new_cover(parts: Parts, package: Package, now: datetime) -> Package:
-    """Return the package with a cover that says COPY or RESENT, where it is one; the letter's own pages stay.
+    """Return the package with a cover that says COPY or RESENT, where it is one; the letters' own pages stay.
 
     The cover is the carrier's, made when the letter was composed; only then nobody knew that it would be a copy.
     """
-    fax = package.document("fax-pdf")
-    if fax is None or (package.copy_of is None and not package.resent):
+    if package.copy_of is None and not package.resent:
         return package
+    documents = tuple(
+        _recovered(parts, package, one, now) if one.role == "fax-pdf" else one for one in package.documents
+    )
+    return replace(package, documents=documents)
+
+
+def _recovered(parts: Parts, package: Package, fax: StoredDocument, now: datetime) -> StoredDocument:
     cover = parts.workshop.letters.fax_cover(
         package.clinic, package.provider, package.reference, page_count(fax.body), now, copy_of=package.copy_of,
         resent=package.resent,
     )  # fmt: skip
     body = recovered(cover, fax.body)
-    changed = replace(fax, body=body, sha256=hashlib.sha256(body).hexdigest())
-    return replace(package, documents=tuple(changed if one is fax else one for one in package.documents))
+    return replace(fax, body=body, sha256=hashlib.sha256(body).hexdigest())

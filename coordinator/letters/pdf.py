@@ -206,19 +206,22 @@ def page_count(pdf: bytes) -> int:
             document.close()
 
 
-def join(cover: bytes, letter: bytes) -> bytes:
-    """Return one PDF: the cover first, then the letter's own pages. The same input gives the same bytes."""
+def join(first: bytes, *others: bytes) -> bytes:
+    """Return one PDF of several, in their order: a cover and the letters behind it. Same input, same bytes."""
     with _ENGINE:
-        whole = pypdfium2.PdfDocument(cover)
-        second = pypdfium2.PdfDocument(letter)
+        whole = pypdfium2.PdfDocument(first)
         try:
-            whole.import_pages(second)
+            for one in others:
+                further = pypdfium2.PdfDocument(one)
+                try:
+                    whole.import_pages(further)
+                finally:
+                    further.close()
             buffer = BytesIO()
             whole.save(buffer)
         finally:
-            second.close()
             whole.close()
-    name = hashlib.sha256(cover + b"\x1f" + letter).hexdigest()[:32].upper().encode()
+    name = hashlib.sha256(b"\x1f".join((first, *others))).hexdigest()[:32].upper().encode()
     return _FILE_ID.sub(b"/ID[<" + name + b"><" + name + b">]", buffer.getvalue())
 
 

@@ -1,7 +1,7 @@
 """Writing letters: from a case and a plan to finished letters in HTML, text and PDF."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
 from coordinator.letters.text import text_of
-from coordinator.letters.traced import Traced, walk
+from coordinator.letters.traced import walk
 from coordinator.letters.translations import LANGUAGES, load_translations
 from coordinator.letters.views.frame import Frame
 from coordinator.letters.views.paper import cover_view, misdirected_view
@@ -89,12 +89,18 @@ class LetterRoom:
         """Return the finished letters of one recipient, one for each kind that stands alone.
 
         A correction and the full new letter are one letter (L9), a request and its
-        reply form are one letter. With `fax`, each has the fax cover and its fax
-        variant as one PDF. The same input gives the same bytes. Only a patient's copy
-        can be had in another language than English. Raises LetterRefused.
+        reply form are one letter. With `fax`, the first has the whole fax: one cover
+        and every letter's fax variant. The same input gives the same bytes. Only a
+        patient's copy can be had in another language than English. Raises LetterRefused.
         """
         brief = self.brief(case, plan, recipient, language)
-        return tuple(self._finish(brief, page, fax=fax) for page in self._composer.pages(brief))
+        pages = self._composer.pages(brief)
+        finished = [self._finish(brief, page) for page in pages]
+        letters = tuple(letter for letter, _ in finished)
+        if not fax or not letters:
+            return letters
+        whole = self._faxed(brief, [(page, apart) for page, (_, apart) in zip(pages, finished, strict=True)])
+        return (replace(letters[0], cover_pdf=whole), *letters[1:])
 
     def brief(self, case: Case, plan: Plan, recipient: RecipientPlan, language: str = "en") -> Brief:
         """Return what the presenters look at, with the words of the reader's language."""
@@ -255,7 +261,8 @@ class LetterRoom:
         """Return one PDF of cover and letter."""
         return pdf.join(cover, letter)
 
-    def _finish(self, brief: Brief, page: Page, *, fax: bool) -> Letter:
+    def _finish(self, brief: Brief, page: Page) -> tuple[Letter, bool]:
+        """Return the letter, and whether its further statements stand apart, behind it."""
         html = self._html(brief, page, fax=False)
         apart, long = page_one_words(html) > PAGE_ONE_WORDS, False
         if apart:
@@ -273,7 +280,7 @@ class LetterRoom:
             html = self._html(brief, page, fax=False, apart=apart, long=long, front=True)
             made = self._engine.render(html)
             pdf.read_back(made, facts)
-        return Letter(
+        letter = Letter(
             kind=page.kind,
             provider=brief.recipient.provider,
             title=page.sheet.title if page.kind == "L9" else page.title,
@@ -286,8 +293,8 @@ class LetterRoom:
             pdf=made,
             template_version=f"{self._stamp(page)} ({brief.lexicon.version})",
             type_code=page.sheet.type_code,
-            cover_pdf=self._faxed(brief, page, facts, apart=apart) if fax else None,
         )
+        return letter, apart
 
     def _stamp(self, page: Page) -> str:
         """Return which template made a letter; a clinic's own is named by its content."""
@@ -296,20 +303,33 @@ class LetterRoom:
             return page.sheet.stamp
         return f"{page.sheet.stamp}, the clinic's own {hashlib.sha256(body.encode()).hexdigest()[:12]}"
 
-    def _faxed(self, brief: Brief, page: Page, facts: tuple[Traced, ...], *, apart: bool) -> bytes:
-        made = self._engine.render(self._html(brief, page, fax=True, apart=apart))
-        if not _on_page_one(page.parts["frame"], pdf.read_back(made, facts)):
-            made = self._engine.render(self._html(brief, page, fax=True, apart=apart, front=True))
-            pdf.read_back(made, facts)
+    def _faxed(self, brief: Brief, pages: Sequence[tuple[Page, bool]]) -> bytes:
+        """Return the whole fax. Two letters are numbered as one: "page 3 of 4" tells which sheet is missing."""
+        made = [self._fax_form(brief, page, apart=apart) for page, apart in pages]
+        if len(made) > 1:
+            counts = [pdf.page_count(one) for one in made]
+            made = [
+                self._fax_form(brief, page, apart=apart, among=(sum(counts[:place]), sum(counts)))
+                for place, (page, apart) in enumerate(pages)
+            ]
         case = brief.case
         cover = self.fax_cover(
             case.clinic,
             brief.provider,
             case.reference(brief.provider.id),
-            pdf.page_count(made) + 1,
+            sum(pdf.page_count(one) for one in made) + 1,
             case.composed_at,
         )
-        return pdf.join(cover, made)
+        return pdf.join(cover, *made)
+
+    def _fax_form(self, brief: Brief, page: Page, *, apart: bool, among: tuple[int, int] | None = None) -> bytes:
+        """Return a letter's fax variant. `among`: (pages of the letters before it, pages of all letters)."""
+        facts = page.facts()
+        made = self._engine.render(self._html(brief, page, fax=True, apart=apart, among=among))
+        if not _on_page_one(page.parts["frame"], pdf.read_back(made, facts)):
+            made = self._engine.render(self._html(brief, page, fax=True, apart=apart, front=True, among=among))
+            pdf.read_back(made, facts)
+        return made
 
     def _html(
         self,
@@ -321,6 +341,7 @@ class LetterRoom:
         apart: bool = False,
         long: bool = False,
         front: bool = False,
+        among: tuple[int, int] | None = None,
     ) -> str:
         letter = {
             "kind": page.kind,
@@ -336,6 +357,7 @@ class LetterRoom:
             "apart": apart,
             "long": long,
             "front": front,
+            "among": among,
         }
         env = self._plain[brief.language].env if brief.recipient.audience == "patient" else self._env
         return self._render("layout/letter.html", {**page.parts, "letter": letter}, env)

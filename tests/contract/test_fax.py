@@ -1,20 +1,26 @@
+import io
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import weasyprint
+from PIL import Image
 
 from coordinator.channels.fax import Fax
 from coordinator.channels.fax_gateway import PhaxioConfig, PhaxioGateway
 from coordinator.channels.receipts.fax_callback import FaxCallback, FaxPoller
-from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
+from coordinator.channels.wire import Answer
+from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
+from coordinator.letters.pdf import pages_text
 from coordinator.sandbox.callback_signature import sign
 from coordinator.sandbox.fax_gateway import FaxGateway
 from coordinator.sandbox.web import Fault
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.channel_suite import ChannelSuite, Scene
-from tests.contract.people import StillClock, WallClock, a_package
+from tests.contract.people import StillClock, WallClock, a_document, a_package
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
 pytestmark = pytest.mark.loopback
@@ -281,3 +287,37 @@ def test_one_fax_that_cannot_be_asked_for_does_not_hide_the_others(gateway, http
     assert next(news)[0].far_side_ref == fax_id
     with pytest.raises(Transient):
         next(news)
+
+
+def a_pdf(words):
+    return weasyprint.HTML(string=f"<p>{words}</p>").write_pdf()
+
+
+@pytest.mark.parametrize("role", ["fax-pdf", "letter-pdf"])
+@pytest.mark.parametrize("tiff", [False, True])
+def test_every_letter_of_a_message_is_in_the_fax(role, tiff):
+    held = []
+
+    class Desk:
+        def submit(self, fax, *, deadline, about_to_send):
+            about_to_send()
+            held.append(fax)
+            return "7", Answer(200, {}, b"{}", whole=True)
+
+    package = a_package()
+    letters = tuple(a_document(role, a_pdf(words)) for words in ("the session", "the question"))
+    package = replace(package, documents=letters)
+    send(Fax(Desk(), WallClock(), tiff=tiff), package)
+    (fax,) = held
+    if tiff:
+        assert Image.open(io.BytesIO(fax.content)).n_frames == 2
+    else:
+        assert [one.strip() for one in pages_text(fax.content)] == ["the session", "the question"]
+
+
+def test_two_letters_of_which_one_is_no_pdf_are_not_faxed_in_part(gateway, http):
+    channel = Fax(PhaxioGateway(http, config(gateway.base_url), WallClock()), WallClock())
+    documents = (a_document("letter-pdf", a_pdf("whole")), a_document("letter-pdf", b"no PDF"))
+    with pytest.raises(Permanent):
+        send(channel, replace(a_package(), documents=documents))
+    assert gateway.faxes() == []

@@ -110,6 +110,14 @@ def example(name: str) -> dict:
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 
+BELIEF = {"role": "stimulant", "product": "Adderall XR", "form": "extended-release", "frequency": "once daily"}
+DIFFER = [
+    {**BELIEF, "dose": {"value": "20", "unit": "mg"}, "as_of": "2026-10-01", "source": "patient"},
+    {**BELIEF, "dose": {"value": "30", "unit": "mg"}, "as_of": "2026-10-13", "source": "prescriber"},
+]
+"""Two statements about the stimulant: with them a session's letter to the prescriber has a question beside it."""
+
+
 class Bench:
     def __init__(self, url: str, tools) -> None:
         self.clock, self.dice = TurnedClock(), KnownDice()

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from bench_parts import STAFF, example
+from bench_parts import DIFFER, STAFF, example
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NeedsHuman, Permanent, Refused, Transient
@@ -249,3 +249,29 @@ def test_an_urgent_message_that_nobody_confirms_goes_by_the_next_address_as_a_co
 def test_what_can_wait_or_where_the_clinic_offers_an_unconfirmed_message_stays_with_a_person(bench, name, fallback):
     message = silent(bench, example(name), fallback)
     assert ways(bench, message) == [("fhir-rest", State.HELD)]
+
+
+def test_two_letters_sent_again_by_fax_are_one_fax_whose_cover_counts_them_both(bench):
+    taken = handed_over(bench, "fax")
+    registry = example("clinic")
+    registry["providers"][0]["endpoints"] = [
+        {"id": "ep-psych-fax", "kind": "fax", "address": "+1-218-555-0144", "verified_on": "2026-09-01"}
+    ]
+    registry["patients"][0]["medications"] = DIFFER
+    written = bench.registry.write_whole(json.dumps(registry).encode(), STAFF)
+    assert written.outcome == "updated", written.faults
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    assert message.letters == ("L5", "L12", "L11")
+    bench.send_due()
+    row = bench.deliveries(message.id)[0]
+    bench.desk.resend(row.id, reason="they say it is not there", token=TOKEN, actor=STAFF)
+    bench.send_due()
+    taken = [one for one in taken if one.message == message.id]
+    first, again = (the_fax(bench, one) for one in taken)
+    assert [len(one.all("fax-pdf")) for one in taken] == [1, 1]
+    assert "RESENT" in again[0]
+    assert first[1:] == again[1:]
+    for cover, *sheets in (first, again):
+        assert f"{len(sheets) + 1}, including this cover" in cover
+        assert f"page {len(sheets)} of {len(sheets)}" in sheets[-1]
+    assert "Reply form" in "".join(first)

@@ -220,3 +220,19 @@ def test_every_letter_but_the_pages_around_one_has_a_sample(templates, room, wri
     told = {row.page.sheet.folder for row in written}
     folders = {path.parent.name for path in (templates / "letters").glob("*/letter.yaml")}
     assert folders - told == {"fax_cover", "reply_form", "misdirected"}
+
+
+def test_two_letters_are_one_fax_with_one_cover_and_their_pages_are_numbered_as_one(room, composed):
+    made = composed["T6-dose"]
+    reader = next(one.plan for one in made.recipients if one.plan.provider == "pr-psych")
+    session, question = room.write(made.case, made.plan, reader, fax=True)
+    assert (session.kind, question.kind, question.cover_pdf) == ("L1", "L12", None)
+    cover, *sheets = [" ".join(one.split()) for one in pages_text(session.cover_pdf)]
+    assert f"{len(sheets) + 1}, including this cover" in cover
+    assert session.title in sheets[0]
+    assert sum(question.title in one for one in sheets) >= 1
+    assert "Reply form" in " ".join(sheets)
+    for number, sheet in enumerate(sheets, 1):
+        assert f"{session.reference} version 1 · page {number} of {len(sheets)}" in sheet
+        assert "including this cover" not in sheet
+    assert len(sheets) >= 3
