@@ -34,12 +34,12 @@ SENDERS = int(Settings.model_fields["senders"].default)
 """As many as the embedded runner has when nobody sets it."""
 
 
-def registry() -> dict[str, Any]:
+def registry(patients: int) -> dict[str, Any]:
     """Return the example clinic with many patients, so that no patient has an endless history."""
     made = example("clinic")
     first = made["patients"][0]
     made["patients"] = []
-    for number in range(PATIENTS):
+    for number in range(patients):
         patient = copy.deepcopy(first) | {"id": f"MRN-B{number}"}
         patient["identifiers"] = [one | {"value": f"NS-B{number}"} for one in patient["identifiers"]]
         patient["course"] = patient["course"] | {"id": f"course-b{number}"}
@@ -69,13 +69,21 @@ def parts_over(store: Store, channels: dict[str, Any], per_endpoint: int = 1000)
 class Clinic:
     """Parts over a fresh database."""
 
-    def __init__(self, url: str, channels: dict[str, Any], per_endpoint: int = 1000, offices: int = 0) -> None:
+    def __init__(
+        self,
+        url: str,
+        channels: dict[str, Any],
+        per_endpoint: int = 1000,
+        offices: int = 0,
+        patients: int = PATIENTS,
+    ) -> None:
         self.url = url
         self.engine = connect(url)
         migrate.upgrade(self.engine)
         self.store = Store(self.engine, cipher())
         self.parts = parts_over(self.store, channels, per_endpoint)
-        whole = spread(registry(), offices) if offices else registry()
+        self._patients = patients
+        whole = spread(registry(patients), offices) if offices else registry(patients)
         written = RegistryDesk(self.parts).write_whole(json.dumps(whole).encode(), STAFF)
         assert written.outcome == "created", written.faults
         self._numbers = itertools.count()
@@ -83,8 +91,9 @@ class Clinic:
     def accept(self) -> str:
         """Record one session of the next patient; return its reference."""
         number = next(self._numbers)
-        event = example("session-outcome.bp-spike") | {"id": f"b-{number}", "patient": f"MRN-B{number % PATIENTS}"}
-        event["course"] = {"id": f"course-b{number % PATIENTS}"}
+        whose = number % self._patients
+        event = example("session-outcome.bp-spike") | {"id": f"b-{number}", "patient": f"MRN-B{whose}"}
+        event["course"] = {"id": f"course-b{whose}"}
         answer = record(self.parts, "ehr", json.dumps(event).encode())
         if answer.outcome == "held":
             with self.store.begin() as tx:
@@ -115,7 +124,12 @@ class Clinic:
 
 @contextmanager
 def clinic(
-    channels: dict[str, Any], *, postgres: bool = False, per_endpoint: int = 1000, offices: int = 0
+    channels: dict[str, Any],
+    *,
+    postgres: bool = False,
+    per_endpoint: int = 1000,
+    offices: int = 0,
+    patients: int = PATIENTS,
 ) -> Iterator[Clinic]:
     """Yield a clinic on a database of its own."""
     with contextlib.ExitStack() as stack:
@@ -123,7 +137,7 @@ def clinic(
             url = stack.enter_context(_database())
         else:
             url = f"sqlite:///{Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'c.sqlite'}"
-        made = Clinic(url, channels, per_endpoint, offices)
+        made = Clinic(url, channels, per_endpoint, offices, patients)
         try:
             yield made
         finally:
