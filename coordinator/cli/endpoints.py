@@ -29,11 +29,13 @@ def list_(as_json: bool) -> None:
         click.echo(orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2).decode())
         return
     table = Table(show_lines=False, pad_edge=False)
-    for name in ("Endpoint", "Provider", "Kind", "Address", "Verified", "Usable"):
+    for name in ("Endpoint", "Recipient", "Kind", "Address", "Verified", "Usable"):
         table.add_column(name, overflow="fold")
     for row in rows:
         usable = "yes" if row.usable else f"no: {row.why_not}"
-        table.add_row(row.id, row.provider_id, row.kind, row.address, row.verified_on or "never", usable)
+        table.add_row(
+            row.id, f"{row.recipient} ({row.provider_id})", row.kind, row.address, row.verified_on or "never", usable
+        )
     Console().print(table)
 
 

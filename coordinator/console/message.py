@@ -213,6 +213,8 @@ def message_page(
         earlier=[one for one in reversed(detail.deliveries) if one is not current],
         actions=presenters.actions(current, allowed=person.may("act")) if current else (),
         history=presenters.history(detail.timeline),
+        looks=presenters.looks(detail.timeline),
+        to_print=presenters.to_print(detail, current),
         letter=letter,
         letter_text=text,
         moving=detail.row.state in presenters.MOVING,

@@ -21,6 +21,8 @@ from coordinator.flow.read_models import (
 
 PAGE = 50
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+LOOKS = frozenset({"message opened", "document opened"})
+"""Lines of the history that say only that somebody read."""
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT})
 
 
@@ -164,14 +166,30 @@ def _no_release(view: DeliveryView) -> str:
 
 
 def history(timeline: Sequence[TimelineEntry]) -> list[tuple[TimelineEntry, int]]:
-    """Return the history newest first; what one actor did several times in a row is one line with the count."""
+    """Return what happened, newest first; what one actor did several times in a row is one line with the count."""
     lines: list[tuple[TimelineEntry, int]] = []
-    for entry in reversed(timeline):
+    for entry in reversed([one for one in timeline if one.text not in LOOKS]):
         if lines and (lines[-1][0].actor, lines[-1][0].text) == (entry.actor, entry.text):
             lines[-1] = (lines[-1][0], lines[-1][1] + 1)
         else:
             lines.append((entry, 1))
     return lines
+
+
+def looks(timeline: Sequence[TimelineEntry]) -> list[tuple[TimelineEntry, int]]:
+    """Return who opened the message or a document of it: the last time and how often, the latest first."""
+    found: dict[str, list[TimelineEntry]] = defaultdict(list)
+    for entry in timeline:
+        if entry.text in LOOKS:
+            found[entry.actor].append(entry)
+    return sorted(((each[-1], len(each)) for each in found.values()), key=lambda one: one[0].at, reverse=True)
+
+
+def to_print(detail: MessageDetail, current: DeliveryView | None) -> DocumentView | None:
+    """Return the document to print when the letter waits to be handed over, else None."""
+    if current is None or current.channel != "by-hand" or current.state != State.HELD:
+        return None
+    return next((one for one in detail.documents if one.role == "letter-pdf"), None)
 
 
 def letter_of(detail: MessageDetail) -> DocumentView | None:

@@ -17,6 +17,7 @@ from coordinator.console import words
 from coordinator.console.access import Person, form_token
 from coordinator.console.contracts import Service
 from coordinator.domain.errors import NotFound
+from coordinator.flow.endpoint_checks import EndpointRow
 from coordinator.flow.read_models import Actor, Overview
 from coordinator.flow.resend_jobs import JobView
 from coordinator.flow.sending_desk import LeftAlone, SendingDesk
@@ -55,6 +56,8 @@ class Pages:
         self.environment.globals["has_paper"] = False
         self.environment.globals["has_sending"] = False
         self._sending: SendingDesk | None = None
+        self._endpoints: Callable[[], Sequence[EndpointRow]] = tuple
+        self.environment.globals["address_of"] = self.address_of
         self.environment.filters["time"] = self.time
         self.environment.filters["since"] = self.since
         self.environment.filters["day"] = words.day
@@ -63,11 +66,12 @@ class Pages:
         self, request: Request, template: str, person: Person | None, *, status: int = 200, **shown: object
     ) -> HTMLResponse:
         """Return a page. `person` None is a page before sign-in; `shown` is what the template asks for."""
-        waiting, mark = 0, ""
+        waiting, to_review, mark = 0, 0, ""
         if person is not None and person.may("attention"):
             overview = shown.get("overview")
             known = overview if isinstance(overview, Overview) else self._service.desk.overview()
             waiting, mark = known.needs_attention, mark_of(known)
+            to_review = known.answers_waiting + known.incidents_open
         form_cookie = request.cookies.get(request.app.state.cookies.form, "")
         text = self.environment.get_template(template).render(
             person=person,
@@ -75,6 +79,7 @@ class Pages:
             zone=self.clinic()[1].key,
             csrf=person.csrf if person else form_token(form_cookie),
             waiting=waiting,
+            to_review=to_review,
             mark=mark,
             standing_holds=() if self._sending is None or person is None else self._sending.holds(),
             here=request.url.path,
@@ -83,9 +88,9 @@ class Pages:
         )
         return HTMLResponse(text, status_code=status)
 
-    def show_holds(self, sending: SendingDesk) -> None:
-        """Show on every page what is held: nobody may wonder why nothing goes out."""
-        self._sending = sending
+    def show_holds(self, sending: SendingDesk, endpoints: Callable[[], Sequence[EndpointRow]]) -> None:
+        """Show on every page what is held: nobody may wonder why nothing goes out. `endpoints` gives them names."""
+        self._sending, self._endpoints = sending, endpoints
         self.environment.globals["has_sending"] = True
 
     def left_alone(self) -> Sequence[LeftAlone]:
@@ -95,6 +100,13 @@ class Pages:
     def jobs_to_approve(self) -> Sequence[JobView]:
         """Return the lists that wait for a second person."""
         return () if self._sending is None else [one for one in self._sending.jobs() if one.state == "asked"]
+
+    def address_of(self, endpoint_id: str) -> str:
+        """Return whose address it is and by what it goes ("Maeve Byrne, DO, by fax"), or its id when it has gone."""
+        for one in self._endpoints():
+            if one.id == endpoint_id:
+                return f"{one.recipient}, {words.BY.get(one.kind, one.kind)}"
+        return endpoint_id
 
     def clinic(self) -> tuple[str, ZoneInfo]:
         """Return the clinic's name and time zone, read again every minute; no name and UTC while there is none."""

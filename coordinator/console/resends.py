@@ -1,6 +1,6 @@
 """Sending many messages again: draw up the list, look at it, start it, and watch what comes of each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, cast, get_args
 
@@ -158,4 +158,18 @@ def _job_page(
     return pages.page(
         request, "resend_job.html", person, status=status, job=job, wrong=wrong, job_words=words.JOB_STATES,
         moving=job.state == "running", may_approve=may_approve(job.made_by, job.started_by, person.actor),
+        chosen=_chosen(job.selection, service, pages),
     )  # fmt: skip
+
+
+def _chosen(selection: Mapping[str, object], service: SendingService, pages: Pages) -> list[tuple[str, object]]:
+    """Return what a list was drawn up from, in the words of the pages it was chosen on."""
+    people = {one.provider_id: one.recipient for one in service.endpoints()}
+    said: dict[str, Callable[[str], tuple[str, object]]] = {
+        "endpoint_id": lambda value: ("address:", pages.address_of(value)),
+        "provider_id": lambda value: ("recipient:", people.get(value, value)),
+        "channel": lambda value: ("channel:", words.CHANNELS.get(value, value)),
+        "cause": lambda value: ("cause:", value),
+        "since": lambda value: ("since", pages.time(datetime.fromisoformat(value))),
+    }
+    return [said[name](str(value)) for name, value in selection.items() if name in said]

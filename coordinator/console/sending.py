@@ -51,7 +51,7 @@ class SendingService(Protocol):
 
 def add_routes(router: APIRouter, service: SendingService, pages: Pages) -> None:
     """Add the page of sending and its forms."""
-    pages.show_holds(service.sending)
+    pages.show_holds(service.sending, service.endpoints)
 
     @router.get("/sending")
     def show(request: Request, person: Looker, done: str | None = None) -> Response:

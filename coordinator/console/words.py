@@ -159,6 +159,16 @@ PROOF: tuple[tuple[str, str, str, str], ...] = (
 """(channel, sent when, acknowledged when, may a timed-out send be repeated?)."""
 
 
+def who(actor: str) -> str:
+    """Return who acted, without our own names for kinds of actors: "staff rae" is "rae", a job is the service."""
+    kind, _, name = actor.partition(" ")
+    if kind == "job":
+        return "the service"
+    return (
+        {"staff": name, "source": f"from {name}", "recipient": f"recipient {name}"}.get(kind, actor) if name else actor
+    )
+
+
 def span(seconds: float) -> str:
     """Return a length of time in one unit, rounded down: "40 s", "12 min", "3 h", "2 days"."""
     whole = max(int(seconds), 0)

@@ -7,7 +7,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import DeliveryError, NotFound, Transient
-from coordinator.domain.registry import Endpoint, Registry
+from coordinator.domain.registry import Endpoint, Provider, Registry
 from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -74,6 +74,8 @@ class EndpointRow:
 
     id: str
     provider_id: str
+    recipient: str
+    organization: str | None
     kind: str
     address: str
     verified_on: str | None
@@ -92,7 +94,7 @@ def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
             return ()
         today = _today(parts, registry)
         return tuple(
-            _row(provider.id, one, (_address(parts, tx, one, today), _breaker(parts, tx, one)))
+            _row(provider, one, (_address(parts, tx, one, today), _breaker(parts, tx, one)))
             for provider in registry.providers
             for one in provider.endpoints
         )
@@ -156,11 +158,20 @@ def _today(parts: Parts, registry: Registry) -> date:
     return parts.clock.now().astimezone(ZoneInfo(registry.clinic.time_zone)).date()
 
 
-def _row(provider_id: str, endpoint: Endpoint, steps: tuple[Step, ...]) -> EndpointRow:
+def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...]) -> EndpointRow:
     why = " ".join(one.seen for one in steps if one.ok is False)
     on = None if endpoint.verified_on is None else endpoint.verified_on.isoformat()
     return EndpointRow(
-        endpoint.id, provider_id, endpoint.kind, endpoint.address, on, not why, why, endpoint.test is not None
+        id=endpoint.id,
+        provider_id=provider.id,
+        recipient=provider.name.full(),
+        organization=provider.organization,
+        kind=endpoint.kind,
+        address=endpoint.address,
+        verified_on=on,
+        usable=not why,
+        why_not=why,
+        test_agreed=endpoint.test is not None,
     )
 
 

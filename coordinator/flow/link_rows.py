@@ -160,6 +160,10 @@ class AnswerPart(Protocol):
         """Return answers in a state, oldest first."""
         ...
 
+    def to_review(self) -> tuple[int, int]:
+        """Return how many (answers, incidents) wait for a person."""
+        ...
+
     def settle_answer(self, answer_id: str, state: AnswerState, *, by: str, reason: str, at: datetime) -> None:
         """Store a review; raise StateConflict when the answer is not waiting."""
         ...

@@ -137,6 +137,10 @@ class MessageDetail:
     """Goes with every button; the same token twice acts once."""
     rules_off: tuple[tuple[str, str], ...] = ()
     """(rule id, why) of the rules that are off or could not be evaluated, and so said nothing."""
+    answer_by_at: datetime | None = None
+    """When the recipient's answer is due, while something is asked and none has come."""
+    answers: int = 0
+    """How many answers came."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,10 @@ class Overview:
     oldest_unfinished_at: datetime | None
     problems: tuple[tuple[str, str, int], ...]
     """(endpoint or cause, sentence, number of messages behind it)."""
+    answers_waiting: int = 0
+    """Answers of recipients that no clinician has reviewed yet."""
+    incidents_open: int = 0
+    """Letters that may have reached the wrong place, not looked into to the end."""
 
 
 @dataclass(frozen=True)

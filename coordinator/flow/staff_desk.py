@@ -44,6 +44,7 @@ class StaffDesk:
             counts = tx.counts()
             problems = tx.problems()
             held = tx.inbox_in(("question", "stuck"))
+            answers, incidents = tx.to_review()
             unfinished = (State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT, State.IN_DOUBT, State.HELD)
             oldest = tx.in_state(unfinished, 1)
         lines = tuple((place, parts.causes.get(code).sentence, number) for place, code, number in problems)
@@ -53,6 +54,8 @@ class StaffDesk:
             held_events=len(held),
             oldest_unfinished_at=oldest[0].created_at if oldest else None,
             problems=lines,
+            answers_waiting=answers,
+            incidents_open=incidents,
         )
 
     def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:
@@ -98,6 +101,8 @@ class StaffDesk:
             tx.audit(actor, "message opened", at=now, patient_key=message.patient_key, subject=message_id)
             evidence = tx.audit_of([message_id])
             consent = message.plan["consent"]
+            answers = len(tx.answers_of(message_id))
+            asked = message.state == "open" and message.plan["requests"] and not answers
             version = "" if consent["version"] is None else f", version {consent['version']}"
             return MessageDetail(
                 row=message_row(parts, tx, message),
@@ -114,6 +119,8 @@ class StaffDesk:
                     for one in evidence
                 ),
                 action_token=parts.dice.token(),
+                answer_by_at=message.acknowledge_by_at if asked else None,
+                answers=answers,
                 rules_off=tuple((one[0], one[2]) for one in message.plan.get("rules_off", [])),
             )
 

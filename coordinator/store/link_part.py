@@ -240,6 +240,15 @@ class AnswerRows(Part):
         query = sa.select(answers).where(answers.c.state == state).order_by(answers.c.answered_at, answers.c.id)
         return [self._answer(row) for row in self._all(query.limit(limit))]
 
+    def to_review(self) -> tuple[int, int]:
+        """Return how many (answers, incidents) wait for a person."""
+        waiting = sa.select(sa.func.count()).select_from(answers).where(answers.c.state == "waiting").scalar_subquery()
+        unsettled = (
+            sa.select(sa.func.count()).select_from(incidents).where(incidents.c.closed_at.is_(None)).scalar_subquery()
+        )
+        row = self.connection.execute(sa.select(waiting, unsettled)).one()
+        return int(row[0]), int(row[1])
+
     def settle_answer(self, answer_id: str, state: AnswerState, *, by: str, reason: str, at: datetime) -> None:
         """Store a review; raise StateConflict when the answer is not waiting."""
         waiting = sa.and_(answers.c.id == answer_id, answers.c.state == "waiting")

@@ -4,6 +4,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from bench_parts import STAFF
 from link_parts import ENDPOINT, LinkBench, TestClient
 from test_answers import DOSE, EVIDENCE, PAGE, by_phone, medications, said
 
@@ -54,6 +55,19 @@ class Desk:
 
     def post(self, place, **fields):
         return self.web.post(place, data={"csrf": form_token(self.session), **fields})
+
+
+def test_the_first_page_and_every_menu_tell_of_an_answer_and_of_a_letter_in_the_wrong_place(links):
+    message = links.told()
+    desk = Desk(links, "sender")
+    assert "Nothing needs you" in desk.get("/").text
+    by_phone(links, message, said())
+    page = desk.get("/").text
+    assert "1 answer of a recipient waits for a clinician’s review" in page
+    assert "Nothing needs you" not in page
+    links.answers.open_incident(message.id, kind="wrong-recipient", note="their desk called us", actor=STAFF)
+    assert "A letter may have reached the wrong place" in desk.get("/").text
+    assert 'Answers <span class="count">2</span>' in desk.get("/messages").text
 
 
 def test_a_clinician_sees_the_dose_beside_what_is_on_record_and_accepts_it(links):

@@ -109,7 +109,7 @@ def test_an_address_that_is_left_alone_is_one_problem_with_its_messages_behind_i
         tx.put_health(replace(health, failures=5, open_since=now, probe_at=now, cause="net.connect"), now)
     page = desk.get("/").text
     assert "Addresses left alone" in page
-    assert f'{row.endpoint_id} <span class="via">1 message behind it' in page
+    assert 'Łukasz Müller-Ångström, MD, by EHR (FHIR) <span class="via">1 message behind it' in page
     assert "did not take the connection" in page
 
 

@@ -87,6 +87,44 @@ def test_what_was_done_several_times_in_a_row_is_one_line_of_history():
     assert [(one.at.minute, one.actor, times) for one, times in shown] == [(3, "a", 1), (2, "b", 2), (0, "a", 1)]
 
 
+def test_who_only_looked_stands_apart_from_what_happened(service, browser):
+    def entry(minute, actor, text):
+        return TimelineEntry(NOW + timedelta(minutes=minute), actor, text)
+
+    lines = [
+        entry(0, "job prepare", "delivery planned"),
+        entry(1, "staff rae", "message opened"),
+        entry(2, "staff rae", "document opened"),
+        entry(3, "staff dana", "message opened"),
+        entry(4, "staff rae", "resend asked for: they lost it"),
+    ]
+    assert [one.text for one, _ in presenters.history(lines)] == ["resend asked for: they lost it", "delivery planned"]
+    seen = [(one.actor, times, one.at.minute) for one, times in presenters.looks(lines)]
+    assert seen == [("staff dana", 1, 3), ("staff rae", 2, 2)]
+    assert [vocabulary.who(one) for one in ("staff rae", "job prepare", "source ehr")] == [
+        "rae",
+        "the service",
+        "from ehr",
+    ]
+
+
+def test_a_letter_that_goes_by_hand_has_one_button_that_prints_that_letter_and_no_other(browser):
+    page = browser.get("/messages/m-8").text
+    assert page.count(">Print this letter</a>") == 1
+    assert '/messages/m-8/documents/m-8-pdf" target="_blank" rel="noopener">Print this letter</a>' in page
+    assert "Print this letter" not in browser.get("/messages/m-3").text
+
+
+def test_an_arrived_letter_that_asks_says_until_when_the_recipient_has_to_answer(service, browser, monkeypatch):
+    detail = a_detail(a_row(1, state=State.ACKNOWLEDGED))
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(detail, answer_by_at=NOW + timedelta(hours=4)))
+    asked = browser.get("/messages/m-1").text
+    assert "An answer is asked for by" in asked
+    assert "Nobody." not in asked
+    monkeypatch.setattr(service.desk, "message", lambda *_: detail)
+    assert "An answer is asked for by" not in browser.get("/messages/m-1").text
+
+
 def test_the_actor_goes_with_every_look_at_patients(service, browser):
     for url in ("/", "/messages", "/messages/m-1", "/messages/m-1/documents/m-1-html"):
         browser.get(url)
