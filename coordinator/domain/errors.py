@@ -5,6 +5,7 @@ up in `CAUSES`. The text of an exception is its code and nothing else: no respon
 body, no address and no name may travel in an exception.
 """
 
+import errno
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -69,6 +70,19 @@ class Unreadable(Exception):
 
 SPOILT: tuple[type[Exception], ...] = (Unreadable, ValueError, LookupError)
 """What one spoilt row raises when it is read. It holds what hangs on that row, and nothing else may stop for it."""
+
+
+NO_MEANS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EROFS, errno.EIO}
+)
+
+
+def lacks_means(error: BaseException) -> bool:
+    """Return whether the machine lacked something (file handles, memory, disk), whatever the work was about.
+
+    That is nobody's content at fault: the operator acts once, and then everything goes on by itself.
+    """
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in NO_MEANS)
 
 
 class StateConflict(Exception):

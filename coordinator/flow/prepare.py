@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from coordinator.domain.case import Case
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import StateConflict
+from coordinator.domain.errors import StateConflict, lacks_means
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.plan import Plan, RecipientPlan
 from coordinator.flow.case_file import gather
@@ -31,7 +31,8 @@ def prepare(parts: Parts, event_ref: str) -> None:
     """Compose one recorded event and store what goes out. Safe to call twice: the second finds nothing to do.
 
     What the mappings or the letters refuse leaves the event stuck, visible, with its
-    cause; any other error is a fault of ours and is tried again a few times first.
+    cause; any other error is a fault of ours and is tried again a few times first. While
+    the machine has no file handle, memory or disk left it is tried until there is some.
     """
     with parts.ledger.begin(write=False) as tx:
         row = tx.inbox_row(event_ref)
@@ -254,14 +255,16 @@ def _stuck(parts: Parts, row: InboxRow, cause: str) -> None:
 
 
 def _failed(parts: Parts, row: InboxRow, bug: Exception) -> None:
-    write(Log.BUG, event_ref=row.id, error_type=type(bug).__name__, job="prepare")
-    if row.tries + 1 >= parts.policy.prepare_tries:
+    """Have it tried again; after a few tries it waits for an engineer, unless the machine is what is ill."""
+    ill = lacks_means(bug)
+    write(Log.NO_MEANS if ill else Log.BUG, event_ref=row.id, error_type=type(bug).__name__, job="prepare")
+    if not ill and row.tries + 1 >= parts.policy.prepare_tries:
         _stuck(parts, row, "bug")
         return
     now = parts.clock.now()
     wait = timedelta(seconds=5 * (row.tries + 1)) * parts.policy.retry_scale
     with parts.ledger.begin() as tx:
         try:
-            tx.move_inbox(row.id, "received", at=now, due_at=now + wait, expect=("received",), count_try=True)
+            tx.move_inbox(row.id, "received", at=now, due_at=now + wait, expect=("received",), count_try=not ill)
         except StateConflict:
             return

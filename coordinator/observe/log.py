@@ -49,6 +49,7 @@ class Log(Enum):
     SIGN_IN = (logging.INFO, "signed in")
     REQUEST_FAILED = (logging.ERROR, "request failed on a fault of ours")
     BUG = (logging.CRITICAL, "unexpected error; an engineer must look")
+    NO_MEANS = (logging.CRITICAL, "the machine has no file handle, memory or disk left; the operator must look")
     SANDBOX = (logging.INFO, "sandbox recipient")
 
 

@@ -1,5 +1,6 @@
 """T2 to T4: what is sent, once, and what becomes of every answer."""
 
+import errno
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, StoreAway, Transient
-from coordinator.flow import deliver
+from coordinator.flow import deliver, prepare
 from coordinator.flow.outcome import Outcome, write_outcome
 from coordinator.flow.ports import Lookup, ReceiptNews
 from coordinator.flow.sweep import take_back_leases
@@ -44,6 +45,29 @@ def test_preparing_twice_makes_nothing_twice(bench):
     first = bench.prepare(answer)
     assert [one.id for one in bench.prepare(answer)] == [one.id for one in first]
     assert all(len(bench.deliveries(one.id)) == 1 for one in first)
+
+
+@pytest.mark.parametrize(
+    ("lack", "then"),
+    [(OSError(errno.EMFILE, "Too many open files"), "prepared"), (MemoryError(), "prepared"), (KeyError("x"), "stuck")],
+    ids=["no file handle", "no memory", "a fault of ours"],
+)
+def test_what_the_machine_lacks_for_a_while_costs_an_event_nothing_and_a_fault_of_ours_waits_for_an_engineer(
+    bench, monkeypatch, lack, then
+):
+    def fails(*_args):
+        raise lack
+
+    answer = bench.submit(example("session-outcome.bp-spike"))
+    with monkeypatch.context() as ill:
+        ill.setattr(prepare, "compose", fails)
+        for _ in range(10):
+            assert bench.prepare(answer) == []
+            bench.clock.turn(minutes=1)
+    bench.prepare(answer)
+    with bench.store.begin(write=False) as tx:
+        assert tx.inbox_row(answer.event_ref).state == then
+    assert bench.broken() == []
 
 
 def test_what_was_sent_is_what_was_composed(bench, told):
