@@ -36,6 +36,14 @@ def test_a_sample_that_has_no_such_letter_names_those_that_have(run):
     assert "course-end" in done.output
 
 
+@pytest.mark.parametrize(("kind", "where"), [("L10", "Fax pages"), ("L11", "preview L4"), ("L13", "page of a message")])
+def test_a_paper_that_is_no_letter_by_itself_says_where_to_see_it(run, kind, where):
+    done = run("preview-letter", kind, "--sample", "bp-spike")
+    assert done.exit_code == 1
+    assert f"{kind} is no letter by itself." in done.output
+    assert where in done.output
+
+
 def test_a_clinics_own_letters_are_checked_and_named(run, tmp_path):
     good = tmp_path / "session_missed" / "psychiatrist"
     good.mkdir(parents=True)
