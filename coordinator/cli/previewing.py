@@ -38,7 +38,7 @@ SHOWN = 3
     help="File, .html or .pdf. Without it, HTML on standard output.",
 )
 def preview_letter(kind: str, audience: str, language: str, sample: str, out: Path | None) -> None:
-    """Write the letter KIND (L1 to L9, L12, L14) of a sample, with the band that it was not sent. Synthetic people only.
+    """Write the letter KIND (L1 to L9, L12, L14) of a sample, with the band "not sent". Synthetic people only.
 
     The fax cover (L10) and the reply form (L11) go with a letter; L13 is printed from the console.
     """
