@@ -27,7 +27,14 @@ def everything(room: LetterRoom) -> Iterator[tuple[str, Any, str]]:
 
 def _letters(room: LetterRoom, name: str, brief: Brief) -> Iterator[tuple[str, Any, str]]:
     for page in room._composer.pages(brief):
-        forms = ({}, {"fax": True}, {"apart": True}, {"apart": True, "long": True}, {"preview": True})
+        forms = (
+            {},
+            {"fax": True},
+            {"fax": True, "among": (1, 3)},
+            {"apart": True},
+            {"apart": True, "long": True},
+            {"preview": True},
+        )
         for form in (*forms, {"front": True}, {"apart": True, "front": True}):
             words = [f"{name}.{page.kind}", brief.language, *form]
             yield " ".join(words), page.parts, room._html(brief, page, **{"fax": False, **form})
