@@ -197,10 +197,13 @@ def message_page(
 ) -> Response:
     """Return the page of one message, with what was done to it or why it was not."""
     detail = service.desk.message(message_id, person.actor)
-    letter = presenters.letter_of(detail) if person.may("letter") else None
-    text = None
-    if letter is not None and letter.role == "letter-text":
-        text = service.desk.document(letter.id, person.actor)[1].decode("utf-8", "replace")
+    letters = presenters.letters_of(detail) if person.may("letter") else []
+    shown = [
+        (one, service.desk.document(one.id, person.actor)[1].decode("utf-8", "replace"))
+        if one.role == "letter-text"
+        else (one, None)
+        for one in letters
+    ]
     current = presenters.newest(detail)
     return pages.page(
         request,
@@ -215,8 +218,8 @@ def message_page(
         history=presenters.history(detail.timeline),
         looks=presenters.looks(detail.timeline),
         to_print=presenters.to_print(detail, current),
-        letter=letter,
-        letter_text=text,
+        letters=shown,
+        documents=presenters.document_names(detail.documents, words.DOCUMENTS),
         moving=detail.row.state in presenters.MOVING,
         done=words.DONE.get(done or ""),
         wrong=wrong,

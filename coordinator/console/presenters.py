@@ -1,7 +1,7 @@
 """From what the desk shows to what a page needs: groups of stuck messages, filters, refused actions with reasons."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -185,20 +185,27 @@ def looks(timeline: Sequence[TimelineEntry]) -> list[tuple[TimelineEntry, int]]:
     return sorted(((each[-1], len(each)) for each in found.values()), key=lambda one: one[0].at, reverse=True)
 
 
-def to_print(detail: MessageDetail, current: DeliveryView | None) -> DocumentView | None:
-    """Return the document to print when the letter waits to be handed over, else None."""
+def to_print(detail: MessageDetail, current: DeliveryView | None) -> list[DocumentView]:
+    """Return the documents to print when the message waits to be handed over: every letter of it."""
     if current is None or current.channel != "by-hand" or current.state != State.HELD:
-        return None
-    return next((one for one in detail.documents if one.role == "letter-pdf"), None)
+        return []
+    return [one for one in detail.documents if one.role == "letter-pdf"]
 
 
-def letter_of(detail: MessageDetail) -> DocumentView | None:
-    """Return the document that shows the letter on screen: HTML first, else text."""
+def letters_of(detail: MessageDetail) -> list[DocumentView]:
+    """Return the documents that show the message's letters on screen: the HTML, else the text."""
     for role in ("letter-html", "letter-text"):
-        for one in detail.documents:
-            if one.role == role:
-                return one
-    return None
+        if found := [one for one in detail.documents if one.role == role]:
+            return found
+    return []
+
+
+def document_names(documents: Sequence[DocumentView], names: Mapping[str, str]) -> list[tuple[DocumentView, str]]:
+    """Return each document with its name; where a message has two of one form, their letter is named too."""
+    counted = Counter(one.role for one in documents)
+    return [
+        (one, names.get(one.role, one.role) + (f": {one.title}" if counted[one.role] > 1 else "")) for one in documents
+    ]
 
 
 def newest(detail: MessageDetail) -> DeliveryView | None:

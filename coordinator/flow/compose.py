@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from coordinator.domain.case import Case
-from coordinator.domain.ids import stable_uuid
 from coordinator.domain.letter import ContentLevel, FhirContent, Letter
 from coordinator.domain.plan import Plan, Question, RecipientPlan
+from coordinator.flow.document_order import document_id
 from coordinator.flow.parts import Workshop
 from coordinator.flow.rows import NewDocument
 from coordinator.letters.columns import TEXT_COLUMNS, in_columns
@@ -121,7 +121,7 @@ def documents_of(message_id: str, made: ForRecipient) -> tuple[NewDocument, ...]
     found: list[NewDocument] = []
 
     def add(role: str, title: str, media_type: str, body: bytes, made_with: str) -> None:
-        name = stable_uuid("stored", message_id, role, str(len(found)))
+        name = document_id(message_id, role, len(found))
         digest = hashlib.sha256(body).hexdigest()
         found.append(NewDocument(name, message_id, role, title, media_type, body, digest, made_with))
 

@@ -12,13 +12,22 @@ from coordinator.flow.link import READER, look, token_key
 from coordinator.flow.link_rows import LinkRow
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
-from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.flow.rows import DeliveryRow, MessageRecord, NewDocument
 from coordinator.flow.said import Said
 
 
 @dataclass(frozen=True)
+class ReaderLetter:
+    """One letter of the message, as the page offers it."""
+
+    title: str
+    text: str
+    """The stored plain-text rendering."""
+
+
+@dataclass(frozen=True)
 class ReaderView:
-    """The page of one letter. PHI inside."""
+    """The page of one message: one letter, or several. PHI inside."""
 
     clinic: str
     clinic_phone: str
@@ -37,8 +46,8 @@ class ReaderView:
     """The recipient's own time zone."""
     today: date
     """In that zone."""
-    text: str
-    """The stored plain-text rendering."""
+    letters: tuple[ReaderLetter, ...]
+    """In the order in which they were made; each can be read and taken along, and an answer is to them all."""
     products: tuple[str, ...]
     """Stimulants on record, to choose from; empty unless the reader prescribes the stimulant."""
     may_report_dose: bool
@@ -64,19 +73,23 @@ class LetterReader:
             tx.audit(READER, "letter read by link", at=now, patient_key=message.patient_key, subject=message.id)
             return self._view(tx, row, message, now)
 
-    def document(self, session: str, role: str) -> tuple[str, bytes, str] | None:
-        """Return (media type, stored bytes, reference) of one form of the letter, or None when it is over."""
+    def document(self, session: str, role: str, number: int = 1) -> tuple[str, bytes, str] | None:
+        """Return (media type, stored bytes, reference) of one form of a letter, or None when it is over.
+
+        `number`: which letter of the message, from 1. There may be no such letter: None.
+        """
         now = self._parts.clock.now()
         with self._parts.ledger.begin() as tx:
             found = self._entered(tx, session, now)
             if found is None:
                 return None
             message = found[2]
-            body = _document(tx, message.id, role)
-            if body is None:
+            forms = _documents(tx, message.id, role)
+            if not 1 <= number <= len(forms):
                 return None
+            body = forms[number - 1]
             tx.audit(READER, f"{role} taken by link", at=now, patient_key=message.patient_key, subject=message.id)
-            return body[0], body[1], message.reference
+            return body.media_type, body.body, message.reference
 
     def answer(self, session: str, said: Said, nonce: str) -> bool | None:
         """Store an answer; return whether it is new, or None when the session or the link is over.
@@ -123,8 +136,8 @@ class LetterReader:
         registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
         provider = None if registry is None else registry.provider(message.provider_id)
         patient = tx.patient(message.patient_key)
-        text = _document(tx, message.id, "letter-text")
-        if registry is None or provider is None or patient is None or text is None:
+        texts = _documents(tx, message.id, "letter-text")
+        if registry is None or provider is None or patient is None or not texts:
             return None
         prescribes = self._may_report(tx, message, now)
         products = dict.fromkeys(one.product for one in patient.medications if one.role == "stimulant")
@@ -145,18 +158,15 @@ class LetterReader:
             answer_by_at=message.acknowledge_by_at,
             zone=provider.time_zone,
             today=now.astimezone(ZoneInfo(provider.time_zone)).date(),
-            text=text[1].decode("utf-8"),
+            letters=tuple(ReaderLetter(one.title, one.body.decode("utf-8")) for one in texts),
             products=tuple(products) if prescribes else (),
             may_report_dose=prescribes,
             answered=tuple((one.kind, one.answered_at) for one in mine),
         )
 
 
-def _document(tx: Transaction, message_id: str, role: str) -> tuple[str, bytes] | None:
-    """Return (media type, bytes) of a stored form of the letter; None unless they are the composed bytes."""
-    for name, its_role, _title, media_type, sha256, _size in tx.documents(message_id):
-        if its_role == role:
-            found = tx.document(name)
-            if found is not None and hashlib.sha256(found[0].body).hexdigest() == sha256:
-                return media_type, found[0].body
-    return None
+def _documents(tx: Transaction, message_id: str, role: str) -> tuple[NewDocument, ...]:
+    """Return one form of every letter, in their order; none at all unless all are the composed bytes."""
+    found = [one for one in tx.contents(message_id) if one.role == role]
+    whole = all(hashlib.sha256(one.body).hexdigest() == one.sha256 for one in found)
+    return tuple(found) if whole else ()

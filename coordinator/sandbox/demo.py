@@ -264,11 +264,11 @@ def _letters(stage: Stage, rows: list[MessageRow], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for row in rows:
         detail = stage.service.desk.message(row.id, DEMO)
-        for document in detail.documents:
-            if document.role == "letter-pdf":
-                _, body, _ = stage.service.desk.document(document.id, DEMO)
-                letter = "-".join(row.letters)
-                (out / people.output_name(row.event_id, row.event_version, row.provider_id, letter)).write_bytes(body)
+        pdfs = [document for document in detail.documents if document.role == "letter-pdf"]
+        for number, document in enumerate(pdfs, 1):
+            _, body, _ = stage.service.desk.document(document.id, DEMO)
+            letter = "-".join(row.letters) + (f"-{number}" if number > 1 else "")
+            (out / people.output_name(row.event_id, row.event_version, row.provider_id, letter)).write_bytes(body)
 
 
 def _json(stage: Stage, rows: list[MessageRow], file: Path, seconds: float) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import NEEDS_PERSON, State
+from coordinator.flow.document_order import in_order
 from coordinator.flow.read_models import MessageFilter
 from coordinator.flow.rows import MessageRecord, MessageState, NewDocument, NewMessage
 from coordinator.store.sealed import Part
@@ -219,14 +220,15 @@ class MessageRows(Part):
         )
 
     def documents(self, message_id: str) -> Sequence[tuple[str, str, str, str, str, int]]:
-        """Return (id, role, title, media type, sha256, size) of a message's documents."""
+        """Return (id, role, title, media type, sha256, size) of a message's documents, each role in its order."""
         table = documents.c
         query = (
             sa.select(table.id, table.role, table.title, table.media_type, table.sha256, table.size_bytes)
             .where(table.message_id == message_id)
             .order_by(table.role, table.id)
         )
-        return [(row.id, row.role, row.title, row.media_type, row.sha256, row.size_bytes) for row in self._all(query)]
+        rows = in_order(message_id, self._all(query))
+        return [(row.id, row.role, row.title, row.media_type, row.sha256, row.size_bytes) for row in rows]
 
     def contents(self, message_id: str) -> Sequence[NewDocument]:
         """Return a message's documents with their bytes; one that does not open any more is empty, unlike its hash."""
@@ -238,6 +240,8 @@ class MessageRows(Part):
         self._ahead.contents.update({one: [] for one in message_ids})
         for row in self._all(_CONTENTS, ids=list(message_ids)):
             self._ahead.contents[row.message_id].append(self._document(row, or_empty=True))
+        for one in message_ids:
+            self._ahead.contents[one] = in_order(one, self._ahead.contents[one])
 
     def document(self, document_id: str) -> tuple[NewDocument, str] | None:
         """Return one document with its bytes, and its message's patient key."""

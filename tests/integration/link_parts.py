@@ -66,7 +66,7 @@ class Notice:
 class LinkBench:
     """The bench, the channel, the door and the pages around one psychiatrist."""
 
-    def __init__(self, bench: Bench, *, code: bool = True) -> None:
+    def __init__(self, bench: Bench, *, code: bool = True, medications: list | None = None) -> None:
         self.bench = bench
         self.clock = bench.clock
         self.codes = Passwords(memory_kib=64, passes=1)
@@ -76,6 +76,8 @@ class LinkBench:
         clinic["providers"][0]["endpoints"] = [
             {"id": ENDPOINT, "kind": "secure-link", "address": "office@northshore.example", "verified_on": "2026-09-01"}
         ]
+        if medications is not None:
+            clinic["patients"][0]["medications"] = medications
         written = bench.registry.write_whole(json.dumps(clinic, ensure_ascii=False).encode(), STAFF)
         assert written.outcome == "updated", written.faults
         self.door = LinkDoor(bench.parts, self.codes)

@@ -5,10 +5,13 @@ import json
 import re
 
 import pytest
-from bench_parts import STAFF, example
+import sqlalchemy as sa
+from bench_parts import DIFFER, STAFF, example
 from link_parts import ENDPOINT, PUBLIC, SAME_SITE, LinkBench
 
 from coordinator.domain.delivery import State
+from coordinator.letters.pdf import pages_text
+from coordinator.store.tables import documents
 
 FORM = {"kind": "agree", "name": "Łukasz Müller-Ångström", "role": "psychiatrist"}
 DOSE = FORM | {
@@ -335,7 +338,7 @@ def test_every_letter_route_says_why_it_is_open(links):
     app = links.web().app
     check_routes(app)
     found = [route for route in app.routes if route.path.startswith("/l")]
-    assert len(found) == 11
+    assert len(found) == 13
     for route in found:
         (gate,) = [one.call for one in route.dependant.dependencies if isinstance(one.call, Public)]
         assert gate.why
@@ -362,3 +365,43 @@ def test_a_question_about_a_medicine_wants_the_dose_and_no_agreement(bench):
     assert 'value="current-dose"' in page.text
     assert 'value="agree"' not in page.text
     assert 'value="different-plan"' not in page.text
+
+
+def test_two_letters_of_one_message_can_both_be_read_and_taken_along_and_one_answer_covers_both(bench):
+    links = LinkBench(bench, medications=DIFFER)
+    links.message = links.told()
+    assert links.message.letters == ("L5", "L12", "L11")
+    with links.web() as web:
+        for place in ("/l/letter/2/body", "/l/letter/2/pdf"):
+            assert web.get(place).status_code == 401, "without a session there is nothing"
+        entered(links, web)
+        page = web.get("/l/letter")
+        alert, question = re.findall(r"<pre>(.*?)</pre>", page.text, re.DOTALL)
+        assert "184/112" in alert
+        assert "Reply form" in question
+        frames = re.findall(r'<iframe [^>]*sandbox="" src="([^"]+)"', page.text)
+        bodies = [web.get(one) for one in frames]
+        assert "184/112" in bodies[0].text
+        assert "Reply form" in bodies[1].text
+        assert all(one.headers["content-security-policy"].startswith("sandbox;") for one in bodies)
+        files = [web.get(one) for one in re.findall(r'<a href="([^"]+)" download>', page.text)]
+        assert ["184/112" in " ".join(pages_text(one.content)) for one in files] == [True, False]
+        names = [re.search(r'filename="([^"]+)"', one.headers["content-disposition"]).group(1) for one in files]
+        assert names == [f"letter-{links.message.reference}.pdf", f"letter-{links.message.reference}-2.pdf"]
+        assert web.get("/l/letter/3/pdf").status_code == 401
+        assert "Your answer counts for them all" in words(page)
+        read_back = web.post("/l/answer", data=FORM | {"kind": "acknowledged"})
+        assert web.post("/l/answer/confirm", data=hidden(read_back)).status_code == 303
+    (answer,) = links.answers_of(links.message)
+    assert (answer.kind, answer.message_id) == ("acknowledged", links.message.id)
+    assert links.bench.state(links.message.id) == State.ACKNOWLEDGED
+
+
+def test_a_letter_that_is_not_the_composed_one_closes_them_all(bench):
+    links = LinkBench(bench, medications=DIFFER)
+    message = links.told()
+    session = links.enter()
+    with bench.store.begin() as tx:
+        last = [one[0] for one in tx.documents(message.id) if one[1] == "letter-text"][-1]
+        tx.connection.execute(sa.update(documents).where(documents.c.id == last).values(sha256="0" * 64))
+    assert links.reader.view(session) is None

@@ -55,7 +55,7 @@ def test_the_right_code_opens_the_letter_and_that_is_its_proof(links):
     assert links.link(message).opens == 1
     view = links.reader.view(session)
     assert view.requests
-    assert "184/112" in view.text
+    assert "184/112" in view.letters[0].text
 
 
 def test_the_short_path_needs_the_same_code(links):

@@ -340,3 +340,32 @@ def test_a_clinic_of_an_unknown_zone_is_shown_in_utc(service, client):
 def test_a_reference_with_a_wrong_digit_is_told_as_such(service, browser):
     answer = words(browser.post("/messages", {"text": "482155 037719 042691"}))
     assert "One of its digits is wrong or missing" in answer
+
+
+def test_two_letters_of_one_message_are_both_shown_and_both_printed_by_name(service, browser, monkeypatch):
+    row = a_row(1)
+    first, pdf, fhir = a_detail(row).documents
+    second = replace(first, id="m-1-html-2", title="A question about the stimulant")
+    second_pdf = replace(pdf, id="m-1-pdf-2", title="A question about the stimulant")
+    both = (first, second, pdf, second_pdf, fhir)
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(a_detail(row), documents=both))
+    page = browser.get("/messages/m-1")
+    for name in ("m-1-html", "m-1-html-2"):
+        assert f'sandbox="" src="/messages/m-1/documents/{name}"' in page.text
+    assert "This message is 2 letters, which go together." in words(page)
+    assert "Letter as PDF: Session summary" in words(page)
+    assert "Letter as PDF: A question about the stimulant" in words(page)
+    assert "FHIR resources:" not in words(page)
+
+
+def test_every_letter_of_a_message_that_waits_to_be_handed_over_is_printed_by_a_button_of_its_own(
+    service, browser, monkeypatch
+):
+    detail = service.desk.message("m-8", None)
+    pdf = next(one for one in detail.documents if one.role == "letter-pdf")
+    both = (*detail.documents, replace(pdf, id="m-8-pdf-2", title="A question about the stimulant"))
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(detail, documents=both))
+    page = browser.get("/messages/m-8")
+    assert "Print letter 1 of 2" in words(page)
+    assert "Print letter 2 of 2: A question about the stimulant" in words(page)
+    assert '/messages/m-8/documents/m-8-pdf-2" target="_blank" rel="noopener">Print letter 2 of 2' in page.text
