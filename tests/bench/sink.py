@@ -61,7 +61,14 @@ async def main() -> None:
     """Serve both ports until the input ends."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as place:
-        config = uvicorn.Config(trivial, log_level="critical", access_log=False, lifespan="off", http="h11")
+        config = uvicorn.Config(
+            trivial,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            http="h11",
+            timeout_keep_alive=600,  # the floor's one connection waits while ours is measured
+        )
         served = loop.create_task(uvicorn.Server(config)._serve([place]))
         bare = await loop.create_server(Taking, "127.0.0.1", 0)
         sys.stdout.write(f"{place.getsockname()[1]} {bare.sockets[0].getsockname()[1]}\n")
