@@ -17,12 +17,6 @@ from coordinator.settings import Settings
 
 KINDS: tuple[LetterKind, ...] = get_args(LetterKind)
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
-NOT_ALONE = {
-    "L10": "The cover goes before its fax: see “Fax pages as PDF” on the console's page of a faxed message.",
-    "L11": "The reply form stands behind the letter that asks: preview L4, L5, L6 or L12.",
-    "L13": "It is printed from the page of a message, and from there only.",
-}
-"""Where to look at the papers that no sample makes by themselves."""
 SHOWN = 3
 """Places named for one broken rule; a rule that every sample breaks has dozens."""
 
@@ -38,9 +32,9 @@ SHOWN = 3
     help="File, .html or .pdf. Without it, HTML on standard output.",
 )
 def preview_letter(kind: str, audience: str, language: str, sample: str, out: Path | None) -> None:
-    """Write the letter KIND (L1 to L9, L12, L14) of a sample, with the band "not sent". Synthetic people only.
+    """Write the letter KIND (L1 to L14) of a sample, with the band that it was not sent. Synthetic people only.
 
-    The fax cover (L10) and the reply form (L11) go with a letter; L13 is printed from the console.
+    The reply form (L11) stands behind the letter that asks, so it comes with that letter.
     """
     room = workshop(Settings()).letters
     asked = (cast("LetterKind", kind.upper()), cast("Audience", audience), sample, language)
@@ -48,8 +42,6 @@ def preview_letter(kind: str, audience: str, language: str, sample: str, out: Pa
         html = room.preview(*asked)
         body = room.preview_pdf(*asked) if out is not None and out.suffix == ".pdf" else html.encode()
     except KeyError as unknown:
-        if asked[0] in NOT_ALONE:
-            raise click.ClickException(f"{asked[0]} is no letter by itself. {NOT_ALONE[asked[0]]}") from unknown
         found = [one for one in room.previews() if one.kind == asked[0] and one.audience == audience]
         names = ", ".join(dict.fromkeys(one.sample for one in found)) or "none"
         raise click.ClickException(

@@ -63,7 +63,7 @@ class PaperDesk:
             raise Refused("paper.no-incident", "Record first that the letter reached the wrong place.")
         sent_at = went[-1].updated_at if went else about.raised_at
         provider = None if about.kind == UNKNOWN_READER else case.provider(message.provider_id)
-        made = parts.workshop.letters.misdirected(case.clinic, provider, message.reference, sent_at, now)
+        made = parts.workshop.letters.papers.misdirected(case.clinic, provider, message.reference, sent_at, now)
         self._audit(message, "letter to a wrong reader made", made, actor)
         return made
 

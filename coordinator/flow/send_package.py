@@ -91,13 +91,13 @@ def with_new_cover(parts: Parts, package: Package, now: datetime) -> Package:
     if package.copy_of is None and not package.resent:
         return package
     documents = tuple(
-        _recovered(parts, package, one, now) if one.role == "fax-pdf" else one for one in package.documents
+        _with_cover_of_today(parts, package, one, now) if one.role == "fax-pdf" else one for one in package.documents
     )
     return replace(package, documents=documents)
 
 
-def _recovered(parts: Parts, package: Package, fax: StoredDocument, now: datetime) -> StoredDocument:
-    cover = parts.workshop.letters.fax_cover(
+def _with_cover_of_today(parts: Parts, package: Package, fax: StoredDocument, now: datetime) -> StoredDocument:
+    cover = parts.workshop.letters.papers.fax_cover(
         package.clinic, package.provider, package.reference, page_count(fax.body), now, copy_of=package.copy_of,
         resent=package.resent,
     )  # fmt: skip

@@ -1,7 +1,9 @@
 """The one Jinja2 environment of the letters, and its sandboxed twin for a template that a clinic uploads."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import (
     ChoiceLoader,
@@ -9,6 +11,7 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    TemplateError,
     UndefinedError,
     pass_context,
     select_autoescape,
@@ -18,6 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from coordinator.letters import formats
+from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.translations import translated
 
 FILTERS: dict[str, Callable[..., str]] = {
@@ -89,3 +93,17 @@ def _present(value: object) -> object:
     if value is None:
         raise UndefinedError("a part that is not there")
     return value
+
+
+def rendered(env: Environment, template: str, context: Mapping[str, Any]) -> str:
+    """Return what a template makes of this; raise LetterRefused, with the template's name, when it cannot."""
+    try:
+        return env.get_template(template).render(context)
+    except (TemplateError, TypeError, ArithmeticError, LookupError, RecursionError) as wrong:
+        name = getattr(wrong, "name", None) or template
+        raise LetterRefused("letter.template", str(name)) from None
+
+
+def created(at: datetime) -> str:
+    """Return an instant as the pages' metadata have it, to the second."""
+    return at.replace(microsecond=0).isoformat()

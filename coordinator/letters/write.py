@@ -3,34 +3,31 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, TemplateError
+from jinja2 import Environment
 
 from coordinator.domain.case import Case
 from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.letter import Letter
 from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
-from coordinator.domain.registry import Audience, Clinic, Provider
+from coordinator.domain.registry import Audience
 from coordinator.letters import pdf
 from coordinator.letters.brief import Brief
 from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words
 from coordinator.letters.catalogue import Sheet, load_catalogue
-from coordinator.letters.environment import environment, sandboxed
+from coordinator.letters.environment import created, environment, rendered, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
 from coordinator.letters.lint import Finding, Lint, load_lint
 from coordinator.letters.own import LETTERHEAD, Own, check_body, read_own
 from coordinator.letters.pages import Page, Pages
+from coordinator.letters.papers import ABOUT_NOBODY, Papers
 from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
 from coordinator.letters.text import text_of
-from coordinator.letters.traced import walk
 from coordinator.letters.translations import LANGUAGES, load_translations
 from coordinator.letters.views.frame import Frame
-from coordinator.letters.views.paper import cover_view, misdirected_view
 from coordinator.letters.views.patient import for_patient
 
 __all__ = ["LetterRefused", "LetterRoom", "load_letters"]
@@ -82,6 +79,7 @@ class LetterRoom:
         self._composer = Pages(self._catalogue, own)
         self._engine = PdfEngine(templates / "layout")
         self._samples = Samples(templates / "samples")
+        self.papers = Papers(env, own, lint, self._engine)
 
     def write(
         self, case: Case, plan: Plan, recipient: RecipientPlan, *, fax: bool, language: str = "en"
@@ -118,49 +116,14 @@ class LetterRoom:
         """Return the patient's own copy (L14) of what an event is told as, in plain words. Raises LetterRefused."""
         return self.write(case, plan, for_patient(), fax=False, language=language)[0]
 
-    def fax_cover(
-        self,
-        clinic: Clinic,
-        provider: Provider,
-        reference: str,
-        pages: int,
-        sent_at: datetime,
-        *,
-        copy_of: str | None = None,
-        resent: bool = False,
-        attempt: int = 1,
-    ) -> bytes:
-        """Return the fax cover as PDF. `pages` counts the cover. It names no patient, no illness and no drug."""
-        view = cover_view(clinic, provider, reference, pages, sent_at, copy_of=copy_of, resent=resent, attempt=attempt)
-        head = self._own.on_cover(view.letterhead, self._lint.telling)
-        return self._bare("letters/fax_cover/body.html", replace(view, letterhead=head), sent_at)
-
-    def misdirected(
-        self, clinic: Clinic, provider: Provider | None, reference: str, sent_at: datetime, written_at: datetime
-    ) -> bytes:
-        """Return the letter (L13) that asks the wrong reader to destroy one and to say so. Nothing clinical.
-
-        Without `provider` it is to whoever received it.
-        """
-        view = misdirected_view(clinic, provider, reference, sent_at, written_at)
-        head = self._own.on_cover(view.letterhead, self._lint.telling)
-        return self._bare("letters/misdirected/body.html", replace(view, letterhead=head), written_at)
-
-    def _bare(self, template: str, view: object, at: datetime) -> bytes:
-        """Return a page that is about no patient."""
-        html = self._render(template, {"view": view, "letter": {"language": "en", "created": _created(at)}})
-        facts = tuple(walk(view))
-        self._engine.check_glyphs(facts, text_of(html))
-        made = self._engine.render(html)
-        pdf.read_back(made, facts)
-        return made
-
     def preview(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> str:
         """Return the HTML of a sample's letter with the band that it was not sent. Unknown names raise KeyError."""
         found = self._samples.sample(sample)
         brief = self.brief(found.case, found.plan, found.recipients[audience], language)
+        if kind in ABOUT_NOBODY and audience != "patient":
+            return self.papers.preview(kind, brief.case, brief.provider)
         for page in self._composer.pages(brief):
-            if page.kind == kind:
+            if page.kind == kind or (kind == "L11" and page.form is not None):
                 return self._html(brief, page, fax=False, preview=True)
         raise KeyError(kind)
 
@@ -177,7 +140,15 @@ class LetterRoom:
                 for language in LANGUAGES if audience == "patient" else ("en",):
                     for page in self.pages(sample.case, sample.plan, recipient, language):
                         found.append(Preview(page.kind, audience, name, page.title, language, page.sheet))
+                        if page.form is not None:
+                            found.append(self._paper("L11", audience, name))
+                if audience != "patient":
+                    found.extend(self._paper(kind, audience, name) for kind in ABOUT_NOBODY)
         return tuple(found)
+
+    def _paper(self, kind: LetterKind, audience: Audience, sample: str) -> Preview:
+        sheet = self._catalogue.sheet(kind, audience)
+        return Preview(kind, audience, sample, sheet.title, "en", sheet)
 
     def samples(self) -> Samples:
         """Return the synthetic cases that previews are made from."""
@@ -313,7 +284,7 @@ class LetterRoom:
                 for place, (page, apart) in enumerate(pages)
             ]
         case = brief.case
-        cover = self.fax_cover(
+        cover = self.papers.fax_cover(
             case.clinic,
             brief.provider,
             case.reference(brief.provider.id),
@@ -347,7 +318,7 @@ class LetterRoom:
             "kind": page.kind,
             "title": page.title,
             "language": brief.language,
-            "created": _created(brief.case.composed_at),
+            "created": created(brief.case.composed_at),
             "ask": page.sheet.ask,
             "body": page.body,
             "notice": page.notice,
@@ -360,23 +331,12 @@ class LetterRoom:
             "among": among,
         }
         env = self._plain[brief.language].env if brief.recipient.audience == "patient" else self._env
-        return self._render("layout/letter.html", {**page.parts, "letter": letter}, env)
-
-    def _render(self, template: str, context: Mapping[str, Any], env: Environment | None = None) -> str:
-        try:
-            return (env or self._env).get_template(template).render(context)
-        except (TemplateError, TypeError, ArithmeticError, LookupError, RecursionError) as wrong:
-            name = getattr(wrong, "name", None) or template
-            raise LetterRefused("letter.template", str(name)) from None
+        return rendered(env, "layout/letter.html", {**page.parts, "letter": letter})
 
 
 def _on_page_one(built: Frame, text: str) -> bool:
     """Return whether page one holds what has to stand on it; else it has to move up, before the body."""
     return all(pdf.stands_in(one.text, text) for one in built.statements)
-
-
-def _created(at: datetime) -> str:
-    return at.replace(microsecond=0).isoformat()
 
 
 def load_letters(templates_dir: Path, instruments_dir: Path | None = None, own_dir: Path | None = None) -> LetterRoom:

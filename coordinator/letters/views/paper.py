@@ -1,4 +1,4 @@
-"""Pages around a letter: the fax cover (L10) and the reply form (L11)."""
+"""Pages around a letter: the fax cover (L10), the reply form (L11), the letter to a wrong reader (L13)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,7 +42,7 @@ def cover_view(
     resent: bool = False,
     attempt: int = 1,
 ) -> CoverView:
-    """Return the cover. `pages` counts the cover itself. A provider without a fax endpoint raises ValueError."""
+    """Return the cover. `pages` counts the cover itself. Without a fax endpoint the number is a dash."""
     numbers = [one.address for one in provider.endpoints if one.kind == "fax"]
     at = "registry:/providers"
     place = provider.organization

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coordinator.letters.brief import Brief
+from coordinator.letters.environment import rendered
+from coordinator.letters.papers import COVER, MISDIRECTED
 from coordinator.letters.translations import LANGUAGES
 from coordinator.letters.views.paper import cover_view, misdirected_view
 from coordinator.letters.write import LetterRoom
@@ -47,9 +49,9 @@ def bare_pages(room: LetterRoom, name: str) -> Iterator[tuple[str, Any, str]]:
         letter = {"language": "en", "created": AT.isoformat()}
         for marks in ({}, {"copy_of": "Direct, 14 October 2026", "resent": True, "attempt": 2}):
             view = cover_view(case.clinic, provider, REFERENCE, 3, AT, **marks)
-            html = room._render("letters/fax_cover/body.html", {"view": view, "letter": letter})
+            html = rendered(room._env, COVER, {"view": view, "letter": letter | {"preview": bool(marks)}})
             yield f"{name}.{provider.id}.L10", view, html
         for reader in (provider, None):
             view = misdirected_view(case.clinic, reader, REFERENCE, AT, AT)
-            html = room._render("letters/misdirected/body.html", {"view": view, "letter": letter})
+            html = rendered(room._env, MISDIRECTED, {"view": view, "letter": letter | {"preview": reader is None}})
             yield f"{name}.{provider.id if reader else 'unknown'}.L13", view, html

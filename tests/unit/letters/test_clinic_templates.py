@@ -51,7 +51,7 @@ def test_a_template_that_reaches_behind_its_values_is_refused(room):
 def test_the_letter_to_a_wrong_reader_holds_nothing_clinical(room, one):
     case = one("bp-spike.psychiatrist").sample.case
     at = datetime(2026, 10, 15, 15, 0, tzinfo=UTC)
-    made = room.misdirected(case.clinic, case.provider("pr-pcp"), "K7QF-2M9X-4T0B", at, at)
+    made = room.papers.misdirected(case.clinic, case.provider("pr-pcp"), "K7QF-2M9X-4T0B", at, at)
     text = " ".join(pages_text(made)[0].split())
     assert "Please destroy every copy" in text
     assert "K7QF-2M9X-4T0B" in text

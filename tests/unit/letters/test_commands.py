@@ -10,6 +10,7 @@ from test_clinic_templates import GOOD
 
 from coordinator.cli import main
 from coordinator.letters.refusal import EXPLAINED
+from coordinator.letters.text import text_of
 
 
 @pytest.fixture
@@ -36,12 +37,26 @@ def test_a_sample_that_has_no_such_letter_names_those_that_have(run):
     assert "course-end" in done.output
 
 
-@pytest.mark.parametrize(("kind", "where"), [("L10", "Fax pages"), ("L11", "preview L4"), ("L13", "page of a message")])
-def test_a_paper_that_is_no_letter_by_itself_says_where_to_see_it(run, kind, where):
-    done = run("preview-letter", kind, "--sample", "bp-spike")
-    assert done.exit_code == 1
-    assert f"{kind} is no letter by itself." in done.output
-    assert where in done.output
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("L10", "including this cover"),
+        ("L11", "Wrong recipient, or no longer my patient"),
+        ("L13", "Please destroy every copy"),
+    ],
+)
+def test_the_papers_around_a_letter_can_be_looked_at_too(run, tmp_path, kind, says):
+    out = tmp_path / "paper.html"
+    assert run("preview-letter", kind, "--sample", "bp-spike", "--out", out).exit_code == 0
+    text = " ".join(text_of(out.read_text()).split())
+    assert says in text
+    assert "PREVIEW - NOT SENT" in text
+    assert ("Adderall" in text) is (kind == "L11"), "cover and misdirected letter name no drug"
+
+
+def test_a_patients_copy_has_no_fax_cover(run):
+    done = run("preview-letter", "L10", "--audience", "patient", "--sample", "bp-spike")
+    assert (done.exit_code, "makes no letter L10 for patient" in done.output) == (1, True)
 
 
 def test_a_clinics_own_letters_are_checked_and_named(run, tmp_path):

@@ -79,15 +79,15 @@ def test_a_cover_never_names_illness_or_drug_even_in_the_clinics_name(room, fold
     clinic = sample.case.clinic.model_copy(update={"name": "Duluth Ketamine and Depression Center"})
     provider = sample.case.provider("pr-pcp")
     for made in (
-        room.fax_cover(clinic, provider, "K7QF-2M9X-4T0B", 2, AT),
-        room.misdirected(clinic, provider, "K7QF-2M9X-4T0B", AT, AT),
+        room.papers.fax_cover(clinic, provider, "K7QF-2M9X-4T0B", 2, AT),
+        room.papers.misdirected(clinic, provider, "K7QF-2M9X-4T0B", AT, AT),
     ):
         text = " ".join(pages_text(made))
         assert "etamin" not in text
         assert "epress" not in text
         assert "+1 218-555-0110" in text.replace("\u00a0", " ")
     (folder / "letterhead.yaml").write_text("name: Duluth Ketamine Center\ncover_name: DKC\n")
-    assert "DKC" in pages_text(room.using(folder).fax_cover(clinic, provider, "K7QF-2M9X-4T0B", 2, AT))[0]
+    assert "DKC" in pages_text(room.using(folder).papers.fax_cover(clinic, provider, "K7QF-2M9X-4T0B", 2, AT))[0]
 
 
 @pytest.mark.parametrize(

@@ -399,10 +399,10 @@ def test_a_copy_and_a_resend_say_so_on_the_cover_only(room, one):
 
     case = one("bp-spike.primary-care").sample.case
     at = datetime(2026, 10, 15, 15, 0, tzinfo=UTC)
-    plain = pages_text(room.fax_cover(case.clinic, case.provider("pr-pcp"), "K7QF-2M9X-4T0B", 3, at))[0]
+    plain = pages_text(room.papers.fax_cover(case.clinic, case.provider("pr-pcp"), "K7QF-2M9X-4T0B", 3, at))[0]
     assert "COPY" not in plain
     assert "RESENT" not in plain
-    marked = room.fax_cover(
+    marked = room.papers.fax_cover(
         case.clinic,
         case.provider("pr-pcp"),
         "K7QF-2M9X-4T0B",
