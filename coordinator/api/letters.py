@@ -24,7 +24,7 @@ from coordinator.flow.link import LinkDoor, TooManyTries
 from coordinator.flow.said import MISDIRECTED, Said
 
 Place = Annotated[int, Path(ge=1, le=9)]
-"""Which letter of a message."""
+"""Which letter of a message, from 1."""
 MAX_FORM_BYTES = 16 * 1024
 MAX_FORM_FIELDS = 40
 FORM = "application/x-www-form-urlencoded"
@@ -142,42 +142,24 @@ def _add_letter(router: APIRouter, service: LetterService, pages: Pages, cookie:
         view = service.reader.view(request.cookies.get(cookie, ""))
         return _over(pages) if view is None else _letter_page(pages, view, {}, ())
 
-    @router.api_route("/l/letter/body", methods=["GET", "HEAD"], dependencies=[BY_SESSION])
-    def body(request: Request) -> Response:
-        """Return the stored letter for the frame of the letter's page. It can run nothing and load nothing."""
-        return _shown(service, pages, request.cookies.get(cookie, ""), 1)
-
     @router.api_route("/l/letter/{number}/body", methods=["GET", "HEAD"], dependencies=[BY_SESSION])
-    def further_body(request: Request, number: Place) -> Response:
-        """Return another letter of the same message, for its own frame."""
-        return _shown(service, pages, request.cookies.get(cookie, ""), number)
-
-    @router.api_route("/l/letter.pdf", methods=["GET", "HEAD"], dependencies=[BY_SESSION])
-    def pdf(request: Request) -> Response:
-        """Return the stored PDF; its file name carries the reference and nothing else."""
-        return _taken(service, pages, request.cookies.get(cookie, ""), 1)
+    def body(request: Request, number: Place) -> Response:
+        """Return a stored letter for its frame on the letter's page. It can run nothing and load nothing."""
+        found = service.reader.document(request.cookies.get(cookie, ""), "letter-html", number)
+        if found is None:
+            return _over(pages)
+        return Response(found[1], media_type="text/html; charset=utf-8", headers=letter_headers())
 
     @router.api_route("/l/letter/{number}/pdf", methods=["GET", "HEAD"], dependencies=[BY_SESSION])
-    def further_pdf(request: Request, number: Place) -> Response:
-        """Return the stored PDF of another letter of the same message."""
-        return _taken(service, pages, request.cookies.get(cookie, ""), number)
-
-
-def _shown(service: LetterService, pages: Pages, session: str, number: int) -> Response:
-    found = service.reader.document(session, "letter-html", number)
-    if found is None:
-        return _over(pages)
-    return Response(found[1], media_type="text/html; charset=utf-8", headers=letter_headers())
-
-
-def _taken(service: LetterService, pages: Pages, session: str, number: int) -> Response:
-    found = service.reader.document(session, "letter-pdf", number)
-    if found is None:
-        return _over(pages)
-    name = "".join(sign for sign in found[2] if sign.isascii() and (sign.isalnum() or sign == "-"))
-    further = f"-{number}" if number > 1 else ""
-    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="letter-{name}{further}.pdf"'}
-    return Response(found[1], media_type="application/pdf", headers=headers)
+    def pdf(request: Request, number: Place) -> Response:
+        """Return a stored PDF; its file name carries the reference and nothing else."""
+        found = service.reader.document(request.cookies.get(cookie, ""), "letter-pdf", number)
+        if found is None:
+            return _over(pages)
+        name = "".join(sign for sign in found[2] if sign.isascii() and (sign.isalnum() or sign == "-"))
+        further = f"-{number}" if number > 1 else ""
+        headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="letter-{name}{further}.pdf"'}
+        return Response(found[1], media_type="application/pdf", headers=headers)
 
 
 def _add_answers(router: APIRouter, service: LetterService, pages: Pages, cookie: str) -> None:

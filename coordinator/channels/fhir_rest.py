@@ -94,8 +94,10 @@ class FhirRest:
             taken = self._singles(server, package, endpoint, capability, match, document, mark)
         else:
             taken = self._whole(server, package, endpoint, capability, match, level, document, mark)
-        sent = letter_in(document) if self._read_back(endpoint) is not None else {}
-        return _with_facts(proven_there(server, taken, sent, match.far_side_id, self._read_back(endpoint)), **notes)
+        wish = self._read_back(endpoint)
+        if wish is not None:
+            taken = proven_there(server, taken, letter_in(document), match.far_side_id, wish)
+        return _with_facts(taken, **notes)
 
     def _whole(
         self, server: FhirServer, package: Package, endpoint: Endpoint, capability: Capability, match: Match,

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,7 +58,6 @@ class Pages:
         self.environment.globals["has_sending"] = False
         self._sending: SendingDesk | None = None
         self._endpoints: Callable[[], Sequence[EndpointRow]] = tuple
-        self.environment.globals["address_of"] = self.address_of
         self.environment.filters["time"] = self.time
         self.environment.filters["since"] = self.since
         self.environment.filters["day"] = words.day
@@ -84,6 +84,7 @@ class Pages:
             standing_holds=() if self._sending is None or person is None else self._sending.holds(),
             here=request.url.path,
             now=self.now(),
+            address_of=self.names(),
             **shown,
         )
         return HTMLResponse(text, status_code=status)
@@ -101,12 +102,16 @@ class Pages:
         """Return the lists that wait for a second person."""
         return () if self._sending is None else [one for one in self._sending.jobs() if one.state == "asked"]
 
-    def address_of(self, endpoint_id: str) -> str:
-        """Return whose address it is and by what it goes ("Maeve Byrne, DO, by fax"), or its id when it has gone."""
-        for one in self._endpoints():
-            if one.id == endpoint_id:
-                return f"{one.recipient}, {words.BY.get(one.kind, one.kind)}"
-        return endpoint_id
+    def names(self) -> Callable[[str], str]:
+        """Return what tells whose address an id is and by what it goes ("Maeve Byrne, DO, by fax").
+
+        An address that has gone keeps its id. The registry is read once, at the first
+        question: a page with many addresses on it asks for it no oftener.
+        """
+        known = cache(
+            lambda: {one.id: f"{one.recipient}, {words.BY.get(one.kind, one.kind)}" for one in self._endpoints()}
+        )
+        return lambda endpoint_id: known().get(endpoint_id, endpoint_id)
 
     def clinic(self) -> tuple[str, ZoneInfo]:
         """Return the clinic's name and time zone, read again every minute; no name and UTC while there is none."""

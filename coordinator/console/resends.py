@@ -166,7 +166,7 @@ def _chosen(selection: Mapping[str, object], service: SendingService, pages: Pag
     """Return what a list was drawn up from, in the words of the pages it was chosen on."""
     people = {one.provider_id: one.recipient for one in service.endpoints()}
     said: dict[str, Callable[[str], tuple[str, object]]] = {
-        "endpoint_id": lambda value: ("address:", pages.address_of(value)),
+        "endpoint_id": lambda value: ("address:", pages.names()(value)),
         "provider_id": lambda value: ("recipient:", people.get(value, value)),
         "channel": lambda value: ("channel:", words.CHANNELS.get(value, value)),
         "cause": lambda value: ("cause:", value),

@@ -167,6 +167,7 @@ class LetterReader:
 
 def _documents(tx: Transaction, message_id: str, role: str) -> tuple[NewDocument, ...]:
     """Return one form of every letter, in their order; none at all unless all are the composed bytes."""
-    found = [one for one in tx.contents(message_id) if one.role == role]
-    whole = all(hashlib.sha256(one.body).hexdigest() == one.sha256 for one in found)
+    names = [name for name, its_role, *_ in tx.documents(message_id) if its_role == role]
+    found = [kept[0] for name in names if (kept := tx.document(name)) is not None]
+    whole = len(found) == len(names) and all(hashlib.sha256(one.body).hexdigest() == one.sha256 for one in found)
     return tuple(found) if whole else ()

@@ -19,7 +19,7 @@ from coordinator.flow.presenting import message_row
 from coordinator.flow.read_models import Actor, MessageRow
 from coordinator.flow.recompose import recompose
 from coordinator.flow.resend import need_reason, resend_in, why_not_resend
-from coordinator.flow.second_person import ASKED_KEPT, needs_second, who_acts, why_not_approve
+from coordinator.flow.second_person import ASKED_KEPT, check_approval, needs_second, who_acts
 from coordinator.observe.log import Log, write
 
 DEFAULT_PER_MINUTE = 30
@@ -161,15 +161,15 @@ def _started(parts: Parts, tx: Transaction, row: JobRow, verb: Verb, now: dateti
         return row
     if row.state not in {"draft", "asked"}:
         raise Refused("job.started", "It was started before; continue it instead.")
-    check_second = needs_second(parts, tx, row, now)
+    too_large = needs_second(parts, tx, row, now)
     if verb == "approve":
-        why_not_approve(row, actor)
+        check_approval(row, actor)
     if now - row.made_at > (ASKED_KEPT if row.state == "asked" else DRAFT_KEPT):
         raise Refused("job.old", "The list is too old to be trusted. Draw it up again and look at it.")
     other = tx.overlapping_job(row.id)
     if other is not None:
         raise Refused("job.overlap", "Another job that is under way holds some of these messages.")
-    if check_second and verb == "start":
+    if too_large and verb == "start":
         return replace(row, state="asked", started_at=now, started_by=actor.name)
     return replace(row, state="running", started_at=now, started_by=actor.name, next_at=now)
 

@@ -18,15 +18,17 @@ TERMINAL = "terminal:"
 def needs_second(parts: Parts, tx: Transaction, row: JobRow, now: datetime) -> bool:
     """Return whether this list, with what its maker has started alone within the hour, is too large for one person."""
     count = sum(tx.job_counts(row.id).values())
-    for other in tx.jobs(("running", "paused", "done"), limit=100):
+    for other in tx.jobs(("running", "paused", "done", "cancelled"), limit=100):
         alone = other.started_by is not None and same_person(other.started_by, other.made_by)
         recent = other.started_at is not None and now - other.started_at < WITHIN
         if other.id != row.id and alone and recent and same_person(other.made_by, row.made_by):
-            count += sum(tx.job_counts(other.id).values())
+            items = tx.job_counts(other.id)
+            # Of a list that was stopped, what had gone by then.
+            count += items.get("made", 0) if other.state == "cancelled" else sum(items.values())
     return count > parts.policy.resend_alone
 
 
-def why_not_approve(row: JobRow, actor: Actor) -> None:
+def check_approval(row: JobRow, actor: Actor) -> None:
     """Raise Refused unless this is a person, and another one than drew up the list and than asked for its start."""
     if actor.kind != "staff":
         raise Refused("job.person", "A person must agree to it, in the console or at a terminal; a program cannot.")

@@ -60,6 +60,15 @@ def times_out_of_order(view: View, _: Numbers) -> Iterator[Found]:
     yield from _ends_before_start(session)
 
 
+def next_session_passed(view: View, _: Numbers) -> Iterator[Found]:
+    """A treatment whose next session lies before its own day. A visit called off may have been brought forward."""
+    session = view.session
+    if session is None or session.status not in r.GIVEN or session.next_session_on is None:
+        return
+    if session.next_session_on < view.day:
+        yield Found(("next_session_on",))
+
+
 def _ends_before_start(session: SessionOutcome) -> Iterator[Found]:
     """Anything with a beginning and an end of its own, ended before it began."""
     adverse = session.adverse_events if isinstance(session.adverse_events, tuple) else ()
@@ -280,6 +289,7 @@ SESSION_PREDICATES: Mapping[str, Predicate] = {
         dose_unknown,
         dose_without_treatment,
         times_out_of_order,
+        next_session_passed,
         long_gap,
         in_the_future,
         half_a_pressure,

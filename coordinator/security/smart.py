@@ -30,9 +30,9 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DISCOVERY_FRESH_FOR = timedelta(hours=24)
 REFRESH_BEFORE_S = 60
 PAUSE_AFTER_FAILURE_S = 30
+"""At most one token call in that time to a server that has just refused: no storm behind a pile of messages."""
 SKEW_S = 60
 """Apart by more than this, two clocks may be why an assertion of four minutes is refused."""
-"""At most one token call in that time to a server that has just refused: no storm behind a pile of messages."""
 DEFAULT_SCOPE = "system/DocumentReference.crs system/Patient.rs"
 """The least that a document, its look-up and the patient match need."""
 ANSWER_BYTES = 1 << 16

@@ -66,6 +66,9 @@ def _silent(tx: StoreTransaction, now: datetime) -> Iterator[Finding]:
     query = sa.select(inbox.c.id).where(inbox.c.state == "received", inbox.c.due_at < limit, free)
     for row in _rows(tx, query):
         yield Finding("never silent", "inbox", row.id, "due for preparing and nobody came")
+    again = sa.and_(inbox.c.received_at < limit, inbox.c.due_at > now)
+    for row in _rows(tx, sa.select(inbox.c.id).where(inbox.c.state == "received", again)):
+        yield Finding("never silent", "inbox", row.id, "tried again and again, and still not prepared")
     shut = sa.select(endpoint_health.c.endpoint_id).where(endpoint_health.c.open_since.is_not(None))
     late = sa.or_(deliveries.c.due_at.is_(None), deliveries.c.due_at < limit)
     # What a person holds back is in view on the page of holds, with who, why and since when.

@@ -243,6 +243,18 @@ def test_who_asked_for_the_start_of_somebody_elses_list_does_not_approve_it_eith
         jobs.move_job(bench.parts, drawn.id, "approve", actor=KIT)
 
 
+def test_a_list_stopped_half_way_counts_with_what_had_gone(bench, group):
+    bench.parts = replace(bench.parts, policy=replace(bench.parts.policy, resend_alone=len(group)))
+    first = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    jobs.move_job(bench.parts, first.id, "start", actor=STAFF)
+    jobs.work_jobs(bench.parts)
+    assert jobs.move_job(bench.parts, first.id, "cancel", actor=STAFF).made >= 1
+    bench.send_due()
+    again = Selection(provider_id="pr-psych", channel=bench.deliveries(group[0].id)[0].channel, with_arrived=True)
+    second = jobs.plan_job(bench.parts, again, reason="and once more", actor=STAFF)
+    assert jobs.move_job(bench.parts, second.id, "start", actor=STAFF).state == "asked"
+
+
 def test_many_small_lists_of_one_person_count_together_within_the_hour(bench, group):
     bench.parts = replace(bench.parts, policy=replace(bench.parts.policy, resend_alone=len(group)))
     first = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)

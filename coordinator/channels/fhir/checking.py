@@ -23,9 +23,8 @@ from coordinator.mapping.planner import Capability, choose_level
 
 NOBODY = "urn:ietf:rfc:3986|urn:uuid:00000000-0000-4000-8000-000000000000"
 """An identifier that no patient carries: the search is tried, and nobody is looked up."""
-
-
 CLOCKS_APART_MIN = 2
+"""From so many minutes on a check tells that two clocks differ: an assertion lives four, and both may be off."""
 
 
 @dataclass(frozen=True)

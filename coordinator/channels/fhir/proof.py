@@ -24,15 +24,13 @@ def letter_in(document: StoredDocument) -> Mapping[str, Any]:
     return content if content.get("resourceType") == LETTER else letter_among(parts(content, "entry"))
 
 
-def proven_there(
-    server: FhirServer, taken: Taken, sent: Mapping[str, Any], patient_id: str, wish: ReadBack | None
-) -> Taken:
+def proven_there(server: FhirServer, taken: Taken, sent: Mapping[str, Any], patient_id: str, wish: ReadBack) -> Taken:
     """Return the answer, proven only when the server's own copy is as sent; raise NeedsHuman when it is not.
 
-    Without a wish the server's word is enough. What is to be read later, or cannot
-    be read now, is taken and not proven: the look-up asks again when it is due.
+    What is to be read later, or cannot be read now, is taken and not proven: the
+    look-up asks again when it is due.
     """
-    if wish is None or not taken.proven or not sent:
+    if not taken.proven or not sent:
         return taken
     later = replace(
         taken,
@@ -53,9 +51,7 @@ def proven_there(
     return replace(taken, facts={**taken.facts, "read back": _said(finding)})
 
 
-def looked_again(
-    server: FhirServer, package: Package, place: str, patient_id: str, wish: ReadBack
-) -> Lookup:  # fmt: skip
+def looked_again(server: FhirServer, package: Package, place: str, patient_id: str, wish: ReadBack) -> Lookup:
     """Return what has become of a document the server said it had filed at this place, or holds elsewhere by our name.
 
     Raises Transient or NeedsHuman when it cannot be read.

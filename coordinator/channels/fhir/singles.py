@@ -193,7 +193,7 @@ class Singles:
         if place is None and answer.status != 202:
             raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
         self._book.landed(self._endpoint, key, place)
-        if names_another(said, places.by_type.get("Patient", "").removeprefix("Patient/")):
+        if names_another(said, places.by_type["Patient"].removeprefix("Patient/")):
             raise NeedsHuman("fhir.other-patient", detail=b"Their copy is not as sent: patient.", status=answer.status)
         return _Done("for review" if answer.status == 202 else "created" if answer.status == 201 else "there", place)
 

@@ -137,6 +137,7 @@ REFUSED = [
         session({"/dissociation/onset_at": "2026-10-14T11:20:00-05:00"}),
     ),
     ("times-out-of-order", "/sedation/resolved_at", session({"/sedation/resolved_at": "2026-10-14T10:20:00-05:00"})),
+    ("next-session-passed", "/next_session_on", session({"/next_session_on": "2026-10-13"})),
     ("half-a-pressure", "/vitals/1/diastolic", session({"/vitals/1/diastolic": None})),
     ("half-a-pressure", "/vitals/1/systolic", session({"/vitals/1/systolic": None})),
     ("pressure-upside-down", "/vitals/1/diastolic", session({"/vitals/1/systolic": 80, "/vitals/1/diastolic": 80})),
@@ -274,6 +275,8 @@ ASKED = [
 LEFT_ALONE = [
     lambda desk: desk.check(desk.session({"/version": 2}), previous=desk.session()),
     session({}),
+    session({"/next_session_on": "2026-10-14"}),
+    session({"/status": "cancelled", "/administration": None, "/vitals": [], "/next_session_on": "2026-10-13"}),
     esketamine({}),
     hold({}),
     change({}),
