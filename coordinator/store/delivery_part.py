@@ -11,101 +11,25 @@ from sqlalchemy.engine import Row
 from coordinator.domain.delivery import State, check_move
 from coordinator.domain.errors import NotFound, StateConflict
 from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord, NewDelivery
+from coordinator.store.delivery_queries import (
+    BUSY,
+    BY_ID,
+    BY_ID_LOCKED,
+    BY_IDS,
+    BY_IDS_FREE,
+    GOING,
+    HELD_BY_WORKER,
+    PENDING,
+    PENDING_FREE,
+    RECHECK,
+    RECHECK_FREE,
+    TRIED,
+    URGENCY,
+    WAITING,
+    WAITING_LATERAL,
+)
 from coordinator.store.sealed import Part
-from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, messages
-
-URGENCY = ("stat", "urgent", "routine")
-
-_PENDING_ROWS = deliveries.c.state == sa.literal_column("'pending'")
-"""Written out, as in the index that holds only these rows: a database does not use it for a bound value."""
-_HELD_BY_WORKER = deliveries.c.state.in_([sa.literal_column("'claimed'"), sa.literal_column("'on-wire'")])
-_BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("of_id"))
-_BY_ID_LOCKED = _BY_ID.with_for_update()
-_BY_IDS = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
-_BY_IDS_FREE = _BY_IDS.order_by(deliveries.c.id).with_for_update(skip_locked=True)
-_PENDING = _BY_IDS.where(_PENDING_ROWS)
-_PENDING_FREE = _PENDING.with_for_update(skip_locked=True)
-_TRIED = (
-    sa.select(deliveries.c.message_id, deliveries.c.created_at, deliveries.c.channel)
-    .where(deliveries.c.message_id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.tries > 0)
-    .order_by(deliveries.c.message_id, deliveries.c.ordinal)
-)
-_BUSY = (
-    sa.select(deliveries.c.endpoint_id, sa.func.count().label("busy"))
-    .where(_HELD_BY_WORKER)
-    .group_by(deliveries.c.endpoint_id)
-)
-_GOING = (
-    sa.select(messages.c.id, messages.c.patient_key, messages.c.provider_id, messages.c.lane_subject)
-    .join(deliveries, deliveries.c.message_id == messages.c.id)
-    .where(_HELD_BY_WORKER, deliveries.c.state == State.ON_WIRE)
-)
-
-
-def _recheck(*, attempts_too: bool) -> sa.Select[Any]:
-    """Return what shows whether deliveries and their messages have changed, with their endpoints' health."""
-    query = (
-        sa.select(
-            deliveries.c.id,
-            deliveries.c.state,
-            deliveries.c.fence,
-            deliveries.c.updated_at,
-            messages.c.state.label("m_state"),
-            messages.c.superseded_by.label("m_superseded_by"),
-            messages.c.updated_at.label("m_updated_at"),
-            *(one for one in endpoint_health.c if one.name != "updated_at"),
-        )
-        .join(messages, messages.c.id == deliveries.c.message_id)
-        .outerjoin(endpoint_health, endpoint_health.c.endpoint_id == deliveries.c.endpoint_id)
-        .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
-        .order_by(deliveries.c.id)
-    )
-    if attempts_too:
-        mine = sa.and_(
-            attempts.c.delivery_id == deliveries.c.id,
-            attempts.c.fence == deliveries.c.fence,
-            attempts.c.ended_at.is_(None),
-        )
-        query = query.add_columns(attempts.c.id.label("attempt_id")).outerjoin(attempts, mine)
-    return query
-
-
-_RECHECK = {one: _recheck(attempts_too=one) for one in (False, True)}
-_RECHECK_FREE = {one: query.with_for_update(skip_locked=True, of=deliveries) for one, query in _RECHECK.items()}
-
-
-def _waiting(*, lateral: bool) -> sa.Select[Any]:
-    """Return the first `most` due rows of each endpoint and urgency, by walking the index from queue to queue."""
-    ends = sa.select(sa.func.min(deliveries.c.endpoint_id).label("endpoint_id")).where(_PENDING_ROWS)
-    walk = ends.cte("ends", recursive=True)
-    after = sa.select(sa.func.min(deliveries.c.endpoint_id)).where(
-        _PENDING_ROWS, deliveries.c.endpoint_id > walk.c.endpoint_id
-    )
-    walk = walk.union_all(sa.select(after.scalar_subquery()).where(walk.c.endpoint_id.is_not(None)))
-    levels = sa.union_all(*[sa.select(sa.literal_column(f"'{one}'").label("level")) for one in URGENCY]).cte("levels")
-    queue = deliveries.alias("queue")
-    first = (
-        sa.select(queue.c.id)
-        .where(
-            queue.c.state == sa.literal_column("'pending'"),
-            queue.c.endpoint_id == walk.c.endpoint_id,
-            queue.c.priority == levels.c.level,
-            queue.c.due_at <= sa.bindparam("now", type_=UtcInstant),
-        )
-        .order_by(queue.c.due_at, queue.c.id)
-        .limit(sa.bindparam("most", type_=sa.Integer))
-        .correlate(walk, levels)
-    )
-    one = deliveries
-    columns = (one.c.id, one.c.endpoint_id, one.c.channel, one.c.priority, one.c.due_at)
-    both = walk.join(levels, sa.true())
-    if lateral:
-        next_up = first.lateral("next_up")
-        return sa.select(*columns).select_from(both.join(next_up, sa.true()).join(one, one.c.id == next_up.c.id))
-    return sa.select(*columns).select_from(both.join(one, one.c.id.in_(first)))
-
-
-_WAITING, _WAITING_LATERAL = _waiting(lateral=False), _waiting(lateral=True)
+from coordinator.store.tables import deliveries
 
 
 def next_fence(fence: int) -> int:
@@ -150,7 +74,7 @@ class DeliveryRows(Part):
         """
         missing = [one for one in delivery_ids if one not in self._ahead.deliveries]
         if missing:
-            query = _BY_IDS_FREE if self._postgres else _BY_IDS
+            query = BY_IDS_FREE if self._postgres else BY_IDS
             for row in self._all(query, ids=sorted(missing)):
                 self._ahead.deliveries[row.id] = self._delivery(row)
         rows = [self._ahead.deliveries[one] for one in delivery_ids if one in self._ahead.deliveries]
@@ -175,7 +99,7 @@ class DeliveryRows(Part):
         holds is left out. `registry` reads the patients and recipients too.
         """
         given = {row.id: (row, message) for row, message in known}
-        query = (_RECHECK_FREE if self._postgres else _RECHECK)[attempts]
+        query = (RECHECK_FREE if self._postgres else RECHECK)[attempts]
         changed = []
         for row in self._all(query, ids=sorted(given)):
             delivery, message = given[row.id]
@@ -197,7 +121,7 @@ class DeliveryRows(Part):
             if attempts:
                 self._ahead.open_attempts[row.id, row.fence] = row.attempt_id
         if changed:
-            for row in self._all(_BY_IDS_FREE if self._postgres else _BY_IDS, ids=changed):
+            for row in self._all(BY_IDS_FREE if self._postgres else BY_IDS, ids=changed):
                 self._ahead.deliveries[row.id] = self._delivery(row)
         if registry:
             messages_known = self._ahead.messages.values()
@@ -214,12 +138,12 @@ class DeliveryRows(Part):
 
     def _read_tried(self, message_ids: Sequence[str]) -> None:
         self._ahead.tried.update({one: [] for one in message_ids})
-        for row in self._all(_TRIED, ids=list(message_ids)):
+        for row in self._all(TRIED, ids=list(message_ids)):
             self._ahead.tried[row.message_id].append((row.created_at, row.channel))
 
     def _read_lanes(self) -> None:
         self._ahead.lanes = {}
-        for row in self._all(_GOING):
+        for row in self._all(GOING):
             lane = (row.patient_key, row.provider_id, row.lane_subject)
             self._ahead.lanes.setdefault(lane, set()).add(row.id)
 
@@ -228,7 +152,7 @@ class DeliveryRows(Part):
         known = self._ahead.deliveries.get(delivery_id)
         if known is not None:
             return known
-        row = self._one(_BY_ID_LOCKED if lock and self._postgres else _BY_ID, of_id=delivery_id)
+        row = self._one(BY_ID_LOCKED if lock and self._postgres else BY_ID, of_id=delivery_id)
         if row is None:
             return None
         made = self._delivery(row)
@@ -252,8 +176,8 @@ class DeliveryRows(Part):
         wire. Only the first few of each endpoint's queue are read, however long it is.
         """
         most = min(per_endpoint, limit * (2 if self._postgres else 1))
-        busy = {row.endpoint_id: row.busy for row in self._all(_BUSY)}
-        waiting = self._all(_WAITING_LATERAL if self._postgres else _WAITING, now=now, most=most)
+        busy = {row.endpoint_id: row.busy for row in self._all(BUSY)}
+        waiting = self._all(WAITING_LATERAL if self._postgres else WAITING, now=now, most=most)
         closed, closed_channels = set(shut), set(shut_channels)
         turns: dict[str, int] = {}
         queue = []
@@ -267,7 +191,7 @@ class DeliveryRows(Part):
         leased: list[DeliveryRow] = []
         while order and len(leased) < limit:
             wanted, order = order[: limit - len(leased)], order[limit - len(leased) :]
-            rows = {row.id: row for row in self._all(_PENDING_FREE if self._postgres else _PENDING, ids=wanted)}
+            rows = {row.id: row for row in self._all(PENDING_FREE if self._postgres else PENDING, ids=wanted)}
             leased += [self._lease(rows[one], worker, now, lease_until) for one in wanted if one in rows]
         return leased
 
@@ -285,7 +209,7 @@ class DeliveryRows(Part):
 
     def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
         """Lease this delivery if it is pending and due; else None."""
-        found = self._one(_PENDING_FREE if self._postgres else _PENDING, ids=[delivery_id])
+        found = self._one(PENDING_FREE if self._postgres else PENDING, ids=[delivery_id])
         if found is None or found.due_at is None or found.due_at > now:
             return None
         return self._lease(found, worker, now, lease_until)
@@ -361,7 +285,7 @@ class DeliveryRows(Part):
         gone = deliveries.c.lease_until < now
         if owners_gone is not None:
             gone = sa.or_(gone, deliveries.c.lease_owner.in_(list(owners_gone)))
-        query = sa.select(deliveries).where(_HELD_BY_WORKER, gone).limit(limit)
+        query = sa.select(deliveries).where(HELD_BY_WORKER, gone).limit(limit)
         if self._postgres:
             query = query.with_for_update(skip_locked=True)
         return [self._delivery(row) for row in self._all(query)]

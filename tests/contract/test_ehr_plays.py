@@ -10,12 +10,10 @@ import pytest
 
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent
-from coordinator.mapping.load import load
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.ehr_capability import CREATES, SYSTEM, UPDATES, capability_statement
 from coordinator.sandbox.ehr_rules import RULES
 from coordinator.sandbox.web import Fault, Reply
-from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.entries import MemoryEntries
 from tests.contract.people import NoSignIn, WallClock
 from tests.contract.real_content import body_of, case_of, example, package_of
@@ -25,17 +23,6 @@ pytestmark = pytest.mark.loopback
 FACTS = json.loads(Path(__file__).with_name("ehr_facts.json").read_text())
 NPI = "http://hl7.org/fhir/sid/us-npi"
 PLAYS = ("epic-like", "oracle-like", "athena-like")
-
-
-@pytest.fixture(scope="module")
-def mappings():
-    return load(Path(__file__).parents[2] / "mappings")
-
-
-@pytest.fixture(scope="module")
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
 
 
 class Far:

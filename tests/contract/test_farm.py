@@ -16,7 +16,6 @@ from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.farm import Farm
-from coordinator.security.outbound import OutboundConfig, guarded_client
 from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
 from tests.contract.people import PATIENT, CountingDice, NoSignIn, WallClock, a_chart, a_package, document_reference
 
@@ -36,12 +35,6 @@ def ehr(tmp_path):
     one.admit(PATIENT, "pr-psych")
     yield one
     one.stop()
-
-
-@pytest.fixture
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
 
 
 def soon():

@@ -95,12 +95,6 @@ def gateway(tmp_path):
     one.stop()
 
 
-@pytest.fixture
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
-
-
 def soon():
     return WallClock().now() + timedelta(seconds=8)
 

@@ -125,12 +125,6 @@ class TestSrfax(VendorSuite):
     )
 
 
-@pytest.fixture(scope="module")
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
-
-
 def soon():
     return WallClock().now() + timedelta(seconds=8)
 

@@ -293,12 +293,6 @@ def ehr(tmp_path):
     one.stop()
 
 
-@pytest.fixture
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
-
-
 def at(ehr, **more):
     return Endpoint(id="ep", kind="fhir-rest", address=ehr.address, **more)
 

@@ -10,7 +10,6 @@ from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Perman
 from coordinator.domain.registry import Endpoint
 from coordinator.mapping.partners import Partner
 from coordinator.sandbox.ehr_capability import capability_statement
-from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.people import NoSignIn, WallClock, a_package
 from tests.contract.scripted import ScriptedHttp, Step
 from tests.contract.test_fhir_rest import CREATED, FAR_PATIENT, FHIR, search_set
@@ -26,12 +25,6 @@ def outcome(code, severity="error"):
 
 def step(status, code, severity="error"):
     return Step(status, json.dumps(outcome(code, severity)).encode(), FHIR)
-
-
-@pytest.fixture(scope="module")
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
 
 
 def sent(http, *, search=None, answer=CREATED, partner=KNOWN):

@@ -1,33 +1,19 @@
 """What a server says it took, and what it made of it: its own copy is read, and judged."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.domain.errors import NeedsHuman
-from coordinator.mapping.load import load
 from coordinator.mapping.partners import ReadBack
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.web import Fault, Reply
-from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.entries import MemoryEntries
 from tests.contract.people import NoSignIn, WallClock
 from tests.contract.test_ehr_plays import Far, made, soon
 
 pytestmark = pytest.mark.loopback
-
-
-@pytest.fixture(scope="module")
-def mappings():
-    return load(Path(__file__).parents[2] / "mappings")
-
-
-@pytest.fixture(scope="module")
-def http():
-    with guarded_client(OutboundConfig(allow_loopback=True)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,6 @@ from coordinator.channels.fhir_rest import FhirRest
 from coordinator.domain.case import SentRequest, request_names
 from coordinator.domain.errors import Transient
 from coordinator.domain.plan import Request
-from coordinator.mapping.load import load
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.web import Fault, Reply
 from coordinator.security.outbound import OutboundConfig, guarded_client
@@ -23,11 +21,6 @@ pytestmark = pytest.mark.loopback
 ALL = LEVELS | {"tasks"}
 EVENT = example("session-outcome.bp-spike")
 ASKED = SentRequest("pr-psych", EVENT["id"], "suspend")
-
-
-@pytest.fixture(scope="module")
-def mappings():
-    return load(Path(__file__).parents[2] / "mappings")
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""What is asked of the deliveries: whose turn it is, who tried before, and whether anything has changed since."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from coordinator.domain.delivery import State
+from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, messages
+
+URGENCY = ("stat", "urgent", "routine")
+
+PENDING_ROWS = deliveries.c.state == sa.literal_column("'pending'")
+"""Written out, as in the index that holds only these rows: a database does not use it for a bound value."""
+HELD_BY_WORKER = deliveries.c.state.in_([sa.literal_column("'claimed'"), sa.literal_column("'on-wire'")])
+BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("of_id"))
+BY_ID_LOCKED = BY_ID.with_for_update()
+BY_IDS = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+BY_IDS_FREE = BY_IDS.order_by(deliveries.c.id).with_for_update(skip_locked=True)
+PENDING = BY_IDS.where(PENDING_ROWS)
+PENDING_FREE = PENDING.with_for_update(skip_locked=True)
+TRIED = (
+    sa.select(deliveries.c.message_id, deliveries.c.created_at, deliveries.c.channel)
+    .where(deliveries.c.message_id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.tries > 0)
+    .order_by(deliveries.c.message_id, deliveries.c.ordinal)
+)
+BUSY = (
+    sa.select(deliveries.c.endpoint_id, sa.func.count().label("busy"))
+    .where(HELD_BY_WORKER)
+    .group_by(deliveries.c.endpoint_id)
+)
+GOING = (
+    sa.select(messages.c.id, messages.c.patient_key, messages.c.provider_id, messages.c.lane_subject)
+    .join(deliveries, deliveries.c.message_id == messages.c.id)
+    .where(HELD_BY_WORKER, deliveries.c.state == State.ON_WIRE)
+)
+
+
+def _recheck(*, attempts_too: bool) -> sa.Select[Any]:
+    """Return what shows whether deliveries and their messages have changed, with their endpoints' health."""
+    query = (
+        sa.select(
+            deliveries.c.id,
+            deliveries.c.state,
+            deliveries.c.fence,
+            deliveries.c.updated_at,
+            messages.c.state.label("m_state"),
+            messages.c.superseded_by.label("m_superseded_by"),
+            messages.c.updated_at.label("m_updated_at"),
+            *(one for one in endpoint_health.c if one.name != "updated_at"),
+        )
+        .join(messages, messages.c.id == deliveries.c.message_id)
+        .outerjoin(endpoint_health, endpoint_health.c.endpoint_id == deliveries.c.endpoint_id)
+        .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+        .order_by(deliveries.c.id)
+    )
+    if attempts_too:
+        mine = sa.and_(
+            attempts.c.delivery_id == deliveries.c.id,
+            attempts.c.fence == deliveries.c.fence,
+            attempts.c.ended_at.is_(None),
+        )
+        query = query.add_columns(attempts.c.id.label("attempt_id")).outerjoin(attempts, mine)
+    return query
+
+
+RECHECK = {one: _recheck(attempts_too=one) for one in (False, True)}
+RECHECK_FREE = {one: query.with_for_update(skip_locked=True, of=deliveries) for one, query in RECHECK.items()}
+
+
+def _waiting(*, lateral: bool) -> sa.Select[Any]:
+    """Return the first `most` due rows of each endpoint and urgency, by walking the index from queue to queue."""
+    ends = sa.select(sa.func.min(deliveries.c.endpoint_id).label("endpoint_id")).where(PENDING_ROWS)
+    walk = ends.cte("ends", recursive=True)
+    after = sa.select(sa.func.min(deliveries.c.endpoint_id)).where(
+        PENDING_ROWS, deliveries.c.endpoint_id > walk.c.endpoint_id
+    )
+    walk = walk.union_all(sa.select(after.scalar_subquery()).where(walk.c.endpoint_id.is_not(None)))
+    levels = sa.union_all(*[sa.select(sa.literal_column(f"'{one}'").label("level")) for one in URGENCY]).cte("levels")
+    queue = deliveries.alias("queue")
+    first = (
+        sa.select(queue.c.id)
+        .where(
+            queue.c.state == sa.literal_column("'pending'"),
+            queue.c.endpoint_id == walk.c.endpoint_id,
+            queue.c.priority == levels.c.level,
+            queue.c.due_at <= sa.bindparam("now", type_=UtcInstant),
+        )
+        .order_by(queue.c.due_at, queue.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .correlate(walk, levels)
+    )
+    one = deliveries
+    columns = (one.c.id, one.c.endpoint_id, one.c.channel, one.c.priority, one.c.due_at)
+    both = walk.join(levels, sa.true())
+    if lateral:
+        next_up = first.lateral("next_up")
+        return sa.select(*columns).select_from(both.join(next_up, sa.true()).join(one, one.c.id == next_up.c.id))
+    return sa.select(*columns).select_from(both.join(one, one.c.id.in_(first)))
+
+
+WAITING, WAITING_LATERAL = _waiting(lateral=False), _waiting(lateral=True)
