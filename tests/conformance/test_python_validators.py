@@ -111,16 +111,17 @@ def answers() -> dict[str, Answers]:
         return dict(zip(VERSIONS, pool.map(ask, VERSIONS), strict=True))
 
 
+def line_of(tool: str, rule: str, path: str, words: str) -> str:
+    """Return an issue as the suppressions name it; hl7fhirgen has one name for every rule, so its words go along."""
+    return " ".join([rule, PLACE.sub("", path), *([words] if tool == "hl7fhirgen" else [])])
+
+
 def errors(answers: Answers, tool: str, *, rendered: bool) -> dict[str, list[str]]:
     """Return by name what a judge found in what we make (or in the cases), without the suppressed."""
     cases = {one["name"] for one in (*wrong_and_right(), *planted())}
     found = {}
     for name, issues in answers[tool].items():
-        # hl7fhirgen has one name for every rule, so its words tell them apart.
-        said = [
-            " ".join([rule, PLACE.sub("", path), *([words] if tool == "hl7fhirgen" else [])])
-            for rule, path, words in issues
-        ]
+        said = [line_of(tool, *issue) for issue in issues]
         left = [one for one in said if not any(re.fullmatch(known, one) for known in SUPPRESSED)]
         if left and (name not in cases) is rendered:
             found[name] = left
@@ -162,8 +163,8 @@ def test_the_right_resources_pass(answers: dict[str, Answers], tool: str) -> Non
 
 def test_every_suppression_is_still_needed(answers: dict[str, Answers]) -> None:
     said = {
-        f"{rule} {PLACE.sub('', path)}"
+        line_of(tool, *issue)
         for version in VERSIONS for tool in TOOLS for issues in answers[version][tool].values()
-        for rule, path, _ in issues
+        for issue in issues
     }  # fmt: skip
     assert [known for known in SUPPRESSED if not any(re.fullmatch(known, one) for one in said)] == []
