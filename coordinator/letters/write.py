@@ -132,8 +132,9 @@ class LetterRoom:
         return self._engine.render(self.preview(kind, audience, sample, language))
 
     def previews(self) -> tuple[Preview, ...]:
-        """Return every letter that the samples make: kind, audience, sample, title."""
-        found = []
+        """Return every letter that the samples make: kind, audience, sample, title. A paper around them stands once."""
+        found: list[Preview] = []
+        papers: dict[tuple[LetterKind, Audience], Preview] = {}
         for name in self._samples.names():
             sample = self._samples.sample(name)
             for audience, recipient in sample.recipients.items():
@@ -141,10 +142,10 @@ class LetterRoom:
                     for page in self.pages(sample.case, sample.plan, recipient, language):
                         found.append(Preview(page.kind, audience, name, page.title, language, page.sheet))
                         if page.form is not None:
-                            found.append(self._paper("L11", audience, name))
-                if audience != "patient":
-                    found.extend(self._paper(kind, audience, name) for kind in ABOUT_NOBODY)
-        return tuple(found)
+                            papers.setdefault(("L11", audience), self._paper("L11", audience, name))
+                for kind in ABOUT_NOBODY if audience != "patient" else ():
+                    papers.setdefault((kind, audience), self._paper(kind, audience, name))
+        return (*found, *papers.values())
 
     def _paper(self, kind: LetterKind, audience: Audience, sample: str) -> Preview:
         sheet = self._catalogue.sheet(kind, audience)
