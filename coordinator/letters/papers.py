@@ -61,7 +61,8 @@ class Papers:
         clinic, reference, at = case.clinic, case.reference(reader.id), case.composed_at
         if kind == "L10":
             # Not every reader of a sample has a fax number; a cover without one would look like a mistake.
-            faxed = [one for one in (reader, *case.registry.providers) if any(way.kind == "fax" for way in one.endpoints)]
+            readers = (reader, *case.registry.providers)
+            faxed = [one for one in readers if any(way.kind == "fax" for way in one.endpoints)]
             reader = faxed[0] if faxed else reader
             return self._html(COVER, cover_view(clinic, reader, reference, PREVIEWED_PAGES, at), at, preview=True)
         return self._html(MISDIRECTED, misdirected_view(clinic, reader, reference, at, at), at, preview=True)
