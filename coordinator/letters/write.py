@@ -53,6 +53,20 @@ class Tongue:
     lexicon: Lexicon
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A letter as its page one takes it."""
+
+    html: str
+    text: str
+    pdf: bytes
+    apart: bool
+    """Whether further statements stand behind the letter."""
+    long: bool
+    front: bool
+    """Whether what has to stand on page one was moved up."""
+
+
 NOTHING_OWN = Own()
 
 
@@ -117,14 +131,20 @@ class LetterRoom:
         return self.write(case, plan, for_patient(), fax=False, language=language)[0]
 
     def preview(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> str:
-        """Return the HTML of a sample's letter with the band that it was not sent. Unknown names raise KeyError."""
+        """Return the HTML of a sample's letter, laid out as it would go, with the band that it was not sent.
+
+        Unknown names raise KeyError.
+        """
         found = self._samples.sample(sample)
         brief = self.brief(found.case, found.plan, found.recipients[audience], language)
         if kind in ABOUT_NOBODY and audience != "patient":
             return self.papers.preview(kind, brief.case, brief.provider)
         for page in self._composer.pages(brief):
             if page.kind == kind or (kind == "L11" and page.form is not None):
-                return self._html(brief, page, fax=False, preview=True)
+                laid = self._laid_out(brief, page)
+                return self._html(
+                    brief, page, fax=False, preview=True, apart=laid.apart, long=laid.long, front=laid.front
+                )
         raise KeyError(kind)
 
     def preview_pdf(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> bytes:
@@ -233,8 +253,8 @@ class LetterRoom:
         """Return one PDF of cover and letter."""
         return pdf.join(cover, letter)
 
-    def _finish(self, brief: Brief, page: Page) -> tuple[Letter, bool]:
-        """Return the letter, and whether its further statements stand apart, behind it."""
+    def _laid_out(self, brief: Brief, page: Page) -> Laid:
+        """Return the letter as page one takes it: what does not fit moves behind, what has to stand there moves up."""
         html = self._html(brief, page, fax=False)
         apart, long = page_one_words(html) > PAGE_ONE_WORDS, False
         if apart:
@@ -247,11 +267,17 @@ class LetterRoom:
         self._lint.check_letter(text, facts, page.body or page.sheet.folder)
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
-        built: Frame = page.parts["frame"]
-        if not _on_page_one(built, pdf.read_back(made, facts)):
+        front = not _on_page_one(page.parts["frame"], pdf.read_back(made, facts))
+        if front:
             html = self._html(brief, page, fax=False, apart=apart, long=long, front=True)
             made = self._engine.render(html)
             pdf.read_back(made, facts)
+        return Laid(html, text, made, apart=apart, long=long, front=front)
+
+    def _finish(self, brief: Brief, page: Page) -> tuple[Letter, bool]:
+        """Return the letter, and whether its further statements stand apart, behind it."""
+        laid = self._laid_out(brief, page)
+        built: Frame = page.parts["frame"]
         letter = Letter(
             kind=page.kind,
             provider=brief.recipient.provider,
@@ -260,13 +286,13 @@ class LetterRoom:
             reference=built.reference.text,
             version=brief.case.event.version,
             language=brief.language,
-            html=html,
-            text=text,
-            pdf=made,
+            html=laid.html,
+            text=laid.text,
+            pdf=laid.pdf,
             template_version=f"{self._stamp(page)} ({brief.lexicon.version})",
             type_code=page.sheet.type_code,
         )
-        return letter, apart
+        return letter, laid.apart
 
     def _stamp(self, page: Page) -> str:
         """Return which template made a letter; a clinic's own is named by its content."""

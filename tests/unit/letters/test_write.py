@@ -440,3 +440,17 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
 def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
     made = one("bp-spike.psychiatrist").letter.template_version
     assert made == "safety_alert/psychiatrist 4 (words 3, instruments 1, statements 3)"
+
+
+def test_a_preview_is_the_letter_that_would_go_with_a_band_above_it(room):
+    band = '<p class="band">PREVIEW - NOT SENT</p>'
+    looked = set()
+    for name in ("bp-spike", "first-session", "course-start", "correction"):
+        made = room.samples().sample(name)
+        for audience in ("psychiatrist", "primary-care"):
+            for letter in room.write(made.case, made.plan, made.recipients[audience], fax=False):
+                preview = room.preview(letter.kind, audience, name)
+                assert band in preview
+                assert preview.replace(band, "") == letter.html
+                looked.add(letter.kind)
+    assert looked == {"L1", "L2", "L5", "L6", "L9"}
