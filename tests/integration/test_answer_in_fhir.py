@@ -75,6 +75,7 @@ class Practice:
         event = json.loads(json.dumps(example("session-outcome.bp-spike")).replace("2026-10-14", f"2026-10-{day}"))
         if day != 14:
             event["id"] = f"se-{day}"
+            event.pop("next_session_on")  # the example's is before some of these days
             event["course"] |= {"session_number": number}
             for one in event["vitals"]:
                 one["systolic"] -= day  # no session has the readings of another
