@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import date
 
-import phonenumbers
 from pydantic import ValidationError
 
 from coordinator.domain.quantities import plain
+from coordinator.domain.telephone import for_record, read_number
 from coordinator.flow.said import Said
 
 OTHER = "other"
@@ -71,13 +71,8 @@ def _dose(typed: Mapping[str, str]) -> dict[str, object]:
 
 def _number(text: str) -> str:
     """Return a telephone number with its country, as it is read back; what is no number comes back as typed."""
-    try:
-        found = phonenumbers.parse(text, "US")
-    except phonenumbers.NumberParseException:
-        return text
-    if not phonenumbers.is_possible_number(found):
-        return text
-    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    found = read_number(text, "US")
+    return text if found is None else for_record(found)
 
 
 def _code(place: tuple[int | str, ...], message: str) -> str:

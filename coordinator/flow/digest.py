@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from coordinator.domain.case import Case
+from coordinator.domain.errors import lacks_means
 from coordinator.domain.events import SessionOutcome
 from coordinator.flow.case_file import gather
 from coordinator.flow.compose import compose_for, documents_of
@@ -50,6 +51,13 @@ def _one_digest(parts: Parts, items: list[MessageRecord]) -> None:
         code = "event.letter" if isinstance(refused, LetterRefused) else "event.mapping"
         write(Log.LETTER_HELD, message_id=newest.id, code=code)
         _hold(parts, items, code)
+        return
+    except Exception as bug:
+        # As for one event: it may not cost the digests after it, and the clocks after those.
+        ill = lacks_means(bug)
+        write(Log.NO_MEANS if ill else Log.BUG, message_id=newest.id, error_type=type(bug).__name__, job="digest")
+        if not ill:
+            _hold(parts, items, "bug")
         return
     now = parts.clock.now()
     with parts.ledger.begin() as tx:

@@ -106,6 +106,10 @@ class InboxPart(Protocol):
         """Return the rows in these states, oldest first."""
         ...
 
+    def unprepared(self, before: datetime) -> Sequence[tuple[str, datetime, int]]:
+        """Return (cause, since when, count) of the events due since before then and not prepared, oldest first."""
+        ...
+
     def add_refusal(self, source: str, body: bytes, faults: Sequence[tuple[str, str, str]], at: datetime) -> str:
         """Record that something was refused, without its values; return the id."""
         ...

@@ -265,6 +265,9 @@ def _failed(parts: Parts, row: InboxRow, bug: Exception) -> None:
     wait = timedelta(seconds=5 * (row.tries + 1)) * parts.policy.retry_scale
     with parts.ledger.begin() as tx:
         try:
-            tx.move_inbox(row.id, "received", at=now, due_at=now + wait, expect=("received",), count_try=not ill)
+            cause = "event.no-means" if ill else "bug"
+            tx.move_inbox(
+                row.id, "received", at=now, cause=cause, due_at=now + wait, expect=("received",), count_try=not ill
+            )
         except StateConflict:
             return

@@ -205,6 +205,19 @@ class Overview:
     """Answers of recipients that no clinician has reviewed yet."""
     incidents_open: int = 0
     """Letters that may have reached the wrong place, not looked into to the end."""
+    unprepared: tuple["Unprepared", ...] = ()
+    """Events whose letters are not written although they should be, the longest waiting first."""
+
+
+@dataclass(frozen=True)
+class Unprepared:
+    """Events that wait for their letters for one cause; they go on by themselves once it is gone."""
+
+    count: int
+    since: datetime
+    why: str
+    next_step: str
+    role: str
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The rows the flow works on, opened (decrypted) and frozen. PHI inside, so never log them."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from coordinator.domain.case import ClinicEvent
@@ -10,6 +10,10 @@ from coordinator.domain.plan import LetterKind
 
 InboxState = Literal["received", "question", "stuck", "prepared", "superseded", "declined"]
 MessageState = Literal["open", "digest", "withheld", "superseded", "cancelled", "nothing-to-send"]
+
+
+UNPREPARED = timedelta(minutes=10)
+"""How long a received event may stay without its messages before somebody is told."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
@@ -25,8 +26,10 @@ from coordinator.flow.read_models import (
     Recorded,
     Refusal,
     TimelineEntry,
+    Unprepared,
 )
 from coordinator.flow.record import record
+from coordinator.flow.rows import UNPREPARED
 from coordinator.flow.search import fold
 
 
@@ -44,18 +47,20 @@ class StaffDesk:
             counts = tx.counts()
             problems = tx.problems()
             held = tx.inbox_in(("question", "stuck"))
+            unprepared = tx.unprepared(parts.clock.now() - UNPREPARED)
             answers, incidents = tx.to_review()
             unfinished = (State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT, State.IN_DOUBT, State.HELD)
             oldest = tx.in_state(unfinished, 1)
         lines = tuple((place, parts.causes.get(code).sentence, number) for place, code, number in problems)
         return Overview(
             by_state=tuple((state.value, counts.get(state.value, 0)) for state in State),
-            needs_attention=sum(number for _, _, number in problems) + len(held),
+            needs_attention=sum(number for *_, number in (*problems, *unprepared)) + len(held),
             held_events=len(held),
             oldest_unfinished_at=oldest[0].created_at if oldest else None,
             problems=lines,
             answers_waiting=answers,
             incidents_open=incidents,
+            unprepared=tuple(_unprepared(parts, *one) for one in unprepared),
         )
 
     def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:
@@ -228,3 +233,8 @@ class StaffDesk:
     def submit(self, source: str, body: bytes) -> Recorded:
         """Take in one event (T1)."""
         return record(self._parts, source, body)
+
+
+def _unprepared(parts: Parts, code: str, since: datetime, count: int) -> Unprepared:
+    cause = parts.causes.get(code)
+    return Unprepared(count, since, cause.sentence, cause.next_step, cause.role)

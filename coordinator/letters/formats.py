@@ -10,12 +10,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
 from coordinator.domain.quantities import plain
 from coordinator.domain.registry import Name
+from coordinator.domain.telephone import for_reading
 
 NO_BREAK_SPACE = "\u00a0"
 MINUS = "\u2212"
@@ -130,6 +130,4 @@ def person_name(name: Name) -> str:
 
 def phone(number_e164: str) -> str:
     """Return a telephone number for reading, "+1 218-555-0110", without a break inside."""
-    parsed = phonenumbers.parse(number_e164, None)
-    text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    return text.replace(" ", NO_BREAK_SPACE)
+    return for_reading(number_e164).replace(" ", NO_BREAK_SPACE)

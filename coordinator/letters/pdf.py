@@ -9,7 +9,8 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -54,7 +55,22 @@ class _PackagedFiles(URLFetcher):  # type: ignore[misc]
         path = (self._layout / url.removeprefix("letter:")).resolve()
         if not url.startswith("letter:") or not path.is_relative_to(self._layout) or not path.is_file():
             raise FatalURLFetchingError("only packaged files may be used in a letter")
-        return URLFetcherResponse(url, body=path.read_bytes())
+        try:
+            return URLFetcherResponse(url, body=path.read_bytes())
+        except OSError as lack:
+            # Any other error is passed over, and the letter printed with whatever font the machine has.
+            raise FatalURLFetchingError("a packaged file could not be read") from lack
+
+
+@contextmanager
+def _stopped_for_its_cause() -> Iterator[None]:
+    """Raise what stopped the typesetter: the machine's own error, or a template's that asks for too much."""
+    try:
+        yield
+    except FatalURLFetchingError as stopped:
+        if isinstance(stopped.__cause__, OSError):
+            raise stopped.__cause__ from None
+        raise LetterRefused("letter.template", str(stopped)) from None
 
 
 class PdfEngine:
@@ -75,12 +91,11 @@ class PdfEngine:
         return frozenset(shared or ())
 
     @cached_property
-    def _fonts(self) -> FontConfiguration:
-        return FontConfiguration()
-
-    @cached_property
-    def _faces(self) -> CSS:
-        return self._parsed((self._layout / "fonts.css").read_text(encoding="utf-8"))
+    def _faces(self) -> tuple[FontConfiguration, CSS]:
+        """The fonts and the sheet that names them: both or neither, since a half-read font would be kept for ever."""
+        fonts = FontConfiguration()
+        text = (self._layout / "fonts.css").read_text(encoding="utf-8")
+        return fonts, CSS(string=text, font_config=fonts, url_fetcher=self._fetcher, base_url="letter:")
 
     @cached_property
     def _sheets(self) -> Sequence[tuple[str, CSS]]:
@@ -89,7 +104,7 @@ class PdfEngine:
         return tuple((text, self._parsed(text)) for text in texts)
 
     def _parsed(self, css: str) -> CSS:
-        return CSS(string=css, font_config=self._fonts, url_fetcher=self._fetcher, base_url="letter:")
+        return CSS(string=css, font_config=self._faces[0], url_fetcher=self._fetcher, base_url="letter:")
 
     def lacks(self, text: str) -> str | None:
         """Return the first character ("U+2610") that the bundled fonts cannot print, or None."""
@@ -102,16 +117,18 @@ class PdfEngine:
         """Return the tagged PDF of a letter's HTML. The same HTML gives the same bytes.
 
         The layout's own style sheets are taken from parsed copies: reading them again for
-        every letter would cost a tenth of the time.
+        every letter would cost a tenth of the time. Raises OSError when the machine lacks
+        what it takes to open a font, and LetterRefused for an address outside the layout.
         """
-        with _ENGINE:
-            styles = [self._faces]
+        with _ENGINE, _stopped_for_its_cause():
+            fonts, faces = self._faces
+            styles = [faces]
             for text, parsed in self._sheets:
                 if text in html:
                     html = html.replace(text, "", 1)
                     styles.append(parsed)
             document = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:")
-            made: bytes = document.write_pdf(stylesheets=styles, font_config=self._fonts, pdf_variant="pdf/ua-1")
+            made: bytes = document.write_pdf(stylesheets=styles, font_config=fonts, pdf_variant="pdf/ua-1")
         return made
 
     def greys_of(self, source: str, width_mm: int, height_mm: int) -> Mapping[int, int]:
@@ -119,7 +136,7 @@ class PdfEngine:
         page = f"@page {{ size: {width_mm}mm {height_mm}mm; margin: 0 }} body {{ margin: 0 }} img {{ display: block }}"
         size = f'width="{width_mm * 96 / 25.4:.0f}" height="{height_mm * 96 / 25.4:.0f}"'
         html = f'<html><body><img src="{source}" alt="" {size}></body></html>'
-        with _ENGINE:
+        with _ENGINE, _stopped_for_its_cause():
             made = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:").write_pdf(
                 stylesheets=[CSS(string=page)]
             )

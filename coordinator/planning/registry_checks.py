@@ -8,10 +8,9 @@ from functools import cache
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-import phonenumbers
-
 from coordinator.domain.plan import Fault
 from coordinator.domain.registry import Endpoint, Name, Patient, Registry
+from coordinator.domain.telephone import read_number
 from coordinator.planning.faults import pointer
 
 _MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
@@ -96,17 +95,10 @@ def _zone(zone: str, at: tuple[str | int, ...]) -> Iterator[Fault]:
 
 def _phone(number: str | None, at: tuple[str | int, ...]) -> Iterator[Fault]:
     """Ask only whether it can be a number at all: numbers for fiction (555-01xx) must pass."""
-    if number is None or _is_phone(number):
+    if number is None or read_number(number) is not None:
         return
     fix = "Write it in international form, such as +1-218-555-0110."
     yield Fault(pointer(at), "phone", "This cannot be a telephone number.", fix)
-
-
-def _is_phone(number: str) -> bool:
-    try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(number, None))
-    except phonenumbers.NumberParseException:
-        return False
 
 
 def _twice(ids: Iterable[str], at: tuple[str | int, ...]) -> Iterator[Fault]:
@@ -136,7 +128,7 @@ def _endpoint(endpoint: Endpoint, at: tuple[str | int, ...], staff: set[str]) ->
     if endpoint.kind in ("direct", "secure-link") and not _MAILBOX.fullmatch(endpoint.address):
         fix = "Give a mail address, such as name@direct.practice.example."
         yield Fault(where, "endpoint.address", "This address does not fit the kind of endpoint.", fix)
-    if endpoint.kind == "fax" and not (endpoint.address.startswith("+") and _is_phone(endpoint.address)):
+    if endpoint.kind == "fax" and not (endpoint.address.startswith("+") and read_number(endpoint.address)):
         fix = "Write the fax number in international form, such as +1-218-555-0143."
         yield Fault(where, "endpoint.address", "This address does not fit a fax endpoint.", fix)
     if endpoint.test is not None:

@@ -153,6 +153,16 @@ class InboxRows(Part):
         query = sa.select(inbox).where(inbox.c.state.in_(list(states))).order_by(inbox.c.received_at, inbox.c.id)
         return [self._inbox(row) for row in self._all(query)]
 
+    def unprepared(self, before: datetime) -> Sequence[tuple[str, datetime, int]]:
+        """Return (cause, since when, count) of the events due since before then and not prepared, oldest first."""
+        since = sa.func.min(inbox.c.composed_at).label("since")
+        query = (
+            sa.select(inbox.c.cause, since, sa.func.count().label("n"))
+            .where(inbox.c.state == "received", inbox.c.composed_at < before)
+            .group_by(inbox.c.cause)
+        )
+        return [(row.cause or "event.not-prepared", row.since, row.n) for row in self._all(query.order_by(since))]
+
     def add_refusal(self, source: str, body: bytes, faults: Sequence[tuple[str, str, str]], at: datetime) -> str:
         """Record that something was refused, without its values; return the id."""
         body_key = self.key("refused-body", body.decode("utf-8", "replace"))

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from coordinator.domain.delivery import State
 from coordinator.flow.compose import package_hash
+from coordinator.flow.rows import UNPREPARED
 from coordinator.store.ledger import Store, StoreTransaction
 from coordinator.store.tables import attempts, deliveries, documents, endpoint_health, inbox, messages
 
-GRACE = timedelta(minutes=10)
+GRACE = UNPREPARED
+"""What verify names of the events, the console's first page shows at the same time."""
 """How long past its time a row may be before somebody must have noticed. Workers look every second."""
 
 
@@ -66,7 +68,7 @@ def _silent(tx: StoreTransaction, now: datetime) -> Iterator[Finding]:
     query = sa.select(inbox.c.id).where(inbox.c.state == "received", inbox.c.due_at < limit, free)
     for row in _rows(tx, query):
         yield Finding("never silent", "inbox", row.id, "due for preparing and nobody came")
-    again = sa.and_(inbox.c.received_at < limit, inbox.c.due_at > now)
+    again = sa.and_(inbox.c.composed_at < limit, inbox.c.due_at > now)
     for row in _rows(tx, sa.select(inbox.c.id).where(inbox.c.state == "received", again)):
         yield Finding("never silent", "inbox", row.id, "tried again and again, and still not prepared")
     shut = sa.select(endpoint_health.c.endpoint_id).where(endpoint_health.c.open_since.is_not(None))

@@ -73,6 +73,50 @@ def test_what_the_machine_lacks_for_a_while_costs_an_event_nothing_and_a_fault_o
     assert bench.broken() == []
 
 
+def test_an_event_that_waits_for_the_machine_is_in_view_on_the_first_page_and_leaves_it_by_itself(bench, monkeypatch):
+    def fails(*_args):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    answers = [bench.submit(example(name)) for name in ("session-outcome.bp-spike", "dose-change.ketamine")]
+    with monkeypatch.context() as ill:
+        ill.setattr(prepare, "compose", fails)
+        for _ in range(12):
+            bench.clock.turn(minutes=1)
+            for answer in answers:
+                bench.prepare(answer)
+    shown = bench.desk.overview()
+    assert [(one.count, one.role) for one in shown.unprepared] == [(2, "engineer")]
+    assert "no file handle" in shown.unprepared[0].why
+    assert shown.needs_attention == 2
+    assert {one.what for one in bench.broken()} == {"tried again and again, and still not prepared"}
+    bench.clock.turn(minutes=1)
+    for answer in answers:
+        bench.prepare(answer)
+    assert bench.desk.overview().unprepared == ()
+    assert bench.broken() == []
+
+
+def test_an_event_that_no_worker_takes_up_is_in_view_on_the_first_page(bench):
+    bench.submit(example("session-outcome.bp-spike"))
+    bench.clock.turn(minutes=9)
+    assert bench.desk.overview().unprepared == ()
+    bench.clock.turn(minutes=2)
+    (shown,) = bench.desk.overview().unprepared
+    assert shown.count == 1
+    assert "no worker" in shown.why
+    assert "never silent" in {one.promise for one in bench.broken()}
+
+
+def test_a_question_that_was_answered_late_is_not_called_unprepared_at_once(bench):
+    event = example("session-outcome.bp-spike")
+    event["vitals"][0]["heart_rate"] = 190
+    answer = bench.submit(event)
+    assert answer.outcome == "held"
+    bench.clock.turn(hours=3)
+    bench.desk.answer(answer.event_ref, confirmed=True, reason="measured twice", actor=STAFF)
+    assert bench.desk.overview().unprepared == ()
+
+
 def test_what_was_sent_is_what_was_composed(bench, told):
     bench.send_due()
     message = told["pr-psych"]

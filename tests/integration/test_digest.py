@@ -1,11 +1,13 @@
 """Uneventful sessions: told together when the week is over, and to a record system at once."""
 
+import errno
 import json
 
 import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
+from coordinator.flow import digest
 
 
 def quiet(number: int, day: int) -> dict:
@@ -84,3 +86,24 @@ def test_a_digest_waits_for_consent_like_everything_else(bench, week):
     with bench.store.begin(write=False) as tx:
         assert tx.message(by(week[1], "pr-pcp", "digest")[0].id).state == "withheld"
     assert bench.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("lack", "then"), [(OSError(errno.EMFILE, "Too many open files"), "digest"), (TypeError("x"), "withheld")]
+)
+def test_a_digest_that_cannot_be_written_costs_none_after_it_and_waits_only_for_the_machine(
+    bench, week, monkeypatch, lack, then
+):
+    def fails(*_args):
+        raise lack
+
+    bench.clock.turn(days=3)
+    with monkeypatch.context() as ill:
+        ill.setattr(digest, "compose_for", fails)
+        bench.sweep()
+    with bench.store.begin(write=False) as tx:
+        states = {one.state for messages in week for one in messages if one.state == "digest"
+                  for one in [tx.message(one.id)]}  # fmt: skip
+        causes = {tx.message(one.id).cause for messages in week for one in messages if one.state == "digest"}
+    assert states == {then}
+    assert causes == ({"bug"} if then == "withheld" else {None})

@@ -11,7 +11,7 @@ from coordinator.console import presenters
 from coordinator.console import words as vocabulary
 from coordinator.domain.delivery import State
 from coordinator.domain.registry import EndpointKind
-from coordinator.flow.read_models import Actor, MessageFilter, TimelineEntry
+from coordinator.flow.read_models import Actor, MessageFilter, TimelineEntry, Unprepared
 
 ME = Actor("staff", "sender")
 
@@ -32,6 +32,21 @@ def test_the_first_page_lists_questions_and_what_is_stuck(service, browser):
     assert "Not delivered 5" in text
     assert "The number belongs to a voice line" in text
     assert "Needs attention 7" in text
+
+
+def test_the_first_page_says_which_letters_are_not_written_and_why(service, browser):
+    service.desk.rows = []
+    service.desk.unprepared = (
+        Unprepared(3, NOW - timedelta(minutes=20), "The disk is full.", "Free some.", "engineer"),
+    )
+    text = words(browser.get("/"))
+    assert "Letters that are not written 3" in text
+    assert "3 events wait" in text
+    assert "The disk is full." in text
+    assert "Free some." in text
+    assert "Needs attention 3" in text
+    assert "Nothing needs you." not in text
+    assert "Not delivered" not in text
 
 
 def test_messages_stuck_at_one_place_for_one_cause_are_one_group():

@@ -18,6 +18,7 @@ from coordinator.flow.read_models import (
     Overview,
     Recorded,
     Refusal,
+    Unprepared,
 )
 
 PASSWORD = "walnut ferry copper lantern"
@@ -42,6 +43,7 @@ class FakeEvent:
 class FakeDesk:
     rows: list[MessageRow] = field(default_factory=rich_rows)
     held: list[HeldEvent] = field(default_factory=list)
+    unprepared: tuple[Unprepared, ...] = ()
     refused: list[Refusal] = field(default_factory=list)
     owed: list[CallToMake] = field(default_factory=list)
     done: list[tuple] = field(default_factory=list)
@@ -62,10 +64,13 @@ class FakeDesk:
         counts = Counter(row.state for row in self.rows)
         return Overview(
             by_state=tuple((state.value, counts[state]) for state in State),
-            needs_attention=sum(row.needs_person for row in self.rows) + len(self.held),
+            needs_attention=sum(row.needs_person for row in self.rows)
+            + len(self.held)
+            + sum(one.count for one in self.unprepared),
             held_events=len(self.held),
             oldest_unfinished_at=NOW - timedelta(hours=5),
             problems=(),
+            unprepared=self.unprepared,
         )
 
     def messages(self, wanted, actor):

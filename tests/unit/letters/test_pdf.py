@@ -1,15 +1,16 @@
 """The finished file: what it prints, what it refuses, and that it comes out the same."""
 
+import errno
 import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 import pytest
 from pypdf import PdfReader
 from pypdfium2 import raw
-from weasyprint.urls import FatalURLFetchingError
 
 from coordinator.letters.budget import PAGE_ONE_WORDS, words_of
 from coordinator.letters.pdf import PdfEngine, page_count, pages_text, read_back
@@ -127,8 +128,51 @@ def test_a_fact_over_the_end_of_a_line_is_still_found(engine):
     "address", ["file:///etc/passwd", "http://127.0.0.1:9/x.png", "letter:../words.yaml", "letter:fonts/none.ttf"]
 )
 def test_nothing_but_packaged_files_is_fetched(engine, address):
-    with pytest.raises(FatalURLFetchingError):
+    with pytest.raises(LetterRefused, match="template"):
         engine.render(page(f'<img alt="x" src="{address}">'))
+
+
+@pytest.mark.parametrize("at", ["LiberationSans-Regular.ttf", "LiberationSans-Bold.ttf", "fonts.css"])
+def test_a_font_that_cannot_be_opened_for_a_moment_is_the_machines_trouble_and_is_opened_the_next_time(
+    templates, monkeypatch, at
+):
+    """Printing would go on with a font of the machine's, or with none; and never read the right one again."""
+    engine = PdfEngine(templates / "layout")
+    letter = page('<p style="font-family: Letter Sans">184/112 and <b>37.5 mg</b></p>')
+    expected = PdfEngine(templates / "layout").render(letter)
+    opens = Path.open
+
+    def fails(path: Path, *rest: Any, **named: Any) -> Any:
+        if path.name == at:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opens(path, *rest, **named)
+
+    with monkeypatch.context() as ill:
+        ill.setattr(Path, "open", fails)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Too many open files"):
+                engine.render(letter)
+    assert engine.render(letter) == expected
+
+
+def test_a_font_that_finds_no_room_for_its_copy_is_written_whole_the_next_time(templates, monkeypatch):
+    """The typesetter writes each font into a folder for temporary files, and believes a half one."""
+    engine = PdfEngine(templates / "layout")
+    letter = page('<p style="font-family: Letter Sans">184/112 and <b>37.5 mg</b></p>')
+    expected = PdfEngine(templates / "layout").render(letter)
+    write = Path.write_bytes
+
+    def half(path: Path, body: bytes) -> int:
+        if len(body) > 100_000:
+            write(path, body[:4096])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, body)
+
+    with monkeypatch.context() as ill:
+        ill.setattr(Path, "write_bytes", half)
+        with pytest.raises(OSError, match="No space left"):
+            engine.render(letter)
+    assert engine.render(letter) == expected
 
 
 def test_the_cover_comes_first_and_its_pages_are_counted(room, one):
