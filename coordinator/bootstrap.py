@@ -48,6 +48,7 @@ from coordinator.store.engine import connect
 from coordinator.store.entry_part import SqlEntryBook
 from coordinator.store.key_check import check_keys
 from coordinator.store.ledger import Store
+from coordinator.store.reseal import KeyDesk
 from coordinator.store.verification import Finding, verify
 
 
@@ -198,6 +199,10 @@ class Service:
         except Exception:
             return {"ready": False, "database": "away"}
         return {"ready": current, "database": "ok" if current else "needs migrating"}
+
+    def keys(self) -> KeyDesk:
+        """Return what is done with the field keys."""
+        return KeyDesk(self.store, self.cipher, self.parts.clock)
 
     def verify(self) -> list[Finding]:
         """Return every row that breaks one of the six promises."""

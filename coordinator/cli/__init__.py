@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 import click
 
 from coordinator.cli.endpoints import endpoints
+from coordinator.cli.keys import keys
 from coordinator.cli.messages import messages
 from coordinator.cli.people import accounts, sources
 from coordinator.cli.previewing import check_letters, preview_letter
@@ -59,6 +60,7 @@ for one in (
     check_mappings,
     preview_letter,
     check_letters,
+    keys,
     accounts,
     sources,
 ):

@@ -51,14 +51,14 @@ class FieldCipher:
             if len(key) != KEY_BYTES or not _KEY_ID.fullmatch(key_id):
                 raise ConfigurationError("a field key is 32 bytes under a short id of letters, digits, and . _ -")
         self._active = active
+        self._first = next(iter(keys))
         self._ring = {key_id: AESGCM(_derive(key, "coordinator field encryption")) for key_id, key in keys.items()}
         self._blind_key = _derive(next(iter(keys.values())), "coordinator blind index")
         self._checks = {key_id: _derive(key, "coordinator key check").hex()[:16] for key_id, key in keys.items()}
 
     def seal(self, plain: bytes, *, place: str) -> bytes:
         """Return the ciphertext bound to `place` (table|row|field). Equal plain bytes never seal alike."""
-        key_id = self._active.encode()
-        head = bytes([VERSION, len(key_id)]) + key_id
+        head = _head(self._active)
         nonce = os.urandom(NONCE_BYTES)
         return head + nonce + self._ring[self._active].encrypt(nonce, plain, head + place.encode())
 
@@ -79,6 +79,20 @@ class FieldCipher:
     def blind(self, kind: str, value: str) -> str:
         """Return the keyed hash (64 hex digits) that equal values of one kind share."""
         return hmac.new(self._blind_key, f"{kind}\x1f{value}".encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def active(self) -> str:
+        """The id of the key that seals."""
+        return self._active
+
+    @property
+    def looks_up(self) -> str:
+        """The id of the key that the blind hashes are made with."""
+        return self._first
+
+    def heads(self) -> dict[str, bytes]:
+        """Return, by key id, the bytes that every value sealed under it begins with."""
+        return {key_id: _head(key_id) for key_id in self._ring}
 
     def key_checks(self) -> dict[str, str]:
         """Return a short fingerprint of each key by its id, to be stored and compared at start."""
@@ -144,6 +158,10 @@ def _parse(text: str) -> FieldCipher:
     if not keys:
         raise ConfigurationError("the field key file holds no key")
     return FieldCipher(keys, active=list(keys)[-1])
+
+
+def _head(key_id: str) -> bytes:
+    return bytes([VERSION, len(key_id)]) + key_id.encode()
 
 
 def _derive(key: bytes, purpose: str) -> bytes:

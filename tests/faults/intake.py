@@ -64,7 +64,7 @@ class Poster:
             event = self.made.event()
             body = json.dumps(event).encode()
             # Whoever has begun an event ends it, or the count of what was promised would not be known.
-            for _ in range(600):
+            for _ in range(20_000):
                 if self._post(event, body):
                     break
                 time.sleep(0.3)

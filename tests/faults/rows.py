@@ -51,8 +51,11 @@ ROWS: dict[str, Row] = {
     ),
     "K13": Row(
         "killed while keys rotate",
-        ("unit/security/test_cipher.py::test_after_rotation",),
-        "there is no job that rewrites rows under a new key, so there is nothing to kill",
+        (
+            "faults/test_key_rotation.py::test_killed_again",
+            "integration/test_key_rotation.py::test_killed_at_any_commit",
+            "unit/security/test_cipher.py::test_after_rotation",
+        ),
     ),
     "K14": Row(
         "killed while the schema is migrated",

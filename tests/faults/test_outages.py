@@ -19,8 +19,9 @@ from tests.faults.conftest import LONG, SQLITE
 from tests.faults.engines import engine
 from tests.faults.intake import Poster
 
-AWAY_S = 20 if LONG else 5
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(900)]
+AWAY_S = int(os.environ.get("COORDINATOR_AWAY_S") or (20 if LONG else 5))
+"""How long a server is away. The matrix asks for half an hour and for an hour: set it, and run the one test."""
+pytestmark = [pytest.mark.loopback, pytest.mark.timeout(900 + AWAY_S)]
 
 
 def only(statuses, *allowed):
@@ -40,7 +41,7 @@ def until(true, timeout_s, what):
 @pytest.mark.servers
 def test_a_database_that_is_stopped_and_comes_back_loses_nothing_that_was_answered(at_scale, settle):
     made = at_scale
-    posting = Poster(made, every_s=0.7)
+    posting = Poster(made, every_s=max(0.7, AWAY_S / 200))
     posting.serve()
     worker = made.start_worker()
     made.submit()
@@ -80,14 +81,14 @@ def test_a_database_that_is_restarted_again_and_again_while_it_recovers_strands_
 @pytest.mark.servers
 def test_a_broker_that_is_stopped_for_a_while_only_slows(at_scale, settle):
     made = at_scale
-    posting = Poster(made, every_s=1.0)
+    posting = Poster(made, every_s=max(1.0, AWAY_S / 60))
     posting.serve()
     worker = made.start_worker()
     with posting:
-        until(lambda: posting.statuses[202] >= 2, 60, "events before the outage")
+        until(lambda: posting.statuses[202] >= 2, 60 + AWAY_S / 20, "events before the outage")
         with servers.away(made.server, AWAY_S):
             before = posting.statuses[202]
-            until(lambda: posting.statuses[202] >= before + 3, 60, "events while the broker is away")
+            until(lambda: posting.statuses[202] >= before + 3, 60 + AWAY_S / 15, "events while the broker is away")
     assert only(posting.statuses, 202) == {}, "the intake needs no broker"
     assert worker.ended() is None, f"the worker did not live through it: {worker.said()}"
     made.until_quiet(120)
