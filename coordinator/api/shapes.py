@@ -14,6 +14,7 @@ def message_line(row: MessageRow) -> dict[str, object]:
         "letters": row.letters,
         "priority": row.priority,
         "reference": row.reference,
+        "part2": row.part2,
         "channel": row.channel,
         "delivery": row.delivery_id,
         "state": row.state,

@@ -76,6 +76,8 @@ def show(message_id: str, as_json: bool) -> None:
     row = detail.row
     click.echo(f"{row.title} for {row.recipient} about {row.patient_name} ({row.birth_date})")
     click.echo(f"State: {row.state.value}. {row.why} {row.next_step}".rstrip())
+    if row.part2:
+        click.echo("42 CFR Part 2: goes only by a consent that names it, with the notice.")
     click.echo(f"Consent: {detail.consent}")
     for rule, priority, why in detail.rules:
         click.echo(f"Rule {rule} ({priority}): {why}")
@@ -87,6 +89,34 @@ def show(message_id: str, as_json: bool) -> None:
             click.echo(f"  {_when(receipt.received_at)}: {receipt.sentence}")
         if delivery.may_not_resend_because:
             click.echo(f"  cannot be resent: {delivery.may_not_resend_because}")
+
+
+@messages.command("disclosures")
+@click.argument("patient")
+@click.option("--part2/--ordinary", default=None, help="Only Part 2 records, or only what is not.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="From this day (UTC).")
+@click.option("--json", "as_json", is_flag=True)
+def disclosures_(patient: str, part2: bool | None, since: datetime | None, as_json: bool) -> None:
+    """List what has left about PATIENT (the clinic's number): when, to whom, where, what and why."""
+    found = [
+        one
+        for one in existing().desk.disclosures(patient, _actor())
+        if (part2 is None or one.part2 == part2) and (since is None or one.at.date() >= since.date())
+    ]
+    if as_json:
+        click.echo(_json([asdict(one) for one in found]))
+        return
+    table = Table(title=None, show_lines=False, pad_edge=False)
+    for name in ("When", "To", "Address", "What", "Why", "Part 2", "Remarks"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        to = one.recipient if one.organization is None else f"{one.recipient}, {one.organization}"
+        remarks = ["" if one.proven else "may have arrived", "reached the wrong place" if one.misdirected else ""]
+        consent = f"yes, by {one.consent}" if one.part2 else "no"
+        what = f"{one.what} {one.reference}"
+        table.add_row(_when(one.at), to, f"{one.channel} {one.address}", what, one.why, consent,
+                      ", ".join(filter(None, remarks)))  # fmt: skip
+    Console().print(table)
 
 
 def _when(at: datetime) -> str:

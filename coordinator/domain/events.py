@@ -192,6 +192,8 @@ class Event(Record):
     patient: Code
     course: Course
     amendment_reason: Line | None = None
+    part2: bool | None = None
+    """The record is a substance-use-disorder treatment record under 42 CFR Part 2."""
 
 
 class SessionOutcome(Event):

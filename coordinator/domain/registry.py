@@ -59,6 +59,8 @@ class Clinic(Record):
     digest: Literal["weekly", "per-phase", "every-session"] = "weekly"
     fallback: Literal["offer", "take"] = "offer"
     closing_line: Line | None = None
+    part2: bool = False
+    """The whole clinic is a programme under 42 CFR Part 2: every record of it is Part 2 material."""
 
 
 class Staff(Record):
@@ -164,6 +166,8 @@ class PatientCourse(Record):
     indications: tuple[Literal["adhd", "trd", "mdd-si", "gad", "ptsd", "other"], ...]
     started_on: date | None = None
     ended_on: date | None = None
+    part2: bool = False
+    """The course belongs to a Part 2 programme, though the rest of the clinic may not."""
 
 
 class CareTeamMember(Record):
@@ -177,8 +181,24 @@ class CareTeamMember(Record):
     digests: bool = True
 
 
+class Part2Consent(Record):
+    """What a written consent under 42 CFR 2.31 says beyond the consent record that it stands in.
+
+    `recipients`: whom the paper names, in its own words ("my treating providers"). `paper`: by what
+    number the clinic finds it. All of it is printed on the letters that go by this consent.
+    """
+
+    signed_on: date
+    recipients: Line
+    paper: Code
+    purpose: Literal["treatment", "treatment-payment-operations"]
+
+
 class Consent(Record):
-    """A consent or restriction. `restrict` wins over `permit`; a missing `to` means until further notice."""
+    """A consent or restriction. `restrict` wins over `permit`; a missing `to` means until further notice.
+
+    Only a consent with `part2` lets Part 2 material go.
+    """
 
     id: Code
     version: Whole
@@ -189,6 +209,12 @@ class Consent(Record):
     to: date | None = None
     evidence: Line
     revoked_on: date | None = None
+    part2: Part2Consent | None = None
+
+    def in_force(self, on: date) -> bool:
+        """Whether it holds on that day; `to` is its last day, the day of a revocation is not one any more."""
+        begun = self.from_ <= on and (self.to is None or on <= self.to)
+        return begun and (self.revoked_on is None or on < self.revoked_on)
 
 
 class KnownMedication(Record):
@@ -222,6 +248,15 @@ class Patient(Record):
     medications: tuple[KnownMedication, ...] = ()
     attending_override: Line | None = None
     guardian_consent: Line | None = None
+
+    @property
+    def courses(self) -> tuple[PatientCourse, ...]:
+        """Every course on record, the current one first."""
+        return (*((self.course,) if self.course else ()), *self.earlier_courses)
+
+    def consent(self, directive: str | None, version: int | None) -> Consent | None:
+        """Return the consent of that id and version, or None."""
+        return next((one for one in self.consents if (one.id, one.version) == (directive, version)), None)
 
 
 class Registry(Record):

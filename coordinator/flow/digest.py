@@ -1,11 +1,12 @@
 """Digests: the uneventful sessions of a patient, told to a recipient in one letter when the week is over."""
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from coordinator.domain.case import Case
 from coordinator.domain.errors import lacks_means
 from coordinator.domain.events import SessionOutcome
+from coordinator.domain.part2 import is_part2
 from coordinator.flow.case_file import gather
 from coordinator.flow.compose import compose_for, documents_of
 from coordinator.flow.ledger import Transaction
@@ -64,12 +65,16 @@ def _one_digest(parts: Parts, items: list[MessageRecord]) -> None:
         current = [tx.message(one.id, lock=True) for one in items]
         if any(one is None or one.state != "digest" for one in current):
             return
-        letter_only = tuple(one for one in made.contents if one.level != "chart")
-        for document in documents_of(newest.id, replace(made, contents=letter_only)):
+        # The data went after each session, except Part 2 material, which goes with its letter or not at all.
+        contents = tuple(one for one in made.contents if one.level != "chart" or is_part2(case))
+        for document in documents_of(newest.id, replace(made, contents=contents)):
             tx.add_document(document, at=now)
         for one in items[:-1]:
             tx.move_message(one.id, "superseded", at=now, cause="digest.told", superseded_by=newest.id)
-        tx.move_message(newest.id, "open", at=now)
+        # The letter rests on every session it tells of, so what it is may differ from what the last one alone was.
+        rests_on = {"part2": is_part2(case), "consent": asdict(mine.consent)}
+        plan_now = {**newest.plan, **rests_on}
+        tx.open_withheld(newest.id, letters=newest.letters, priority=newest.priority, plan=plan_now, at=now)
         first_delivery(parts, tx, newest, mine)
         tx.audit(PREPARE, "digest prepared", at=now, patient_key=newest.patient_key, subject=newest.id)
 

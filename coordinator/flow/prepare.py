@@ -9,6 +9,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import StateConflict, lacks_means
 from coordinator.domain.ids import stable_uuid
+from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import Plan, RecipientPlan
 from coordinator.flow.case_file import gather
 from coordinator.flow.compose import Composed, ForRecipient, compose, documents_of
@@ -101,6 +102,8 @@ def add_message(
         return None
     if plan.when == "digest":
         add_digest_item(parts, tx, row, case, composed, plan)
+        if is_part2(case):
+            return None  # data alone would go without the notice and the consent explained; they go with the letter
         if not made.contents or not any(one.usable and one.kind.startswith("fhir") for one in plan.channels):
             return None
     tx.add_message(message, at=now, terms=search_terms(case, plan.provider))
@@ -218,6 +221,8 @@ def new_message(row: InboxRow, case: Case, whole: Plan, plan: RecipientPlan) -> 
             "zone": case.clinic.time_zone,
             "why": plan.why,
             "structured_only": structured_only,
+            "part2": is_part2(case),
+            "course": case.event.course.id,
             "consent": asdict(plan.consent),
             "not_sent_because": plan.not_sent_because,
             "requests": [

@@ -8,6 +8,7 @@ from coordinator.flow.hold_rows import Closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import AttemptView, DeliveryView, MessageRow, ReceiptView
+from coordinator.flow.releasing import part2_of
 from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord
 
 TITLES = {
@@ -124,6 +125,7 @@ def message_row(parts: Parts, tx: Transaction, message: MessageRecord) -> Messag
         event_version=message.event_version,
         delivery_id=row.id if row is not None else "",
         reference=message.reference,
+        part2=part2_of(message).marked,
     )
 
 

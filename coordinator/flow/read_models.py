@@ -39,6 +39,8 @@ class MessageRow:
     event_version: int
     delivery_id: str
     reference: str
+    part2: bool = False
+    """Material of a 42 CFR Part 2 programme."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.rows import DeliveryRow, MessageRecord
-from coordinator.planning.release import may_release
+from coordinator.planning.release import Part2Mark, may_release
 
-WITHDRAWING = frozenset({"release.superseded", "consent.revoked", "consent.restriction"})
+WITHDRAWING = frozenset({"release.superseded", "consent.revoked", "consent.part2-revoked", "consent.restriction"})
 """Causes that end a waiting message at once; every other one holds it for a person."""
 
 
@@ -47,6 +47,7 @@ def ask_release(
         is_correction=message.corrects is not None,
         is_superseded=message.superseded_by is not None,
         is_suspended=endpoint is not None and is_closed(tx, health, endpoint.address),
+        part2=part2_of(message),
     )
     if release.allowed:
         consent = release.consent
@@ -55,3 +56,10 @@ def ask_release(
     if release.cause == "release.endpoint-suspended":
         return ReleaseAnswer(False, closed_because(health))
     return ReleaseAnswer(False, release.cause, withdraw=release.cause in WITHDRAWING)
+
+
+def part2_of(message: MessageRecord) -> Part2Mark:
+    """Return what the message was composed as. One composed before there was a mark has none."""
+    kept = message.plan.get("consent", {})
+    explains = (kept["directive"], kept["version"]) if kept.get("directive") else None
+    return Part2Mark(message.plan.get("part2", False), message.plan.get("course"), explains)

@@ -9,6 +9,7 @@ from coordinator.domain.errors import NotFound
 from coordinator.domain.ids import reference_of
 from coordinator.flow import calls as telephone
 from coordinator.flow import resend as acts
+from coordinator.flow.disclosures import Disclosure, disclosures
 from coordinator.flow.fallback import take_next, why_not_next
 from coordinator.flow.mapping_gap import mapping_gaps
 from coordinator.flow.parts import Parts
@@ -128,6 +129,10 @@ class StaffDesk:
                 answers=answers,
                 rules_off=tuple((one[0], one[2]) for one in message.plan.get("rules_off", [])),
             )
+
+    def disclosures(self, patient_id: str, actor: Actor) -> Sequence[Disclosure]:
+        """Return everything that left about a patient, oldest first."""
+        return disclosures(self._parts, patient_id, actor)
 
     def document(self, document_id: str, actor: Actor) -> tuple[str, bytes, str]:
         """Return (media type, stored bytes, title) of one document; raise NotFound."""

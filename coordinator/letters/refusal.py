@@ -31,6 +31,10 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "the template asks for something that is not there, or does what a clinic's own template may not",
         "Use only frame, view and the macros that the body of the same name in templates/letters uses.",
     ),
+    "letter.part2": (
+        "it is Part 2 material, and there is no Part 2 consent that it could explain",
+        "Record the written consent with its part2 fields.",
+    ),
     "letter.retracted": (
         "the record was entered in error, so nothing is told of it",
         "Look at a sample that was not retracted.",

@@ -100,7 +100,7 @@ def _recipient(row: dict[str, Any], audience: Audience, provider: str) -> Recipi
     return RecipientPlan(
         provider=provider,
         audience=audience,
-        consent=ConsentDecision("permit", "consent", "cn-1", 1),
+        consent=ConsentDecision("permit", "consent", row.get("consents", {}).get(audience, "cn-1"), 1),
         priority=row.get("priority", "routine"),
         letters=tuple(row["letters"][audience]),
         requests=tuple(_request(one) for one in row.get("asks", {}).get(audience, ())),

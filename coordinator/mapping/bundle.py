@@ -22,7 +22,22 @@ def search_of(one: Built) -> str:
 
 def transaction(resources: Sequence[Built]) -> Body:
     """Return the chart transaction: every entry a conditional update or create on our own identifier."""
-    return {"resourceType": "Bundle", "type": "transaction", "entry": [_entry(one) for one in resources]}
+    return _bundle({"type": "transaction"}, [_entry(one) for one in resources])
+
+
+def _bundle(head: Body, entries: Sequence[Body]) -> Body:
+    """Return a bundle that is labelled with every security label of what is in it."""
+    labels: list[Value] = []
+    for entry in entries:
+        found = entry["resource"].get("meta", {}).get("security", ())
+        labels += [one for one in found if one not in labels]
+    return {
+        "resourceType": "Bundle",
+        **({"id": head["id"]} if "id" in head else {}),
+        **({"meta": {"security": labels}} if labels else {}),
+        **head,
+        "entry": list(entries),
+    }
 
 
 def _entry(one: Built) -> Body:
@@ -116,26 +131,19 @@ def _form(value: Value) -> list[Value]:
 def message(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Body:
     """Return the notification message (Da Vinci Alerts 1.1.0): header first, no requests, everything linked."""
     entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
-    return {
-        "resourceType": "Bundle",
-        "id": identifier,
-        "type": "message",
-        "timestamp": composed_at.isoformat(),
-        "entry": entries,
-    }
+    return _bundle({"id": identifier, "type": "message", "timestamp": composed_at.isoformat()}, entries)
 
 
 def document_bundle(resources: Sequence[Built], composed_at: datetime, identifier: str) -> Body:
     """Return the FHIR document: the composition first, everything it names after it."""
     entries = [{"fullUrl": one.name.full_url, "resource": one.resource} for one in resources]
-    return {
-        "resourceType": "Bundle",
+    head = {
         "id": identifier,
         "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{identifier}"},
         "type": "document",
         "timestamp": composed_at.isoformat(),
-        "entry": entries,
     }
+    return _bundle(head, entries)
 
 
 def with_message_identifier(encounter: Built, system: str, value: str) -> Built:
@@ -171,7 +179,7 @@ def singles(chosen: Sequence[Built], everything: Sequence[Built]) -> Body:
         body.pop("id", None)
         kind = one.mapping.resource
         entries.append({"fullUrl": one.name.full_url, "resource": body, "request": {"method": "POST", "url": kind}})
-    return {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    return _bundle({"type": "batch"}, entries)
 
 
 def alone(one: Built, everything: Sequence[Built]) -> Body:

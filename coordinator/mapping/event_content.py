@@ -10,7 +10,7 @@ from coordinator.mapping import gate_bundle
 from coordinator.mapping.bundle import collection
 from coordinator.mapping.gate import Finding, Link, inspect
 from coordinator.mapping.load import Mappings
-from coordinator.mapping.resources import Built, Planned, build_resources, plan_resources
+from coordinator.mapping.resources import Built, Planned, build_resources, labels_of, plan_resources
 from coordinator.mapping.view import RecordState, event_scope
 
 
@@ -51,7 +51,7 @@ Stage = tuple[dict[str, Any], list[Planned], list[Built]]
 def _stage(mappings: Mappings, case: Case, plan: Plan, event: ClinicEvent, record: RecordState) -> Stage:
     scope = event_scope(case, event, plan.fired(), record)
     planned = plan_resources(mappings, case, scope, "event")
-    return scope, planned, build_resources(mappings, planned, (), is_test=case.is_test)
+    return scope, planned, build_resources(mappings, planned, (), labels_of(case))
 
 
 def _corrected(mappings: Mappings, case: Case, plan: Plan, now: Stage) -> Stage:

@@ -20,7 +20,15 @@ from coordinator.mapping.letter_views import TEXT, attachment, letter_view, mess
 from coordinator.mapping.load import Mappings, ResourceMapping
 from coordinator.mapping.partners import Partner
 from coordinator.mapping.problems import MappingHeld
-from coordinator.mapping.resources import Built, Planned, build_resources, each_once, plan_resources, references
+from coordinator.mapping.resources import (
+    Built,
+    Planned,
+    build_resources,
+    each_once,
+    labels_of,
+    plan_resources,
+    references,
+)
 from coordinator.mapping.view import MadeWith, plain_value
 
 
@@ -95,7 +103,7 @@ class ForRecipient:
             shared = self._kept(shared, scope, partner)
         # Planning needs no versions; building does. Both look at this one scope.
         scope["made_with"] = plain_value(self._made_with([*shared, *planned], partner))
-        mine = build_resources(self.mappings, planned, shared, is_test=self.case.is_test)
+        mine = build_resources(self.mappings, planned, shared, labels_of(self.case))
         names = {one.name.id for one in shared}
         common = [self._addressed(one) for one in self.shared.built if one.name.id in names]
         return self._for_partner(each_once([*common, *mine]), [*shared, *planned], scope, partner)
@@ -148,10 +156,7 @@ class ForRecipient:
 
     def _consent(self) -> Value:
         rests_on = self.recipient.consent
-        hits = [
-            one for one in self.case.patient.consents if (one.id, one.version) == (rests_on.directive, rests_on.version)
-        ]
-        return plain_value(hits[0]) if hits else None
+        return plain_value(self.case.patient.consent(rests_on.directive, rests_on.version))
 
     def _made_with(self, planned: Sequence[Planned], partner: Partner | None) -> tuple[MadeWith, ...]:
         found = {one.mapping.mapping: one.mapping.version for one in planned if "chart" in one.mapping.levels}

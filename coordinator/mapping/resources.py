@@ -6,6 +6,7 @@ from typing import Any
 
 from coordinator.domain.case import Case
 from coordinator.domain.letter import MappingProblem
+from coordinator.domain.part2 import is_part2
 from coordinator.mapping import r4
 from coordinator.mapping.identity import Name, name_of
 from coordinator.mapping.json_values import Json
@@ -68,11 +69,11 @@ def _instances(mapping: ResourceMapping, scope: Json) -> Iterable[tuple[int | No
 
 
 def build_resources(
-    mappings: Mappings, planned: Sequence[Planned], known: Sequence[Planned], *, is_test: bool = False
+    mappings: Mappings, planned: Sequence[Planned], known: Sequence[Planned], labels: Sequence[str]
 ) -> list[Built]:
     """Return the resources of this stage. `known` are those of the earlier stage that may be referred to.
 
-    What is about a test patient is labelled as test data.
+    `labels`: what each is labelled as, in words of the table `security`.
 
     Raises MappingHeld with every problem of every resource.
     """
@@ -86,7 +87,7 @@ def build_resources(
             run.problems.append(run.missing(one.mapping.resource))
         problems += run.problems
         if not run.problems:
-            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result, is_test=is_test)))
+            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result, labels)))
     if problems:
         raise MappingHeld(problems)
     return each_once(built)
@@ -128,14 +129,20 @@ def _references(by_name: Mapping[str, Sequence[Planned]], me: Planned) -> Refs:
     return find
 
 
-def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any], *, is_test: bool) -> dict[str, Any]:
+def labels_of(case: Case) -> tuple[str, ...]:
+    """Return what everything made from the case is labelled as, in words of the table `security`."""
+    part2 = ("part2", "substance-use") if is_part2(case) else ()
+    return ("restricted", "psychiatry", *part2, *(("test",) if case.is_test else ()))
+
+
+def _dressed(mappings: Mappings, one: Planned, body: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     """Add what every resource carries: type, id, profile, security labels, our identifier."""
     security = mappings.tables["security"]
     meta: dict[str, Any] = {}
     if one.mapping.profiles:
         meta["profile"] = list(one.mapping.profiles)
-    labels = [security.row("restricted"), security.row("psychiatry"), *([security.row("test")] if is_test else [])]
-    meta["security"] = [dict(row.codings[0]) for row in labels if row is not None]
+    rows = [security.row(one) for one in labels]
+    meta["security"] = [dict(row.codings[0]) for row in rows if row is not None]
     kind = one.mapping.resource
     dressed: dict[str, Any] = {"resourceType": kind, "id": one.name.id, "meta": meta}
     identifier: dict[str, Any] = {"system": one.name.system, "value": one.name.value}

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from coordinator.domain.case import Case, ClinicEvent
 from coordinator.domain.events import Dissociation, DoseChange, Regimen, SessionOutcome
+from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import Request, RuleOutcome
 from coordinator.domain.registry import Clinic, Consent, Patient, Provider, Staff
 from coordinator.domain.values import NotDone, Unknown
@@ -45,6 +46,7 @@ class Facts:
     session: str | None
     priority: str
     from_prescriber: bool | None
+    part2: bool | None
     """True when the regimen before a change is the word of `prescriber`."""
 
 
@@ -195,6 +197,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         session=event.id if isinstance(event, SessionOutcome) else event.session,
         priority=priority,
         from_prescriber=told.from_prescriber or None,
+        part2=is_part2(case) or None,
     )
     author = author_of(case, event)
     return {

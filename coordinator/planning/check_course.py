@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from coordinator.domain.events import SessionOutcome
+from coordinator.domain.part2 import registered_part2
 from coordinator.planning import readings as r
 from coordinator.planning.check_view import Found, Predicate, View
 
@@ -21,6 +22,13 @@ def patient_changed(view: View, _: Numbers) -> Iterator[Found]:
     """An amendment that moves a record to another patient: whoever holds the old letter could not be told of it."""
     if view.previous is not None and view.previous.patient != view.event.patient:
         yield Found(("patient",))
+
+
+def part2_denied(view: View, _: Numbers) -> Iterator[Found]:
+    """A record that denies being Part 2 material while the registry says it of its course or clinic."""
+    patient = view.patient
+    if view.event.part2 is False and patient and registered_part2(view.registry, patient, view.event.course.id):
+        yield Found(("part2",))
 
 
 def staff_unknown(view: View, _: Numbers) -> Iterator[Found]:
@@ -144,6 +152,7 @@ COURSE_PREDICATES: Mapping[str, Predicate] = {
         patient_unknown,
         patient_changed,
         staff_unknown,
+        part2_denied,
         provider_unknown,
         no_indication,
         course_unknown,

@@ -49,6 +49,7 @@ _FIRST: tuple[Column, ...] = (
     Column("amendment_reason", "amendment_reason", "text", "why this version was made"),
     Column("patient", "patient", "text", "the clinic's own patient number"),
     Column("course", "course/id", "text", "id of the course"),
+    Column("part2", "part2", "yes-no", "true where it is a 42 CFR Part 2 record"),
     Column("phase", "course/phase", "text", "induction, evaluation, maintenance, taper or re-induction"),
     Column("session_number", "course/session_number", "whole", "number within the course"),
     Column("planned_sessions", "course/planned_sessions", "whole", "how many the course plans"),

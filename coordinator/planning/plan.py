@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from coordinator.domain.case import Case
 from coordinator.domain.events import DoseChange, SessionOutcome
+from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import PRIORITIES, Plan, Priority, Question, RecipientPlan, Request, RuleOutcome
 from coordinator.planning import clocks
 from coordinator.planning.letters_due import DISCREPANCY, Due, letters_due
@@ -88,7 +89,7 @@ def _for(
     fired = _concerning(outcomes, book, to)
     due = letters_due(case, to, fired, differ=any(one.id == DISCREPANCY and one.fired for one in outcomes))
     today = case.composed_at.astimezone(ZoneInfo(case.clinic.time_zone)).date()
-    consent = consent_for(case.patient, to.provider.id, due.letters, today)
+    consent = consent_for(case.patient, to.provider.id, due.letters, today, part2=is_part2(case))
     priority = _priority(fired, _concerning(before, book, to) if to.holds else [])
     refused = due.nothing_because
     if not consent.permits:

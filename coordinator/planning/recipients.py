@@ -46,6 +46,11 @@ WHY_NOT: Mapping[str, str] = {
     "not-yet": "The patient's consent for this recipient has not begun yet.",
     "no-consent": "No consent of the patient for this recipient is on record.",
     "content": "The patient's consent for this recipient does not cover this kind of content.",
+    "part2-revoked": "The patient has withdrawn the consent that names Part 2 records for this recipient.",
+    "part2-expired": "The patient's consent that names Part 2 records for this recipient has run out.",
+    "part2-not-yet": "The patient's consent that names Part 2 records for this recipient has not begun yet.",
+    "part2-no-consent": "This is Part 2 material, and no consent that names it is on record for this recipient.",
+    "part2-content": "The patient's Part 2 consent for this recipient does not cover this kind of content.",
     "not-on-care-team": "The recipient does not take part in this patient's care on record.",
 }
 
@@ -155,8 +160,10 @@ def content_of(letters: Iterable[LetterKind]) -> ContentClass:
     return "medication" if classes == {"medication"} else "session"
 
 
-def consent_for(patient: Patient, provider_id: str, letters: Iterable[LetterKind], on: date) -> ConsentDecision:
-    """Return whether the recipient may have these letters on that day.
+def consent_for(
+    patient: Patient, provider_id: str, letters: Iterable[LetterKind], on: date, *, part2: bool
+) -> ConsentDecision:
+    """Return whether the recipient may have these letters on that day; `part2`: they are Part 2 material.
 
     The letters' own content must be permitted, and a restriction on mental-health
     content stops every letter that carries scores or risk.
@@ -166,7 +173,7 @@ def consent_for(patient: Patient, provider_id: str, letters: Iterable[LetterKind
         private = decide(patient, provider_id, "mental-health", on)
         if private.reason == "restriction":
             return private
-    return decide(patient, provider_id, content_of(kinds), on)
+    return decide(patient, provider_id, content_of(kinds), on, part2=part2)
 
 
 def needs_own_consent(patient: Patient, decision: ConsentDecision, on: date) -> bool:
@@ -174,11 +181,8 @@ def needs_own_consent(patient: Patient, decision: ConsentDecision, on: date) -> 
     birthday = coming_of_age(patient.birth_date)
     if not decision.permits or on < birthday:
         return False
-    return any(
-        one.from_ < birthday
-        for one in patient.consents
-        if (one.id, one.version) == (decision.directive, decision.version)
-    )
+    rests_on = patient.consent(decision.directive, decision.version)
+    return rests_on is not None and rests_on.from_ < birthday
 
 
 def coming_of_age(birth: date) -> date:

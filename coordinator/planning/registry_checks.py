@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from coordinator.domain.plan import Fault
-from coordinator.domain.registry import Endpoint, Name, Patient, Registry
+from coordinator.domain.registry import Consent, Endpoint, Name, Patient, Registry
 from coordinator.domain.telephone import read_number
 from coordinator.planning.faults import pointer
 
@@ -58,6 +58,7 @@ def _patient(patient: Patient, at: tuple[str | int, ...], providers: set[str]) -
         if consent.to is not None and consent.to < consent.from_:
             message = "The consent ends before it begins."
             yield Fault(pointer((*at, "consents", place, "to")), "order", message, "Check both days.")
+        yield from _part2_consent(consent, (*at, "consents", place))
     seen = Counter((one.id, one.version) for one in patient.consents)
     for place, consent in enumerate(patient.consents):
         if seen[(consent.id, consent.version)] > 1:
@@ -68,6 +69,22 @@ def _patient(patient: Patient, at: tuple[str | int, ...], providers: set[str]) -
             yield from _known(identifier.held_by, providers, (*at, "identifiers", place, "held_by"))
     courses = [*([patient.course] if patient.course else []), *patient.earlier_courses]
     yield from _twice((one.id for one in courses), (*at, "earlier_courses"))
+
+
+def _part2_consent(consent: Consent, at: tuple[str | int, ...]) -> Iterator[Fault]:
+    """What a Part 2 consent must hold together: it permits, and it was signed before it is relied on."""
+    if consent.part2 is None:
+        return
+    if consent.decision == "restrict":
+        fix = "Leave part2 out; a restriction on substance-use, or on all, stops Part 2 records."
+        yield Fault(pointer((*at, "part2")), "part2.restrict", "A restriction is no Part 2 consent.", fix)
+    signed = consent.part2.signed_on
+    if consent.from_ < signed:
+        message = "The consent begins before it was signed."
+        yield Fault(pointer((*at, "part2", "signed_on")), "order", message, "Check both days.")
+    if consent.revoked_on is not None and consent.revoked_on < signed:
+        message = "The consent was revoked before it was signed."
+        yield Fault(pointer((*at, "revoked_on")), "order", message, "Check both days.")
 
 
 def _known(provider: str, providers: set[str], at: tuple[str | int, ...]) -> Iterator[Fault]:

@@ -112,7 +112,7 @@ class MessageRows(Part):
     def open_withheld(
         self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
     ) -> None:
-        """Turn a withheld message into an open one, with what it says now."""
+        """Turn a message that was withheld, or waited for its digest, into an open one with what it says now."""
         self._changed(message_id)
         change = {
             "state": "open",

@@ -104,7 +104,18 @@ def cases() -> dict[str, Case]:
         found[f"{name}-corrected"] = Case("charting", newer, registry, (), COMPOSED_AT, previous=old)
         gone = EVENT.validate_python({**data, "version": 2, "status": "entered-in-error"})
         found[f"{name}-retracted"] = Case("charting", gone, registry, (), COMPOSED_AT, previous=old)
+    for name in ("spike", "own-increase", "asked-hold"):
+        event = found[name].event.model_copy(update={"part2": True})
+        found[f"{name}-part2"] = Case("charting", event, _with_part2_consents(), (), COMPOSED_AT)
     return found
+
+
+def _with_part2_consents() -> Registry:
+    clinic = _read("clinic")
+    says = {"signed_on": "2026-10-01", "recipients": "my treating providers", "paper": "P2-7", "purpose": "treatment"}
+    for one in clinic["patients"][0]["consents"]:
+        one["part2"] = says
+    return Registry.model_validate(clinic)
 
 
 def recipient(provider: str) -> RecipientPlan:

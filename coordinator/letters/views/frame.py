@@ -12,6 +12,7 @@ from coordinator.letters.lexicon import Statement
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
 from coordinator.letters.views.medicines import earlier_session
+from coordinator.letters.views.part2 import Part2Lines, part2_lines
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Frame:
     statements: tuple[Traced, ...]
     further_statements: tuple[Traced, ...]
     signature: Signature
+    part2: Part2Lines | None = None
 
 
 def letterhead(clinic: Clinic) -> Letterhead:
@@ -271,4 +273,5 @@ def frame(brief: Brief, *, course_start: bool = False, asks: bool = True) -> Fra
         statements=statements(brief, page_one=True, course_start=course_start),
         further_statements=statements(brief, page_one=False, course_start=course_start),
         signature=signature(brief),
+        part2=part2_lines(brief),
     )

@@ -439,7 +439,7 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
 
 def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
     made = one("bp-spike.psychiatrist").letter.template_version
-    assert made == "safety_alert/psychiatrist 4 (words 3, instruments 1, statements 3)"
+    assert made == "safety_alert/psychiatrist 4 (words 4, instruments 1, statements 3)"
 
 
 def test_a_preview_is_the_letter_that_would_go_with_a_band_above_it(room):

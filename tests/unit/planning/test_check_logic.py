@@ -81,6 +81,11 @@ REFUSED = [
     ("no-indication", "/course/id", registry({"/patients/0/course/indications": []})),
     ("course-unknown", "/course/id", session({"/course/id": "course-9"})),
     (
+        "part2-denied",
+        "/part2",
+        lambda desk: desk.check(desk.session({"/part2": False}), registry=desk.registry({"/clinic/part2": True})),
+    ),
+    (
         "minor-on-esketamine",
         "/administration/product",
         lambda desk: desk.check(desk.esketamine(), registry=desk.registry({"/patients/0/birth_date": "2009-11-20"})),
