@@ -1,7 +1,7 @@
 """render: the dry run. From an event file and a registry file to what would be sent. No database, no network."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ import click
 import orjson
 
 from coordinator.bootstrap import workshop
-from coordinator.domain.case import Case, SentLetter, corrected_by
+from coordinator.domain.case import Case, SentLetter, corrected_by, occurred_at
 from coordinator.domain.plan import Plan, Question, RecipientPlan
 from coordinator.domain.registry import Registry
-from coordinator.flow.case_file import occurred_at
 from coordinator.flow.compose import Composed, compose
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
@@ -103,7 +102,9 @@ def _case(
     faults, questions = check(book, event, registry, known, event.recorded_at, versions[-1] if versions else None)
     if faults:
         raise Unreadable(faults)
-    case = Case(source, event, registry, known, event.recorded_at, previous=versions[-1] if versions else None)
+    came = tuple(one for one in others.values() if one.status != "entered-in-error")
+    previous = versions[-1] if versions else None
+    case = Case(source, event, registry, known, event.recorded_at, previous=previous, others=came)
     if versions:
         case = _with_earlier_letters(settings, case, versions[-1].recorded_at)
     return case, questions
@@ -124,7 +125,7 @@ def _with_earlier_letters(settings: Settings, case: Case, sent_at: datetime) -> 
         if one.letters and one.not_sent_because is None
     )
     held = tuple(one for one in sent if corrected_by(case.event, one))
-    return Case(case.source, case.event, case.registry, case.history, case.composed_at, case.previous, held)
+    return replace(case, already_sent=held)
 
 
 def _write(out: Path, composed: Composed) -> None:

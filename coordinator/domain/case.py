@@ -15,6 +15,13 @@ ENDS_A_HOLD = ("resume", "stop", "start", "switch")
 """Changes of a stimulant after which nobody waits for the end of its hold any more."""
 
 
+def occurred_at(event: ClinicEvent) -> datetime:
+    """Return when the event happened: the start of the administration, else when it was recorded."""
+    if isinstance(event, SessionOutcome) and event.administration is not None:
+        return event.administration.started_at
+    return event.recorded_at
+
+
 @dataclass(frozen=True)
 class SentLetter:
     """A letter of an earlier version that a recipient holds: what a correction replaces."""
@@ -78,6 +85,10 @@ class Case:
     """For a digest: the sessions it tells of, oldest first, the event itself last."""
     revision: int = 0
     """How often a person had the message composed anew before any of it left. The documents keep their names."""
+    others: tuple[ClinicEvent, ...] = ()
+    """The other events of this source about the patient, earlier and later ones, in the order in which they came."""
+    others_before: int | None = None
+    """How many of them came before the first version of this event; None: all."""
     is_test: bool = False
     """About a partner's agreed test patient: every resource says that it is test data."""
 

@@ -3,9 +3,17 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from coordinator.domain.case import Case, ClinicEvent, SentLetter, SentRequest, corrected_by, request_names
+from coordinator.domain.case import (
+    Case,
+    ClinicEvent,
+    SentLetter,
+    SentRequest,
+    corrected_by,
+    occurred_at,
+    request_names,
+)
 from coordinator.domain.delivery import State
-from coordinator.domain.events import DoseChange, SessionOutcome
+from coordinator.domain.events import DoseChange
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import MAYBE_THERE, InboxRow, MessageRecord, may_have_arrived
@@ -17,13 +25,6 @@ AROUND = timedelta(days=30)
 """A record that comes late is also compared with what happened in the weeks after it."""
 KNOWN = frozenset({"received", "prepared"})
 """Inbox states whose content is believed: not questioned, not declined."""
-
-
-def occurred_at(event: ClinicEvent) -> datetime:
-    """Return when the event happened: the start of the administration, else when it was recorded."""
-    if isinstance(event, SessionOutcome) and event.administration is not None:
-        return event.administration.started_at
-    return event.recorded_at
 
 
 def named_in(event: ClinicEvent) -> list[str]:
@@ -49,6 +50,16 @@ def newest_versions(rows: list[InboxRow], *, without: InboxRow | None = None) ->
     return tuple(row.event for row in sorted(kept, key=lambda row: (row.occurred_at, row.event.id)))
 
 
+def by_arrival(rows: list[InboxRow], *, without: InboxRow) -> list[tuple[datetime, ClinicEvent]]:
+    """Return each other event of that row's source: when it came first, and its newest believed version. In order."""
+    mine = [row for row in rows if row.source == without.source and row.event.id != without.event.id]
+    came_at: dict[str, datetime] = {}
+    for row in mine:
+        came_at[row.event.id] = min(row.received_at, came_at.get(row.event.id, row.received_at))
+    listed = [(came_at[one.id], one) for one in newest_versions(mine)]
+    return sorted(listed, key=lambda pair: (pair[0], occurred_at(pair[1]), pair[1].id))
+
+
 def _same_event(one: InboxRow, other: InboxRow) -> bool:
     return one.source == other.source and one.event.id == other.event.id
 
@@ -64,11 +75,16 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
         return None
     known = tx.inbox_of_patient(row.patient_key, until=row.occurred_at, limit=HISTORY)
     history = newest_versions(list(known), without=row)
+    later = tx.inbox_of_patient_after(row.patient_key, after=row.occurred_at, limit=HISTORY)
+    others = by_arrival([*known, *later], without=row)
+    first_at = min((one.received_at for one in earlier), default=row.received_at)
     case = Case(
         source=row.source,
         event=row.event,
         registry=registry,
         history=history,
+        others=tuple(event for _, event in others),
+        others_before=sum(came_at <= first_at for came_at, _ in others),
         composed_at=composed_at or row.composed_at or row.received_at,
         previous=planned[-1].event if planned else None,
         already_sent=sent,

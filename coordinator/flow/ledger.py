@@ -71,6 +71,10 @@ class InboxPart(Protocol):
         """Return a patient's newest rows that occurred by `until`, at most `limit`, oldest occurrence first."""
         ...
 
+    def inbox_of_patient_after(self, patient_key: str, *, after: datetime, limit: int) -> Sequence[InboxRow]:
+        """Return a patient's rows that occurred later than `after`, at most `limit`, oldest occurrence first."""
+        ...
+
     def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:
         """Insert; return False when (source, id, version) is there already."""
         ...

@@ -2,9 +2,9 @@
 
 import json
 
-from coordinator.domain.case import ClinicEvent
+from coordinator.domain.case import ClinicEvent, occurred_at
 from coordinator.domain.plan import Fault, Question
-from coordinator.flow.case_file import occurred_at, registry_for_check
+from coordinator.flow.case_file import registry_for_check
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor, Recorded

@@ -58,6 +58,7 @@ class Samples:
             event=event,
             registry=self._registry(row.get("registry_change", {})),
             history=history,
+            others=history,
             composed_at=event.recorded_at + COMPOSED_AFTER,
             previous=self._event(row["previous"]) if "previous" in row else None,
             already_sent=tuple(_sent(providers[audience], one) for audience, one in row.get("sent", {}).items()),

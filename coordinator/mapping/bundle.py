@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from coordinator.domain.case import Case
@@ -51,7 +52,7 @@ def _entry(one: Built) -> Body:
         }
     # Conditional requests leave the logical id to the far side; references go by fullUrl.
     body = {key: value for key, value in one.resource.items() if key != "id"}
-    if one.mapping.write == "update":
+    if one.overwrites:
         request = {"method": "PUT", "url": f"{kind}?{search_of(one)}"}
     else:
         request = {"method": "POST", "url": kind, "ifNoneExist": search_of(one)}
@@ -149,7 +150,7 @@ def document_bundle(resources: Sequence[Built], composed_at: datetime, identifie
 def with_message_identifier(encounter: Built, system: str, value: str) -> Built:
     """Return the encounter as this message tells of it: found by the message's identifier, updated by its own."""
     listed = [{"system": system, "value": value}, *encounter.resource["identifier"]]
-    return Built(encounter.mapping, encounter.name, encounter.index, {**encounter.resource, "identifier": listed})
+    return replace(encounter, resource={**encounter.resource, "identifier": listed})
 
 
 def with_far_identifiers(patient: Built, case: Case, provider: Provider) -> Built:
@@ -163,7 +164,7 @@ def with_far_identifiers(patient: Built, case: Case, provider: Provider) -> Buil
     name = type(patient.name)(patient.name.id, theirs[0].system, theirs[0].value)
     listed = [{"system": one.system, "value": one.value} for one in theirs]
     resource = {**patient.resource, "identifier": [*listed, *patient.resource["identifier"]]}
-    return Built(patient.mapping, name, patient.index, resource)
+    return replace(patient, name=name, resource=resource)
 
 
 def singles(chosen: Sequence[Built], everything: Sequence[Built]) -> Body:

@@ -1,11 +1,13 @@
 """`coordinator check-mappings`: load everything, run sample events, show what a change does to their resources."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import yaml
 
@@ -24,6 +26,7 @@ from coordinator.mapping.yaml_files import parse_yaml
 GOLDEN = Path("tests") / "golden" / "mapping"
 _EXAMPLES = (Path("docs") / "examples", Path("examples"))
 _SKIPPED = ("data", "hash")
+_NOTHING: Final = object()
 
 
 @dataclass(frozen=True)
@@ -131,16 +134,59 @@ def _check_case(mappings: Mappings, name: str, case: Case, approved: Path) -> Ca
         return CaseReport(name, 0, tuple(f"{one.element}: {one.sentence} {one.fix}" for one in held.problems))
     if not approved.is_file():
         return CaseReport(name, len(made))
-    before = {place: text for key, value in _read(approved).items() for place, text in flat(value, key)}
-    after = {place: text for key, value in made.items() for place, text in flat(value, key)}
-    changes = [f"- {place}: {before[place]}" for place in before if place not in after]
-    changes += [
-        f"~ {place}: {before[place]} -> {after[place]}"
-        for place in before
-        if after.get(place, before[place]) != before[place]
-    ]
-    changes += [f"+ {place}: {after[place]}" for place in after if place not in before]
+    changes = sorted(differences(_read(approved), made, ""), key=lambda one: "-~+".index(one[0]))
     return CaseReport(name, len(made), (), tuple(changes), approved=True)
+
+
+def differences(before: Value, after: Value, place: str) -> Iterator[str]:
+    """Yield a line for each leaf that went (-), changed (~) or came (+).
+
+    Items of a list are the same item wherever they stand, so that one more in front does not
+    make every line after it a change; that they stand in another order is one line.
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*before, *(key for key in after if key not in before)]:
+            if key not in _SKIPPED:
+                yield from differences(
+                    before.get(key, _NOTHING), after.get(key, _NOTHING), f"{place}.{key}".lstrip(".")
+                )
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from _list_differences(before, after, place)
+    elif before is _NOTHING:
+        yield from (f"+ {where}: {text}" for where, text in flat(after, place))
+    elif after is _NOTHING:
+        yield from (f"- {where}: {text}" for where, text in flat(before, place))
+    elif isinstance(before, dict | list) or isinstance(after, dict | list):
+        yield from differences(before, _NOTHING, place)
+        yield from differences(_NOTHING, after, place)
+    elif str(before) != str(after):
+        yield f"~ {place}: {before} -> {after}"
+
+
+def _list_differences(before: list[Value], after: list[Value], place: str) -> Iterator[str]:
+    texts = [[str(sorted(flat(one, ""))) for one in listed] for listed in (before, after)]
+    stays = Counter(texts[0]) & Counter(texts[1])
+    left, order = [], []
+    for listed, named in zip((before, after), texts, strict=True):
+        room = stays.copy()
+        kept: list[str] = []
+        rest: list[tuple[int, Value]] = []
+        for index, (one, text) in enumerate(zip(listed, named, strict=True)):
+            if room[text]:
+                room[text] -= 1
+                kept.append(text)
+            else:
+                rest.append((index, one))
+        left.append(rest)
+        order.append(kept)
+    for (index, old), (_, new) in zip(*left, strict=False):
+        yield from differences(old, new, f"{place}[{index}]")
+    for index, old in left[0][len(left[1]) :]:
+        yield from differences(old, _NOTHING, f"{place}[{index}]")
+    for index, new in left[1][len(left[0]) :]:
+        yield from differences(_NOTHING, new, f"{place}[{index}]")
+    if order[0] != order[1]:
+        yield f"~ {place}: the same items in another order"
 
 
 def flat(value: Value, place: str) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ KINDS = frozenset(
         "version",
         "clinic",
         "provider",
+        "told",
     }
 )
 
@@ -80,19 +81,11 @@ def message_identifier(case: Case, provider: str) -> tuple[str, str]:
 
 def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> Name:
     """Return the name of one resource. `what` is the mapping's short name, `key` tells items of a list apart."""
+    found = _known_elsewhere(kind, what, case, scope)
+    if found is not None:
+        return found
     npi = case.clinic.npi
     extra = (key,) if key is not None else ()
-    if kind == "mrn":
-        mrn = scope["patient"]["id"]
-        return Name(stable_uuid("patient", npi, mrn), clinic_system(case, "mrn"), mrn)
-    if kind == "npi":
-        return _person_or_place(what, case, scope)
-    if kind == "message":
-        system, value = message_identifier(case, scope["recipient"]["id"])
-        return Name(_own_place(value), system, value)
-    if kind == "document":
-        value = f"urn:uuid:{scope['item']['document']}"
-        return Name(_own_place(value), URI_SYSTEM, value)
     if kind == "session":
         parts: tuple[str, ...] = (case.source, scope["facts"]["session"], what, *extra)
     elif kind == "clinic":
@@ -112,6 +105,36 @@ def name_of(kind: str, what: str, case: Case, scope: Json, key: str | None) -> N
         parts = (*parts, scope["recipient"]["id"])
     made = stable_uuid(*parts)
     return Name(made, clinic_system(case, what), made)
+
+
+def _known_elsewhere(kind: str, what: str, case: Case, scope: Json) -> Name | None:
+    """Return the name of what has one apart from this mapping and event; None for what is named by them."""
+    if kind == "told":
+        return _told(case, scope)
+    if kind == "mrn":
+        mrn = scope["patient"]["id"]
+        return Name(stable_uuid("patient", case.clinic.npi, mrn), clinic_system(case, "mrn"), mrn)
+    if kind == "npi":
+        return _person_or_place(what, case, scope)
+    if kind == "message":
+        system, value = message_identifier(case, scope["recipient"]["id"])
+        return Name(_own_place(value), system, value)
+    if kind == "document":
+        value = f"urn:uuid:{scope['item']['document']}"
+        return Name(_own_place(value), URI_SYSTEM, value)
+    return None
+
+
+def _told(case: Case, scope: Json) -> Name:
+    """Return the name of a statement: that of the event that told it first, or of the registry's own statement."""
+    item: Json = scope["item"]
+    thing: str = item["thing"]
+    if "event" in item:
+        place = (str(item["place"]),) if "place" in item else ()
+        made = stable_uuid(case.source, item["event"], thing, *place)
+    else:
+        made = stable_uuid(case.source, scope["event"]["course"]["id"], thing, item["key"])
+    return Name(made, clinic_system(case, thing), made)
 
 
 def _own_place(identifier: str) -> str:

@@ -1,26 +1,22 @@
-"""Who told what is known of a stimulant: the practitioner to be named, and the registry's statements.
+"""Who told what is known of a medicine: the practitioner to be named, and the statements that stand or are over.
 
 Nothing is guessed: a practitioner is named only where the event or the registry says which one it
 is, and where US Core lets one be named at all. Else a regimen is just "reported".
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Literal
+from datetime import date, datetime
 
 from coordinator.domain.case import Case, ClinicEvent
 from coordinator.domain.events import DoseChange, MedicineTaken, Regimen, SessionOutcome
 from coordinator.domain.quantities import Quantity
-from coordinator.domain.registry import KnownMedication, Name, Provider
-from coordinator.domain.values import Unknown
+from coordinator.domain.registry import Name, Provider
+from coordinator.domain.values import NotDone, Unknown
 from coordinator.mapping.digits import npi_is_whole
+from coordinator.mapping.regimens import PRESCRIBER, Run, Runs, Said, State, fold, said_in
 
-State = Literal["original", "replaced"]
 STIMULANT = "stimulant"
-PRESCRIBER = "prescriber"
-_TELLS = {"reported-by-prescriber": PRESCRIBER, "reported-by-patient": "patient"}
-"""Whose word a reported change is."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +30,31 @@ class Informant:
 
 @dataclass(frozen=True)
 class Stated:
-    """One party's statement of the registry about a stimulant. `key` tells it apart within the course."""
+    """One party's statement about a medicine, as the resource that tells of it. `key` tells it apart in a bundle."""
 
     key: str
+    thing: str
+    """What the resource is called in its name: "known-regimen", "reported" or, of the registry, "stated-regimen"."""
+    event: str | None
+    """The id of the event that told it first; None: the registry states it."""
+    place: int | None
     named: bool
-    """Whether the statement has an id of its own, so that it is the same resource in every message."""
+    """Whether it is the same resource in every message. A statement of the registry without an id is not."""
+    said: bool
+    """Whether this event says so too."""
+    own: bool
+    """Whether this event told it first."""
     state: State
+    role: str
     product: str
     form: str | None
     dose: Quantity | Unknown
     frequency: str | None
-    as_of: date
-    source: str
+    as_of: date | datetime | None
+    source: str | None
     by_prescriber: bool
     """Whether `Told.prescriber` is who said it."""
+    last_taken_at: datetime | NotDone | Unknown | None
 
 
 @dataclass(frozen=True)
@@ -60,19 +67,26 @@ class Told:
     """The stimulant's prescriber on the event's day, if anything here is their word."""
     from_prescriber: bool = False
     """Whether the regimen before the change is the prescriber's word."""
+    report_over: bool = False
+    """Whether what this event reports was overtaken by a later word of the same party."""
     statements: tuple[Stated, ...] = ()
 
 
 def told_by(case: Case, event: ClinicEvent, on: date, *, retracted: bool) -> Told:
-    """Return who told what in this event. With a retraction no statement of the registry goes: they still stand."""
+    """Return who told what in this event.
+
+    With a retraction goes what it takes back, and what stands of those medicines without it.
+    No statement of the registry goes: they still stand.
+    """
     prescriber = _prescriber(case, on)
-    statements = () if retracted else tuple(_statements(case, event, on, prescriber))
+    statements, report_over = _statements(case, event, on, prescriber, retracted=retracted)
     from_prescriber = prescriber is not None and _before_is_theirs(case, event, on, prescriber)
     speaks = from_prescriber or any(one.by_prescriber for one in statements) or _told_on_the_day(event)
     return Told(
         informant=_reporter(case, event, prescriber),
         prescriber=prescriber if speaks else None,
         from_prescriber=from_prescriber,
+        report_over=report_over,
         statements=statements,
     )
 
@@ -118,77 +132,134 @@ def _taken(event: ClinicEvent) -> tuple[MedicineTaken, ...]:
     return taken if isinstance(taken, tuple) else ()
 
 
-def _statements(case: Case, event: ClinicEvent, on: date, prescriber: Informant | None) -> Iterator[Stated]:
-    """Yield what the registry states of the stimulant and the event does not say itself, oldest first.
+@dataclass(frozen=True)
+class _Teller:
+    """What is needed to turn a run into the resource that tells of it."""
 
-    A change of another drug says nothing of the stimulant.
-    """
-    if isinstance(event, DoseChange) and event.subject != STIMULANT:
-        return
-    listed = [one for one in case.patient.medications if one.role == STIMULANT and one.as_of <= on]
-    ordered = sorted(listed, key=lambda one: one.as_of)
-    for place, state in sorted(_chosen(event, ordered).items()):
-        one = ordered[place]
-        theirs = one.source == PRESCRIBER and prescriber is not None and _prescriber(case, one.as_of) == prescriber
-        key = one.id if one.id is not None else f"{event.id}#{place}"
-        yield Stated(
+    case: Case
+    event: ClinicEvent
+    prescriber: Informant | None
+
+    def tell(self, run: Run, *, said: bool) -> Stated:
+        """Return a run by the statement that was told first."""
+        first = run.first
+        if first.event is not None:
+            key = f"{first.event.id}#{first.place}"
+        else:
+            key = first.id if first.id is not None else f"{self.event.id}#{first.place}"
+        return Stated(
             key=key,
-            named=one.id is not None,
-            state=state,
-            product=one.product,
-            form=one.form,
-            dose=one.dose,
-            frequency=one.frequency,
-            as_of=one.as_of,
-            source=one.source,
-            by_prescriber=theirs,
+            thing=first.thing,
+            event=first.event.id if first.event is not None else None,
+            place=first.place,
+            named=first.nameable,
+            said=said,
+            own=first.event is self.event,
+            state=run.state,
+            role=first.role,
+            product=first.product,
+            form=first.form,
+            dose=first.dose,
+            frequency=first.frequency,
+            as_of=first.written,
+            source=first.party,
+            by_prescriber=self.is_theirs(first),
+            last_taken_at=first.last_taken_at,
         )
 
+    def is_theirs(self, said: Said) -> bool:
+        """Return whether a statement is the word of the stimulant's prescriber of the event's day."""
+        theirs = said.role == STIMULANT and said.party == PRESCRIBER and self.prescriber is not None
+        then = _prescriber(self.case, said.on)
+        if theirs and said.thing == "reported" and said.event is not None:
+            then = _reporter(self.case, said.event, then)
+        return theirs and then == self.prescriber
 
-def _chosen(event: ClinicEvent, ordered: Sequence[KnownMedication]) -> dict[int, State]:
-    """Return which statements are told, by their place: each party's newest of a product, and the one before it.
 
-    What the event itself says in the same words is not said twice, unless it is news: then
-    the statement that is over has to be told as over beside the new one.
+def _statements(
+    case: Case, event: ClinicEvent, on: date, prescriber: Informant | None, *, retracted: bool
+) -> tuple[tuple[Stated, ...], bool]:
+    """Return what goes beside this event, and whether what it reports is over already.
+
+    A change of another drug says nothing of the stimulant that the registry states.
     """
-    by_party: dict[tuple[str, str], list[int]] = {}
-    for place, one in enumerate(ordered):
-        by_party.setdefault((one.product.casefold(), one.source), []).append(place)
-    chosen: dict[int, State] = {}
-    for places in by_party.values():
-        newest, before = places[-1], places[-2] if len(places) > 1 else None
-        news = before is not None and not _same(ordered[before], ordered[newest])
-        if news and before is not None:
-            chosen[before] = "replaced"
-        if _ends(event, ordered[newest]):
-            chosen[newest] = "replaced"
-        elif news or not any(_same(ordered[newest], said) for said in _said(event)):
-            chosen[newest] = "original"
-    return chosen
+    listed = [one for one in case.patient.medications if one.role == STIMULANT and one.as_of <= on]
+    came_before = len(case.others) if case.others_before is None else case.others_before
+    runs = fold(listed, (*case.others[:came_before], event, *case.others[came_before:]))
+    teller = _Teller(case, event, prescriber)
+    about = {one.product.casefold() for one in said_in(event)}
+    if retracted:
+        back = [teller.tell(run, said=True) for run in _own(runs, event) if run.first.thing != "reported"]
+        left = fold(listed, case.others)
+        stand = [one for one in _told(left, teller, about, registry=False, revived=True) if one.event is not None]
+        return (*back, *stand), False
+    registry = not isinstance(event, DoseChange) or event.subject == STIMULANT
+    told = tuple(one for one in _told(runs, teller, about, registry=registry) if not _is_report(one))
+    return told, any(run.first.thing == "reported" and run.state == "replaced" for run in _own(runs, event))
 
 
-def _ends(event: ClinicEvent, one: KnownMedication) -> bool:
-    """Return whether the event tells, in the words of that same party, that this statement is over."""
-    if not isinstance(event, DoseChange) or not isinstance(event.from_, Regimen) or not isinstance(event.to, Regimen):
+def _is_report(one: Stated) -> bool:
+    """Return whether this is the change that the event itself reports: it has a mapping of its own."""
+    return one.own and one.thing == "reported"
+
+
+def _own(runs: Runs, event: ClinicEvent) -> Iterator[Run]:
+    return (run for listed in runs.values() for run in listed if run.first.event is event)
+
+
+def _told(runs: Runs, teller: _Teller, about: set[str], *, registry: bool, revived: bool = False) -> Iterator[Stated]:
+    """Yield, for each party: what stands, what it took the place of, and what this event said in between.
+
+    Told are the medicines that the event speaks of and, beside them, the stimulant as the registry states it.
+    What was over before is told as over by the message that ended it, and not by every later one.
+    """
+    for (product, party), listed in runs.items():
+        stated = registry and any(one.event is None for run in listed for one in run.said)
+        if product not in about and not stated:
+            continue
+        *earlier, newest = listed
+        for run in earlier:
+            if run.first.event is teller.event or (run is listed[-2] and _is_news(run, teller.event)):
+                yield teller.tell(run, said=run.says(teller.event))
+        if newest.says(teller.event):
+            if not _says_what_stands(runs, newest, product, party):
+                yield teller.tell(newest, said=True)
+        elif party == PRESCRIBER and _is_said_by_others(runs, product, teller.event):
+            yield teller.tell(newest, said=True)
+        elif newest.state != "original":
+            if _is_news(newest, teller.event):
+                yield teller.tell(newest, said=False)
+        elif revived or (earlier and stated) or not _is_said_in_these_words(runs, newest, teller.event):
+            yield teller.tell(newest, said=False)
+
+
+def _is_news(run: Run, event: ClinicEvent) -> bool:
+    """Return whether this event ended a run; that the registry did so has no message of its own, so each tells it."""
+    return run.ended_by is event or run.ended_by is None
+
+
+def _is_said_in_these_words(runs: Runs, run: Run, event: ClinicEvent) -> bool:
+    """Return whether the event itself says the same, as what stands: then it is not said twice."""
+    return any(
+        one.state == "original" and one.says(event) and one.said[-1].same_as(run.said[-1])
+        for listed in runs.values()
+        for one in listed
+    )
+
+
+def _is_said_by_others(runs: Runs, product: str, event: ClinicEvent) -> bool:
+    """Return whether somebody else says in this event what the prescriber had said before of the product."""
+    return any(
+        listed[-1].says(event) and _says_what_stands(runs, listed[-1], product, party)
+        for (other, party), listed in runs.items()
+        if other == product
+    )
+
+
+def _says_what_stands(runs: Runs, run: Run, product: str, party: str | None) -> bool:
+    """Return whether a party only says what the prescriber had said before, which stands, and is told."""
+    theirs: Sequence[Run] = runs.get((product, PRESCRIBER), ()) if party != PRESCRIBER else ()
+    stands = theirs[-1] if theirs else None
+    if stands is None or stands.state != "original" or not stands.first.nameable:
         return False
-    return one.source == _TELLS.get(event.kind) and _same(one, event.from_) and not _same(one, event.to)
-
-
-def _said(event: ClinicEvent) -> Iterable[MedicineTaken | Regimen]:
-    if isinstance(event, DoseChange):
-        return [one for one in (event.from_, event.to) if isinstance(one, Regimen)]
-    return [one for one in _taken(event) if one.role == STIMULANT]
-
-
-def _same(one: KnownMedication, other: KnownMedication | MedicineTaken | Regimen) -> bool:
-    """Return whether two regimens say the same; what one of them leaves open is no difference."""
-    if one.product.casefold() != other.product.casefold() or isinstance(one.dose, Unknown):
-        return False
-    if isinstance(other.dose, Unknown) or one.dose.normalised() != other.dose.normalised():
-        return False
-    open_form = one.form is None or other.form is None or one.form == other.form
-    return open_form and _same_rhythm(one.frequency, other.frequency)
-
-
-def _same_rhythm(one: str | None, other: str | None) -> bool:
-    return one is None or other is None or one.casefold() == other.casefold()
+    return stands.first.on <= run.first.on and stands.said[-1].same_as(run.said[-1])

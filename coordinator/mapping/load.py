@@ -24,6 +24,12 @@ Per = Literal["event", "recipient"]
 LEVELS = frozenset({"chart", "message", "fhir-document", "tasks"})
 """Where a resource goes: the chart transaction, the message, the FHIR document inside a document reference, and the
 changes to tasks that a far side holds, made only while nobody there has answered."""
+CLOSED_WORDS = {
+    "per": ("event", "recipient"),
+    "write": ("update", "create", "create-first"),
+    "identity": tuple(sorted(KINDS)),
+}
+"""The keys of a mapping file that take one of a few words."""
 MAPPING_KEYS = frozenset(
     {
         "mapping", "version", "reviewed", "event", "resource", "name", "per", "each", "key", "when", "identity",
@@ -50,7 +56,7 @@ class ResourceMapping:
     when: Condition | None
     identity: str
     profiles: tuple[str, ...]
-    write: Literal["update", "create"]
+    write: Literal["update", "create", "create-first"]
     order: int
     audiences: tuple[str, ...]
     retractable: bool
@@ -236,8 +242,7 @@ def _check_header(file: str, data: Json, problems: list[str]) -> None:
         problems.append(f"{file}: `event` is one or more of {', '.join(EVENT_TYPES)}")
     if data.get("resource") not in r4.RESOURCES:
         problems.append(f"{file}: `resource` is not a type of resource that the service sends")
-    closed = {"per": ("event", "recipient"), "write": ("update", "create"), "identity": sorted(KINDS)}
-    for key, words in closed.items():
+    for key, words in CLOSED_WORDS.items():
         if key in data and data[key] not in words:
             problems.append(f"{file}: `{key}` is one of {', '.join(words)}")
     if not set(data.get("levels", ())) <= LEVELS:

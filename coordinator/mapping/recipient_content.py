@@ -1,7 +1,7 @@
 """What one recipient gets of an event: the shared resources and its own, as that partner takes them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.domain.case import Case, request_names
 from coordinator.domain.ids import stable_uuid
@@ -139,7 +139,7 @@ class ForRecipient:
                 one.index,
             )
             problems += faults
-            found.append(Built(one.mapping, one.name, one.index, resource))
+            found.append(replace(one, resource=resource))
         if problems:
             raise MappingHeld(problems)
         return found

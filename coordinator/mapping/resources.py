@@ -29,6 +29,8 @@ class Built:
     name: Name
     index: int | None
     resource: dict[str, Any]
+    overwrites: bool = True
+    """Whether it takes the place of what the far side holds under this name; else it is made there once."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,18 @@ def build_resources(
             run.problems.append(run.missing(one.mapping.resource))
         problems += run.problems
         if not run.problems:
-            built.append(Built(one.mapping, one.name, one.index, _dressed(mappings, one, result, labels)))
+            resource = _dressed(mappings, one, result, labels)
+            built.append(Built(one.mapping, one.name, one.index, resource, _overwrites(one)))
     if problems:
         raise MappingHeld(problems)
     return each_once(built)
+
+
+def _overwrites(one: Planned) -> bool:
+    """Return whether a resource is put over what is there. `create-first`: only in a correction or a retraction."""
+    if one.mapping.write == "create-first":
+        return bool(one.scope["facts"]["record"] != "original")
+    return one.mapping.write == "update"
 
 
 def each_once(built: Sequence[Built]) -> list[Built]:

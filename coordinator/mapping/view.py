@@ -29,7 +29,7 @@ class Facts:
 
     record: RecordState
     outcome: str
-    """The event's own status or action; "entered-in-error" once it is taken back."""
+    """The event's own status or action; "replaced" for a report that is over, "entered-in-error" once taken back."""
     composed_at: datetime
     encounter_start_at: datetime | None
     encounter_end_at: datetime | None
@@ -183,7 +183,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
     told = told_by(case, event, begin.date(), retracted=record == "retracted")
     facts = Facts(
         record=record,
-        outcome=_outcome(event, record),
+        outcome="replaced" if told.report_over and record != "retracted" else _outcome(event, record),
         composed_at=case.composed_at,
         encounter_start_at=start,
         encounter_end_at=end,

@@ -57,6 +57,16 @@ class InboxRows(Part):
         )
         return [self._inbox(row) for row in reversed(self._all(query))]
 
+    def inbox_of_patient_after(self, patient_key: str, *, after: datetime, limit: int) -> Sequence[InboxRow]:
+        """Return a patient's rows that occurred later than `after`, at most `limit`, oldest occurrence first."""
+        query = (
+            sa.select(inbox)
+            .where(inbox.c.patient_key == patient_key, inbox.c.occurred_at > after)
+            .order_by(inbox.c.occurred_at, inbox.c.version, inbox.c.id)
+            .limit(limit)
+        )
+        return [self._inbox(row) for row in self._all(query)]
+
     def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:
         """Insert; return False when (source, id, version) is there already."""
         return self._insert_once(

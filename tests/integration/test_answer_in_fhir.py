@@ -70,13 +70,14 @@ class Practice:
             http, NoSignIn(), bench.clock, partners=partners, book=MemoryEntries(), settle_s=0
         )
 
-    def session(self, day=14, number=3):
+    def session(self, day=14, number=3, dose="30"):
         """Report a session of that day, send everything that is due, and return the psychiatrist's message."""
         event = json.loads(json.dumps(example("session-outcome.bp-spike")).replace("2026-10-14", f"2026-10-{day}"))
         if day != 14:
             event["id"] = f"se-{day}"
             event.pop("next_session_on")  # the example's is before some of these days
             event["course"] |= {"session_number": number}
+            event["other_medications_taken"][0]["dose"]["value"] = dose
             for one in event["vitals"]:
                 one["systolic"] -= day  # no session has the readings of another
         self.bench.clock.time = max(self.bench.clock.now(), datetime(2026, 10, day, 20, tzinfo=UTC))
@@ -134,7 +135,25 @@ def test_a_reviewed_answer_of_the_prescriber_is_in_the_next_message(practice, vi
     practice.review(accepted=True)
     practice.session(15, 4)
     npi = example("clinic")["providers"][0]["npi"]
-    assert practice.plans() == sorted([("20", "active", npi), ("30", "active", None), ("30", "active", None)], key=repr)
+    assert practice.plans() == sorted([("20", "active", npi), ("30", "active", None)], key=repr)
+
+
+def test_sessions_that_say_the_same_are_one_plan_and_another_dose_ends_it(practice):
+    for day, number in ((14, 3), (15, 4), (16, 5)):
+        practice.session(day, number)
+    assert practice.plans() == [("30", "active", None)]
+    practice.session(23, 6, dose="20")
+    assert practice.plans() == [("20", "active", None), ("30", "completed", None)]
+    practice.session(24, 7)
+    assert sorted(status for _, status, _ in practice.plans()) == ["active", "completed", "completed"]
+
+
+def test_a_patient_who_says_what_the_prescriber_answered_adds_no_plan(practice):
+    practice.answer("link", practice.session())
+    practice.review(accepted=True)
+    practice.session(15, 4, dose="20")
+    npi = example("clinic")["providers"][0]["npi"]
+    assert practice.plans() == sorted([("20", "active", npi), ("30", "completed", None)], key=repr)
 
 
 @pytest.mark.parametrize("reviewed", [False, True], ids=["not yet reviewed", "rejected"])

@@ -131,7 +131,6 @@ CONCEPTS = [
         "MedicationRequest",
         "medicationrequest",
         "subject",
-        "encounter",
         intent="plan",
         status="active",
         reportedBoolean=True,

@@ -112,7 +112,7 @@ ONLY_OURS: dict[str, Fault] = {
     "us-core-17": lambda b: of(b, "Organization")["identifier"][0].__setitem__("value", "1999999001"),
     "us-core-21": lambda b: (
         of(b, "MedicationRequest").__setitem__("intent", "order"),
-        of(b, "MedicationRequest").pop("requester"),
+        of(b, "MedicationRequest").pop("requester", None),
     ),
     "con-4": lambda b: of(b, "Condition")["clinicalStatus"]["coding"][0].__setitem__("code", "active"),
     "con-5": lambda b: of(b, "Condition")["verificationStatus"]["coding"][0].__setitem__("code", "entered-in-error"),
@@ -135,9 +135,9 @@ ONLY_OURS: dict[str, Fault] = {
         "reference", "urn:uuid:00000000-0000-4000-8000-000000000000"
     ),
     "two forms of who reported it": lambda b: of(b, "MedicationRequest").__setitem__(
-        "reportedReference", of(b, "MedicationRequest")["requester"]
+        "reportedReference", of(b, "DocumentReference")["author"][0]
     ),
-    "reported by a visit": lambda b: reported_by(b, of(b, "MedicationRequest")["encounter"]),
+    "reported by a visit": lambda b: reported_by(b, of(b, "Procedure")["encounter"]),
     "reported by nobody in the bundle": lambda b: reported_by(
         b, {"reference": "urn:uuid:00000000-0000-4000-8000-000000000002"}
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.mapping.check import GOLDEN, approve, check_mappings, unraised
+from coordinator.mapping.check import GOLDEN, approve, check_mappings, differences, unraised
 from coordinator.mapping.content import build_content
 from coordinator.mapping.load import Mappings, load
 from tests.unit.mapping.conftest import ROOT, Content, Make, a_case, a_letter, a_plan, a_recipient, example
@@ -221,3 +221,20 @@ def test_a_version_that_once_had_another_content_is_named_though_both_were_commi
     first = file.read_text()
     changed(file, "order: 30", "order: 31")
     assert unraised(checkout, {name: (file.read_text(), first)}) == [f"{name}: changed, so it needs a higher `version`"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ([1, 2, 3], [9, 1, 2, 3], ["+ a[0]: 9"]),
+        ([1, 2, 3], [2, 3], ["- a[0]: 1"]),
+        ([1, 2, 3], [1, 5, 3], ["~ a[1]: 2 -> 5"]),
+        ([1, 2], [2, 1], ["~ a: the same items in another order"]),
+        ([1, 1], [1], ["- a[1]: 1"]),
+        ([{"b": 1, "c": 2}], [{"b": 1, "c": 3}], ["~ a[0].c: 2 -> 3"]),
+        ([{"b": 1}], [{"b": [1]}], ["- a[0].b: 1", "+ a[0].b[0]: 1"]),
+        ({"b": 1}, {"c": 1}, ["- a.b: 1", "+ a.c: 1"]),
+    ],
+)
+def test_a_difference_is_one_line_wherever_the_item_stands(before: Any, after: Any, said: list[str]) -> None:
+    assert list(differences(before, after, "a")) == said

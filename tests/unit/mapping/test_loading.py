@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from coordinator.mapping.codes import TABLE_KEYS
-from coordinator.mapping.load import MAPPING_KEYS, load
+from coordinator.mapping.load import CLOSED_WORDS, MAPPING_KEYS, load
 from coordinator.mapping.partners import PARTNER_KEYS
 from coordinator.mapping.problems import MappingFileError
 from tests.unit.mapping.conftest import ROOT
@@ -165,3 +165,9 @@ def test_the_editors_schemas_know_the_same_keys_as_the_loader() -> None:
     assert keys("event") == MAPPING_KEYS
     assert keys("codes") == TABLE_KEYS
     assert keys("partner") == PARTNER_KEYS
+
+
+@pytest.mark.parametrize("key", sorted(CLOSED_WORDS))
+def test_the_editors_schema_knows_the_same_words_as_the_loader(key: str) -> None:
+    schema = json.loads((ROOT / "mappings" / "schema" / "event.schema.json").read_text())
+    assert set(schema["properties"][key]["enum"]) == set(CLOSED_WORDS[key])
