@@ -142,6 +142,7 @@ async def posted(request: Request) -> Mapping[str, str]:
         raise Forged from None
     fields = dict(pairs)
     await run_in_threadpool(_check_token, request, fields)
+    request.state.typed = fields
     return fields
 
 
@@ -187,6 +188,7 @@ async def posted_with_file(request: Request) -> Upload:
     finally:
         await form.close()
     await run_in_threadpool(_check_token, request, fields)
+    request.state.typed = fields
     return Upload(fields, media_type, body)
 
 

@@ -87,9 +87,10 @@ def _form(
     kept: Mapping[str, str] | None = None,
 ) -> Response:
     detail = service.desk.message(message_id, person.actor)
+    sent = [one for one in detail.deliveries if one.attempts and one.channel not in ("by-hand", "none")]
     return pages.page(
         request, "answer_form.html", person, status=status, detail=detail, row=detail.row, kept=kept or {}, units=UNITS,
-        kinds=KINDS, wrong=wrong,
+        kinds=KINDS, wrong=wrong, reached=sent[-1] if sent else None,
     )  # fmt: skip
 
 

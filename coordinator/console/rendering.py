@@ -26,6 +26,8 @@ from coordinator.flow.sending_desk import LeftAlone, SendingDesk
 HERE = Path(__file__).parent
 STATIC: Mapping[str, str] = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
 CLINIC_KEPT_S = 60.0
+REFUSED = 400
+"""From this status on a page says why nothing was done, and its forms keep what was typed."""
 
 
 def mark_of(overview: Overview) -> str:
@@ -85,6 +87,7 @@ class Pages:
             here=request.url.path,
             now=self.now(),
             address_of=self.names(),
+            typed=_typed(request) if status >= REFUSED else _nothing_typed,
             **shown,
         )
         return HTMLResponse(text, status_code=status)
@@ -146,3 +149,22 @@ class Pages:
         if at is None:
             return ""
         return words.span((self.now() - at).total_seconds())
+
+
+def _typed(request: Request) -> Callable[..., str]:
+    """Return what tells what a person had typed into a form that was refused, so that it need not be typed again.
+
+    It is asked with the form's address and the field's name, and, where a page has the
+    form many times, with the hidden fields that tell which of them it was.
+    """
+    fields: Mapping[str, str] = getattr(request.state, "typed", {})
+
+    def of(form: str, name: str, **which: str) -> str:
+        mine = request.url.path == form and all(fields.get(key) == value for key, value in which.items())
+        return fields.get(name, "") if mine else ""
+
+    return of
+
+
+def _nothing_typed(_form: str, _name: str, **_which: str) -> str:
+    return ""

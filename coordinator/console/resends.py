@@ -68,13 +68,18 @@ def add_recompose(router: APIRouter, service: SendingService, pages: Pages) -> N
     @router.get("/messages/{message_id}/recompose")
     def look(message_id: Code, request: Request, person: Sender) -> Response:
         """Show the difference between the stored letter and what the record says now."""
+        return compared(request, person, message_id)
+
+    def compared(request: Request, person: Person, message_id: str, wrong: str | None = None) -> Response:
+        shown = None
         try:
             shown = service.sending.preview(message_id, person.actor)
         except Refused as refused:
-            return pages.page(
-                request, "recompose.html", person, status=409, shown=None, message_id=message_id, wrong=refused.reason
-            )
-        return pages.page(request, "recompose.html", person, shown=shown, message_id=message_id, wrong=None)
+            wrong = refused.reason
+        status = 200 if wrong is None else 409
+        return pages.page(
+            request, "recompose.html", person, status=status, shown=shown, message_id=message_id, wrong=wrong
+        )
 
     @router.post("/messages/{message_id}/recompose")
     def do(message_id: Code, request: Request, fields: Form, person: Sender) -> Response:
@@ -88,9 +93,7 @@ def add_recompose(router: APIRouter, service: SendingService, pages: Pages) -> N
                 actor=person.actor,
             )
         except Refused as refused:
-            return pages.page(
-                request, "recompose.html", person, status=409, shown=None, message_id=message_id, wrong=refused.reason
-            )
+            return compared(request, person, message_id, refused.reason)
         return RedirectResponse(f"/messages/{name}?done=recompose", 303)
 
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from coordinator.domain.delivery import State
+from coordinator.flow import resend
+
+MIN_REASON = resend.MIN_REASON
+"""Characters of a reason at least: the forms ask for them before anything is posted."""
 
 
 @dataclass(frozen=True)
@@ -192,3 +196,21 @@ def day(written: str) -> str:
 def size(count: int) -> str:
     """Return a size in bytes for people: "182 kB"."""
     return f"{count} bytes" if count < 1000 else f"{count // 1000} kB"
+
+
+def _went_wrong(elsewhere: str) -> Mapping[str, str]:
+    return {
+        "misdirected-fax": elsewhere,
+        "wrong-recipient": "It is not meant for this office",
+        "not-my-patient": "It is not their patient",
+    }
+
+
+WENT_WRONG: Mapping[str, Mapping[str, str]] = {
+    "fax": _went_wrong("A fax went to a wrong number"),
+    "direct": _went_wrong("It went to a wrong mailbox"),
+    "secure-link": _went_wrong("The notice went to a wrong mailbox"),
+    "fhir-rest": _went_wrong("It went to a wrong record system"),
+    "fhir-message": _went_wrong("It went to a wrong record system"),
+}
+"""What may have gone wrong with a letter, in the words of the channel it left by. The codes are the same for all."""

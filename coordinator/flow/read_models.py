@@ -97,6 +97,16 @@ class DeliveryView:
     may_record_handover: bool
     may_not_next_because: str | None = "There is no further address."
     """Why the next address of the route may not be taken now; None when it may."""
+    resend_to: "WayAgain | None" = None
+    """Where it goes when it is sent again now; None when it may not be."""
+
+
+@dataclass(frozen=True)
+class WayAgain:
+    """The address that a letter takes when it is sent again: the same, or another because that one is closed."""
+
+    endpoint_id: str
+    channel: str
 
 
 @dataclass(frozen=True)

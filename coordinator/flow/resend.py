@@ -11,7 +11,7 @@ from coordinator.flow.fallback import next_channel
 from coordinator.flow.lanes import withdraw
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
-from coordinator.flow.read_models import Actor
+from coordinator.flow.read_models import Actor, WayAgain
 from coordinator.flow.releasing import ask_release
 from coordinator.flow.rows import DeliveryRow, InboxState, MessageRecord, NewDelivery
 
@@ -109,6 +109,12 @@ def _new_delivery(
         resend_of=row.id,
         reason=reason,
     )
+
+
+def way_again(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> WayAgain:
+    """Return where this delivery would go when it is sent again now."""
+    endpoint_id, channel, _ = _route(tx, message, row)
+    return WayAgain(endpoint_id, channel)
 
 
 def _route(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> tuple[str, str, int]:

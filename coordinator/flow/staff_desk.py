@@ -94,15 +94,12 @@ class StaffDesk:
             addresses = {one.id: one.address for one in (provider.endpoints if provider else ())}
             rows = tx.deliveries(message_id)
             no_next = why_not_next(tx, message)
-            views = tuple(
-                replace(
-                    delivery_view(
-                        parts, tx, message, row, addresses.get(row.endpoint_id, ""), acts.why_not_resend(parts, tx, row)
-                    ),
-                    may_not_next_because=no_next,
-                )
-                for row in rows
-            )
+            views = []
+            for row in rows:
+                refusal = acts.why_not_resend(parts, tx, row)
+                view = delivery_view(parts, tx, message, row, addresses.get(row.endpoint_id, ""), refusal)
+                way = None if refusal is not None else acts.way_again(tx, message, row)
+                views.append(replace(view, may_not_next_because=no_next, resend_to=way))
             now = parts.clock.now()
             tx.audit(actor, "message opened", at=now, patient_key=message.patient_key, subject=message_id)
             evidence = tx.audit_of([message_id])
@@ -119,7 +116,7 @@ class StaffDesk:
                 supersedes=message.corrects or message.plan.get("recomposed_from"),
                 superseded_by=message.superseded_by,
                 documents=tuple(DocumentView(*one) for one in tx.documents(message_id)),
-                deliveries=views,
+                deliveries=tuple(views),
                 timeline=tuple(
                     TimelineEntry(one.at, one.actor, one.action + (f": {one.detail}" if one.detail else ""))
                     for one in evidence

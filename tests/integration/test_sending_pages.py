@@ -226,7 +226,7 @@ def test_a_misdirected_fax_freezes_the_address_until_a_person_says_it_is_right(b
     done = desk.post(place, kind="misdirected-fax", note="a shop called, they have it")
     assert done.headers["location"] == "/answers?done=incident"
     page = desk.get("/answers").text
-    assert "a fax went to a wrong number" in page
+    assert "it went to a wrong number or mailbox" in page
     assert "carries nothing for any patient" in page
     fresh = bench.told(example("dose-change.ketamine"))["pr-pcp"]
     bench.send_due()
