@@ -25,6 +25,13 @@ SERVER_AWAY = ("net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fax.unavaila
 """Starts of the causes that say the far side's server is away, whatever the message: they open the breaker."""
 
 
+SIGN_IN = frozenset({"token.refused", "token.key", "token.discovery"})
+"""Causes that say that this address lets nothing of ours in, whatever the message: a fault of the set-up.
+
+One person mends it once. So no message is held for it, each to be released; they wait behind the address.
+"""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one try came to."""
@@ -133,9 +140,21 @@ def _where_to(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome,
     if outcome.word == "permanent":
         tx.move_delivery(row.id, State.DEAD, at=now, cause=outcome.code, use_attempt=True)
         return State.DEAD
+    if _is_shut_out(row, outcome):
+        tx.move_delivery(row.id, State.PENDING, at=now, cause=outcome.code, due_at=_probe_at(parts, now))
+        return State.PENDING
     tx.move_delivery(row.id, State.HELD, at=now, cause=outcome.code)
     write(Log.DELIVERY_HELD, delivery_id=row.id, code=outcome.code)
     return State.HELD
+
+
+def _is_shut_out(row: DeliveryRow, outcome: Outcome) -> bool:
+    """Return whether the address refused our sign-in before anything of the message could leave."""
+    return outcome.word == "needs-human" and outcome.code in SIGN_IN and row.state == State.CLAIMED
+
+
+def _probe_at(parts: Parts, now: datetime) -> datetime:
+    return now + parts.policy.breaker_probe * parts.policy.retry_scale
 
 
 def _again(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, now: datetime) -> State:
@@ -168,12 +187,13 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
             if health.open_since:
                 write(Log.BREAKER_CLOSED, endpoint_id=row.endpoint_id)
         return
-    if outcome.word != "transient" or not code.startswith(SERVER_AWAY):
+    shut_out = _is_shut_out(row, outcome)
+    if not shut_out and (outcome.word != "transient" or not code.startswith(SERVER_AWAY)):
         return
     health = tx.health(row.endpoint_id, lock=True)
     failures = health.failures + 1
-    if failures >= parts.policy.breaker_after:
-        probe_at = now + parts.policy.breaker_probe * parts.policy.retry_scale
+    if shut_out or failures >= parts.policy.breaker_after:
+        probe_at = _probe_at(parts, now)
         opened = health.open_since or now
         tx.put_health(replace(health, failures=failures, open_since=opened, probe_at=probe_at, cause=code), now)
         if health.open_since is None:

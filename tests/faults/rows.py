@@ -196,6 +196,7 @@ ROWS: dict[str, Row] = {
             f"{SMART}what_the_token_server",
             f"{SMART}a_refusal_is_not_asked_again",
             f"{SMART}many_waiting",
+            f"{DELIVER}a_partner_that_refuses",
         ),
     ),
     "A2": Row("odd lives of tokens", (f"{SMART}odd_lives",)),

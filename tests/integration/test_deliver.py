@@ -11,6 +11,7 @@ from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, S
 from coordinator.flow import deliver, prepare
 from coordinator.flow.outcome import Outcome, write_outcome
 from coordinator.flow.ports import Lookup, ReceiptNews
+from coordinator.flow.sending_desk import StaffSending
 from coordinator.flow.sweep import take_back_leases
 from coordinator.flow.track import take_in
 
@@ -115,6 +116,41 @@ def test_a_question_that_was_answered_late_is_not_called_unprepared_at_once(benc
     bench.clock.turn(hours=3)
     bench.desk.answer(answer.event_ref, confirmed=True, reason="measured twice", actor=STAFF)
     assert bench.desk.overview().unprepared == ()
+
+
+@pytest.mark.parametrize("code", ["token.refused", "token.key", "token.discovery"])
+def test_a_partner_that_refuses_our_key_is_one_problem_with_its_messages_behind_it_and_they_go_by_themselves(
+    bench, code
+):
+    sending = StaffSending(bench.parts)
+    events = ("session-outcome.bp-spike", "dose-change.ketamine", "dose-change.stimulant-hold")
+    told = [bench.told(example(name))["pr-psych"] for name in events]
+    bench.channels["fhir-rest"].script = [NeedsHuman(code, status=401)] * 20
+    bench.send_due()
+    for _ in range(3):
+        bench.clock.turn(minutes=6)
+        bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        assert [row.state for one in told for row in tx.deliveries(one.id)[-1:]] == [State.PENDING] * len(told)
+        assert all(row.attempts_used == 0 for one in told for row in tx.deliveries(one.id))
+    (alone,) = sending.left_alone()
+    assert (alone.waiting, alone.why) == (len(told), bench.parts.causes.get(code).sentence)
+    calls = bench.channels["fhir-rest"].calls
+    assert calls < len(told) * 3, "while it is left alone, one message asks for all"
+    bench.channels["fhir-rest"].script = []
+    for _ in range(3):
+        bench.clock.turn(minutes=6)
+        bench.send_due()
+    assert [bench.state(one.id) for one in told] == [State.ACKNOWLEDGED] * len(told)
+    assert sending.left_alone() == []
+    assert bench.broken() == []
+
+
+def test_a_sign_in_that_is_refused_after_the_first_byte_holds_that_one_message(bench, told):
+    bench.channels["fhir-rest"].script = [("say", NeedsHuman("token.refused", status=401))]
+    bench.send_due()
+    message = told["pr-psych"]
+    assert (bench.state(message.id), bench.cause(message.id)) == (State.HELD, "token.refused")
 
 
 def test_what_was_sent_is_what_was_composed(bench, told):
