@@ -1,7 +1,7 @@
 """FHIR REST: one transaction (chart), single creates, or one DocumentReference, by what the server can do. One try."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -16,9 +16,10 @@ from coordinator.channels.fhir.doubt import has_begun, settle_entries
 from coordinator.channels.fhir.finding import already_there, find_message
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.kept import contradicts
+from coordinator.channels.fhir.letters import Letters, entries_of
 from coordinator.channels.fhir.match import Match, match_patient, theirs
 from coordinator.channels.fhir.places import look_up_places, read_exactly
-from coordinator.channels.fhir.proof import letter_in, looked_again, proven_there
+from coordinator.channels.fhir.proof import letters_in, looked_again, proven_there
 from coordinator.channels.fhir.refusals import TRANSACTION, Refusals
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer, parse
@@ -90,13 +91,17 @@ class FhirRest:
             notes["chart"] = "refused by the server"
         mark = once(lambda: about_to_send(None))
         notes |= self._change_tasks(server, package, capability, match, mark)
-        if level == "singles":
+        letters = entries_of(package) if level == "document" else []
+        if letters:
+            taken = self._letters(server, package, endpoint, capability, match, letters, mark)
+        elif level == "singles":
             taken = self._singles(server, package, endpoint, capability, match, document, mark)
         else:
             taken = self._whole(server, package, endpoint, capability, match, level, document, mark)
         wish = self._read_back(endpoint)
         if wish is not None:
-            taken = proven_there(server, taken, letter_in(document), match.far_side_id, wish)
+            sent = [part(one, "resource") for one in letters] or letters_in(document)
+            taken = proven_there(server, taken, sent, match.far_side_id, wish)
         return _with_facts(taken, **notes)
 
     def _whole(
@@ -121,6 +126,18 @@ class FhirRest:
         if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), match.far_side_id)).code:
             raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
         return taken
+
+    def _letters(
+        self, server: FhirServer, package: Package, endpoint: Endpoint, capability: Capability, match: Match,
+        letters: Sequence[Mapping[str, Any]], mark: Callable[[], None],
+    ) -> Taken:  # fmt: skip
+        """Return what came of several letters, each posted as a document of its own."""
+        if self._entries is None:
+            raise NeedsHuman("fhir.level")
+        conditional = bool(conditional_creates(capability, self._partner(endpoint)).get("DocumentReference"))
+        return Letters(server, self._entries, self._clock, endpoint.id, conditional=conditional).send(
+            package, letters, lambda one: self._addressed(server, endpoint, match, one), match.far_side_id, mark
+        )
 
     def _change_tasks(
         self, server: FhirServer, package: Package, capability: Capability, match: Match, mark: Callable[[], None]
@@ -255,20 +272,28 @@ class FhirRest:
         """Return the entries of a message that is on its way entry by entry; empty when it is not."""
         if self._entries is None:
             return []
-        for role in ROLES["singles"]:
-            document = package.document(role)
-            if document is not None:
-                everything = parts(read_exactly(document.body), "entry")
-                entries: list[Mapping[str, Any]] = [one for one in everything if _kind(one) != "Patient"]
-                return entries if has_begun(self._entries, endpoint.id, entries) else []
-        return []
+        begun: list[list[Mapping[str, Any]]] = [entries_of(package)]
+        document = package.document(*ROLES["singles"])
+        if document is not None:
+            everything = parts(read_exactly(document.body), "entry")
+            begun.append([one for one in everything if _kind(one) != "Patient"])
+        book = self._entries
+        return next((one for one in begun if one and has_begun(book, endpoint.id, one)), [])
 
     def _document(self, server: FhirServer, endpoint: Endpoint, match: Match, document: StoredDocument) -> bytes:
         """Return the stored bytes, with that server's own references where its partner file asks for them."""
         partner = self._partner(endpoint)
         if partner is None or not partner.own_references:
             return document.body
-        content = read_exactly(document.body)
+        return self._addressed(server, endpoint, match, read_exactly(document.body))
+
+    def _addressed(
+        self, server: FhirServer, endpoint: Endpoint, match: Match, content: Mapping[str, Any]
+    ) -> bytes:  # fmt: skip
+        """Return one document, with that server's own references where its partner file asks for them."""
+        partner = self._partner(endpoint)
+        if partner is None or not partner.own_references:
+            return to_bytes(dict(content))
         return to_bytes(addressed(content, look_up_places(server, partner, match, content)))
 
     def _conditional(self, package: Package, endpoint: Endpoint, capability: Capability) -> dict[str, str]:

@@ -26,7 +26,8 @@ def status() -> None:
         click.echo(_line(one))
     older = sum(one.values for one in uses if not one.seals)
     if older:
-        click.echo(f"{older} values are under an older key. Next: coordinator keys reseal")
+        click.echo(f"{older} values are under an older key. Next: start every process again, then")
+        click.echo("coordinator keys reseal --restarted")
         return
     for one in uses:
         if not (one.seals or one.looks_up):
@@ -42,8 +43,14 @@ def _line(one: KeyUse) -> str:
 @keys.command()
 @click.option("--rows", type=click.IntRange(1, 1000), default=STEP_ROWS, show_default=True,
               help="Rows of one transaction.")  # fmt: skip
-def reseal(rows: int) -> None:
+@click.option("--restarted", is_flag=True, help="Every process was started again since the newest line was added.")
+def reseal(rows: int, *, restarted: bool) -> None:
     """Seal anew what an older key sealed. May be stopped, or killed, at any moment, and goes on where it ended."""
+    if not restarted:
+        raise click.UsageError(
+            "A process that was started before the newest line was added to the key file could read nothing of what "
+            "is sealed anew. Start every one again (API, workers, beat), then say so with --restarted."
+        )
     desk = existing().keys()
     done = 0
     for step in desk.reseal(_actor(), rows=rows):

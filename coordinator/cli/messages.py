@@ -12,7 +12,12 @@ from rich.table import Table
 
 from coordinator.cli.reading import existing
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import NotFound
+from coordinator.flow.desk import Desk
 from coordinator.flow.read_models import Actor, MessageFilter, MessageRow
+
+SHOWN, WHOLE_ID = 8, 36
+"""Characters of an id: what the list shows, and all of it."""
 
 
 def _actor() -> Actor:
@@ -53,6 +58,22 @@ def list_(
     Console().print(table_of(list(rows)))
 
 
+def whole_id(desk: Desk, said: str) -> str:
+    """Return the message that is meant: by its id, by how the list shows it, or by its letter's reference.
+
+    Raises NotFound for none, and UsageError when several begin like that.
+    """
+    if len(said) == WHOLE_ID:
+        return said
+    rows = [one for one in desk.messages(MessageFilter(limit=500), _actor()) if one.id.startswith(said)]
+    rows = rows if len(said) >= SHOWN and rows else list(desk.messages(MessageFilter(text=said, limit=2), _actor()))
+    if len(rows) > 1:
+        raise click.UsageError("More than one message is meant by that; give its whole id (list --json shows it).")
+    if not rows:
+        raise NotFound("message")
+    return rows[0].id
+
+
 def table_of(rows: list[MessageRow]) -> Table:
     """Return the table people read: patient, recipient, letter, channel, state, why."""
     table = Table(title=None, show_lines=False, pad_edge=False)
@@ -60,7 +81,7 @@ def table_of(rows: list[MessageRow]) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name in {"Message", "Channel", "State"})
     for row in rows:
         why = f"{row.why} {row.next_step}".strip()
-        table.add_row(row.id[:8], row.patient_name, row.recipient, row.title, row.channel, row.state.value, why)
+        table.add_row(row.id[:SHOWN], row.patient_name, row.recipient, row.title, row.channel, row.state.value, why)
     return table
 
 
@@ -69,7 +90,8 @@ def table_of(rows: list[MessageRow]) -> Table:
 @click.option("--json", "as_json", is_flag=True)
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: what happened, why, and what may be done."""
-    detail = existing().desk.message(message_id, _actor())
+    desk = existing().desk
+    detail = desk.message(whole_id(desk, message_id), _actor())
     if as_json:
         click.echo(_json(asdict(detail)))
         return
@@ -130,7 +152,7 @@ def _when(at: datetime) -> str:
 def resend(message_id: str, reason: str, by_next: bool) -> None:
     """Send the stored letter again, on today's route and with today's consent."""
     desk = existing().desk
-    detail = desk.message(message_id, _actor())
+    detail = desk.message(whole_id(desk, message_id), _actor())
     act = desk.send_by_next if by_next else desk.resend
     name = act(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=_actor())
     click.echo(f"Resend {name} is on its way.")
@@ -141,5 +163,6 @@ def resend(message_id: str, reason: str, by_next: bool) -> None:
 @click.option("--reason", required=True, help="Why; kept with the record.")
 def cancel(message_id: str, reason: str) -> None:
     """Withdraw a message of which nothing has left."""
-    existing().desk.cancel(message_id, reason=reason, actor=_actor())
+    desk = existing().desk
+    desk.cancel(whole_id(desk, message_id), reason=reason, actor=_actor())
     click.echo("Withdrawn.")

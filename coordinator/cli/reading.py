@@ -25,6 +25,7 @@ def existing() -> Service:
         if settings.url().startswith("sqlite") and not settings.database_url and not own.exists():
             raise click.ClickException(f"There is no database in {settings.data_dir}/ yet. Run: coordinator serve")
         made = service()
+    schema.refuse_newer(made.store.engine)
     if not schema.is_current(made.store.engine):
         raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
     made.check_keys()

@@ -8,7 +8,7 @@ import click
 import orjson
 
 from coordinator.bootstrap import service
-from coordinator.flow.watch import Taken, WatchedFolder, folder_lock
+from coordinator.flow.watch import FORMATS, Taken, WatchedFolder, folder_lock
 from coordinator.security.edge import DATABASE_AWAY
 
 LONGEST_PAUSE_S = 60.0
@@ -39,6 +39,9 @@ def watch(folder: Path, source: str, every_s: float, once: bool, as_json: bool) 
         place = WatchedFolder(
             folder, lambda body: made.desk.submit(source, body), may_go_on=lambda: not stopping.is_set()
         )
+        if not (once or as_json):
+            kinds = ", ".join(FORMATS)
+            click.echo(f"Watching {folder} for {kinds}; files of other names are left alone. Ctrl-C ends it.", err=True)
         pause_s, rounds = every_s, 0
         while not stopping.is_set():
             try:

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, Engine
 
+from coordinator.domain.errors import ConfigurationError
 from coordinator.store.engine import transaction
 
 SCRIPTS = Path(__file__).resolve().parent / "migrations"
@@ -27,7 +28,24 @@ def upgrade(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             # Two processes starting at once must not migrate at once.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7263519)")
+        _refuse_newer(connection)
         command.upgrade(config(connection), "head")
+
+
+def refuse_newer(engine: Engine) -> None:
+    """Raise ConfigurationError when a newer version than this one has migrated the database."""
+    with transaction(engine, write=False) as connection:
+        _refuse_newer(connection)
+
+
+def _refuse_newer(connection: Connection) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {one.revision for one in ScriptDirectory.from_config(config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise ConfigurationError(
+            "a newer version has migrated this database, and this one cannot read it; start the newer version again, "
+            "or put back the copy from before the upgrade"
+        )
 
 
 def is_current(engine: Engine) -> bool:

@@ -56,6 +56,14 @@ class ChannelSuite:
         raise NotImplementedError
         yield
 
+    def two_letters(self, package: Package) -> Package:
+        """Return the message with two letters in it, as this channel is given such a one."""
+        raise NotImplementedError
+
+    def letters_at(self, scene: Scene) -> int:
+        """Return how many letters the far side has been given."""
+        raise NotImplementedError
+
     def refused(self, fault: str, scene: Scene, within_s: float = 8.0) -> DeliveryError:
         with pytest.raises(DeliveryError) as caught:
             scene.send(within_s)
@@ -74,6 +82,14 @@ class ChannelSuite:
             assert len(scene.marks) == 1
             assert scene.seen_at_mark == [0]
             assert scene.content_seen() > 0
+
+    def test_every_letter_of_a_message_is_given_to_the_far_side_under_one_mark(self):
+        with self.scene() as scene:
+            scene.package = self.two_letters(scene.package)
+            assert scene.send().far_side_ref
+            assert self.letters_at(scene) == 2
+            assert len(scene.marks) == 1
+            assert scene.seen_at_mark == [0]
 
     def test_a_conflict_at_the_mark_stops_the_send(self):
         with self.scene() as scene:

@@ -89,7 +89,16 @@ class TestDirect(ChannelSuite):
         with ScriptedSmtp(self.tls, replies, act) as far:
             port = a_dead_port() if fault == "refused-connection" else far.port
             config = SmtpConfig("127.0.0.1", port, "clinic", "secret", SENDER, self.ca_file)
+            self.far = far
             yield Scene(Direct(config, WallClock()), ENDPOINT, a_package(), lambda: len(far.message))
+
+    def two_letters(self, package):
+        letters = (a_document("letter-pdf", b"%PDF-1.7 summary"), a_document("letter-pdf", b"%PDF-1.7 alert"))
+        return replace(package, documents=letters)
+
+    def letters_at(self, scene):
+        attached = email.message_from_bytes(self.far.message).walk()
+        return len({one.get_payload(decode=True) for one in attached if one.get_content_type() == "application/pdf"})
 
     def test_the_table_has_a_row_for_every_phase_and_each_is_played(self):
         played = {(fault.rpartition("-")[0], int(fault[-1])) for fault in FAULTS if fault[-1:].isdigit()}

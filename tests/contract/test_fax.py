@@ -83,7 +83,17 @@ class TestFax(ChannelSuite):
         with ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, QUEUED)) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
             channel = Fax(PhaxioGateway(self.http, config(address), WallClock()), WallClock())
+            self.far = far
             yield Scene(channel, ENDPOINT, a_package(), lambda: sum(len(one[3]) for one in far.requests))
+
+    def two_letters(self, package):
+        letters = tuple(a_document("letter-pdf", a_pdf(words)) for words in ("the summary", "the alert"))
+        return replace(package, documents=letters)
+
+    def letters_at(self, scene):
+        (request,) = self.far.requests
+        sent = request[3][request[3].index(b"%PDF-") : request[3].rindex(b"%%EOF") + 5]
+        return sum(one.strip() in {"the summary", "the alert"} for one in pages_text(sent))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.channel_suite import ChannelSuite, Scene
-from tests.contract.people import NoSignIn, WallClock, a_package
+from tests.contract.people import NoSignIn, WallClock, a_document, a_package, document_reference
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
 pytestmark = pytest.mark.loopback
@@ -62,12 +63,23 @@ class TestFhirMessage(ChannelSuite):
     def scene(self, fault=""):
         with ScriptedHttp(lambda method, path, body: ANSWERS.get(fault, ANSWERS[""])) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
+            self.far = far
             yield Scene(
                 FhirMessage(self.http, NoSignIn(), WallClock()),
                 Endpoint(id="ep", kind="fhir-message", address=f"{address}/fhir"),
                 a_package(roles=("fhir-message",)),
                 lambda: sum(len(one[3]) for one in far.asked("POST", "/fhir/$process-message")),
             )
+
+    def two_letters(self, package):
+        letters = [{"resource": document_reference(package.message)} for _ in range(2)]
+        body = json.dumps({"resourceType": "Bundle", "type": "message", "entry": letters}).encode()
+        return replace(package, documents=(a_document("fhir-message", body, "application/fhir+json"),))
+
+    def letters_at(self, scene):
+        (posted,) = self.far.asked("POST", "/fhir/$process-message")
+        kinds = [one["resource"]["resourceType"] for one in json.loads(posted[3])["entry"]]
+        return kinds.count("DocumentReference")
 
 
 def answer_to(step):

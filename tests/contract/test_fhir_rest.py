@@ -1,5 +1,6 @@
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,18 @@ from coordinator.sandbox.ehr_capability import capability_statement
 from coordinator.sandbox.web import Fault
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.channel_suite import ChannelSuite, Scene
-from tests.contract.people import CANARY, PATIENT, NoSignIn, StillClock, WallClock, a_package
+from tests.contract.entries import MemoryEntries
+from tests.contract.people import (
+    CANARY,
+    PATIENT,
+    SYSTEM,
+    NoSignIn,
+    StillClock,
+    WallClock,
+    a_document,
+    a_package,
+    document_reference,
+)
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
 pytestmark = pytest.mark.loopback
@@ -112,12 +124,25 @@ class TestFhirRest(ChannelSuite):
     def scene(self, fault=""):
         with far_side(ANSWERS.get(fault, CREATED)) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
+            self.far = far
             yield Scene(
-                FhirRest(self.http, NoSignIn(), WallClock()),
+                FhirRest(self.http, NoSignIn(), WallClock(), book=MemoryEntries()),
                 Endpoint(id="ep", kind="fhir-rest", address=f"{address}/fhir"),
                 a_package(),
                 lambda: sum(len(one[3]) for one in far.asked("POST", "/fhir/DocumentReference")),
             )
+
+    def two_letters(self, package):
+        names = [{"system": SYSTEM, "value": f"urn:uuid:{one}"} for one in ("summary", "alert")]
+        letters = [document_reference(package.message, masterIdentifier=one) for one in names]
+        bodies = [json.dumps(one).encode() for one in letters]
+        return replace(
+            package, documents=tuple(a_document("fhir-document", one, FHIR["Content-Type"]) for one in bodies)
+        )
+
+    def letters_at(self, scene):
+        posted = [json.loads(one[3]) for one in self.far.asked("POST", "/fhir/DocumentReference")]
+        return len({one["masterIdentifier"]["value"] for one in posted})
 
     def test_a_body_that_drips_is_cut_at_the_deadline(self):
         with self.scene("drip-body") as scene:

@@ -1,6 +1,7 @@
 import email
 import ssl
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import policy
 
@@ -89,6 +90,15 @@ class TestSecureLink(ChannelSuite):
             channel = SecureLink(config, links or LinksAtHand(), "https://letters.example/", WallClock())
             self.far = far
             yield Scene(channel, ENDPOINT, a_package(), lambda: len(far.message))
+
+    def test_every_letter_of_a_message_is_given_to_the_far_side_under_one_mark(self):
+        """The one link leads to the message with all of its letters (`test_letter_pages.py`); the notice has none."""
+        with self.scene() as scene:
+            scene.package = replace(scene.package, documents=scene.package.documents * 2)
+            scene.send()
+            assert self.far.message.count(b"https://letters.example/l#") == 1
+            assert b"pdf" not in self.far.message.lower()
+            assert len(scene.marks) == 1
 
     def test_it_names_the_kind_of_endpoint_it_speaks_to(self):
         with self.scene() as scene:

@@ -75,7 +75,7 @@ def test_killed_again_and_again_while_the_keys_rotate_every_value_can_be_read_an
 
     done = []
     for number in range(KILLS):
-        job = command(settings, "keys", "reseal", "--rows", "1")
+        job = command(settings, "keys", "reseal", "--restarted", "--rows", "1")
         lines = [job.stdout.readline() for _ in range(1 + number % 3)]
         job.kill()
         assert job.wait() == -9
@@ -88,7 +88,7 @@ def test_killed_again_and_again_while_the_keys_rotate_every_value_can_be_read_an
     assert done == sorted(done, reverse=True), "each run has less to do than the one before"
     assert done[-1] < done[0]
 
-    job = command(settings, "keys", "reseal")
+    job = command(settings, "keys", "reseal", "--restarted")
     said, _ = job.communicate(timeout=120)
     assert job.returncode == 0
     assert said.endswith("every stored value is under the newest key.\n")

@@ -1,6 +1,9 @@
 """The verbs at a terminal, as somebody types them."""
 
+import base64
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,11 @@ def test_messages_are_listed_shown_and_withdrawn(terminal):
     assert "on its way" in refused.output
     assert terminal("messages", "cancel", listed[0]["id"], "--reason", "wrong patient").exit_code == 0
     assert terminal("messages", "show", "nothing").exit_code == 1
+    short = listed[1]["id"][:8]
+    assert short in terminal("messages", "list").output
+    assert terminal("messages", "show", short).output == terminal("messages", "show", listed[1]["id"]).output
+    assert terminal("messages", "show", listed[1]["reference"]).exit_code == 0
+    assert "More than one message" in terminal("messages", "show", "Núñez-Đặng").output
     assert terminal("verify").output == "All six promises hold.\n"
 
 
@@ -166,3 +174,31 @@ def test_a_database_that_is_older_than_the_mark_is_held_at_the_start(terminal, t
     assert not database.exists()
     terminal("migrate")
     assert "was restored, or replaced" in terminal("restore-hold", "status").output
+
+
+def test_the_keys_are_shown_and_sealed_anew_once_every_process_was_started_again(terminal):
+    terminal("migrate")
+    assert terminal("registry", "import", CLINIC).exit_code == 0
+    assert "seals what is written now; makes the look-ups" in terminal("keys", "status").output
+    bootstrap._ADOPTED[0].store.engine.dispose()
+    bootstrap._ADOPTED.clear()
+    with Path("data/field.key").open("a", encoding="ascii") as file:
+        file.write(f"k2 {base64.b64encode(b'n' * 32).decode()}\n")
+    assert "coordinator keys reseal --restarted" in terminal("keys", "status").output
+    refused = terminal("keys", "reseal")
+    assert (refused.exit_code, "Start every one again" in refused.output) == (2, True)
+    done = terminal("keys", "reseal", "--restarted")
+    assert done.exit_code == 0
+    assert "every stored value is under the newest key" in done.output
+    assert "This key stays" in terminal("keys", "forget", "k1").output
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["verify"], ["registry", "import", CLINIC]])
+def test_a_database_of_a_newer_version_is_named_and_not_touched(terminal, command):
+    terminal("migrate")
+    with contextlib.closing(sqlite3.connect("data/coordinator.sqlite")) as other, other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = terminal(*command)
+    assert done.exit_code == 1
+    assert "a newer version has migrated this database" in done.output
+    assert "coordinator migrate" not in done.output

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from coordinator.channels.fhir.finding import by_identifier
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.domain.errors import Permanent
@@ -57,6 +58,36 @@ def read_back(
     whole = _with_contents(server, stored)
     findings = [compare(one, whole, patient_id, ignores) for one in sent]
     return next((one for one in findings if one.code is None), findings[0])
+
+
+def every_letter(
+    server: FhirServer, place: str | None, sent: Sequence[Mapping[str, Any]], patient_id: str,
+    ignores: Sequence[str] = (),
+) -> Finding:  # fmt: skip
+    """Return what the server holds of all letters of a message, each found by its own name beside the known place.
+
+    A server that finds none of them by name is asked about the known place only.
+    Raises what `read_back` raises.
+    """
+    names: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in sent:
+        name = part(one, "masterIdentifier")
+        names.setdefault((text(name, "system"), text(name, "value")), []).append(one)
+    known = read_back(server, place, sent, patient_id, ignores)
+    if len(names) < 2 or known.code is not None:
+        return known
+    found = {name: by_identifier(server, LETTER, *name) for name in names}
+    if not any(found.values()):
+        return known
+    for letter, forms in names.items():
+        if not found[letter]:
+            return Finding("fhir.not-kept", ("one of its letters",))
+        whole = _with_contents(server, found[letter][0])
+        findings = [compare(one, whole, patient_id, ignores) for one in forms]
+        finding = next((one for one in findings if one.code is None), findings[0])
+        if finding.code is not None:
+            return finding
+    return known
 
 
 def contradicts(sent: Mapping[str, Any], returned: Mapping[str, Any] | None, patient_id: str) -> Finding:
@@ -168,6 +199,6 @@ def _same_instant(asked: str, found: str) -> bool:
         return asked == found
 
 
-def letter_among(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the first document among entries, {} when there is none."""
-    return next((one for one in (part(each, "resource") for each in entries) if one.get("resourceType") == LETTER), {})
+def letters_among(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the documents among entries, in order."""
+    return [one for one in (part(each, "resource") for each in entries) if one.get("resourceType") == LETTER]

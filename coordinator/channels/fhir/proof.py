@@ -1,11 +1,11 @@
 """When the far side's yes counts as proof: where its partner file asks for it, only after its own copy was read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from coordinator.channels.fhir.finding import already_there
-from coordinator.channels.fhir.kept import LETTER, Finding, letter_among, read_back, relative
+from coordinator.channels.fhir.kept import LETTER, Finding, every_letter, letters_among, relative
 from coordinator.channels.fhir.places import read_exactly
 from coordinator.channels.fhir.said import parts
 from coordinator.channels.fhir.server import FhirServer
@@ -18,14 +18,16 @@ SOONEST_S = 60
 """A copy that is not there at once, or cannot be read, is looked for again after a minute: servers lag."""
 
 
-def letter_in(document: StoredDocument) -> Mapping[str, Any]:
-    """Return the DocumentReference of a stored body: itself, or the first one in its bundle; {} when it has none."""
+def letters_in(document: StoredDocument) -> list[Mapping[str, Any]]:
+    """Return the DocumentReferences of a stored body: itself, or those in its bundle."""
     content = read_exactly(document.body)
-    return content if content.get("resourceType") == LETTER else letter_among(parts(content, "entry"))
+    return [content] if content.get("resourceType") == LETTER else letters_among(parts(content, "entry"))
 
 
-def proven_there(server: FhirServer, taken: Taken, sent: Mapping[str, Any], patient_id: str, wish: ReadBack) -> Taken:
-    """Return the answer, proven only when the server's own copy is as sent; raise NeedsHuman when it is not.
+def proven_there(
+    server: FhirServer, taken: Taken, sent: Sequence[Mapping[str, Any]], patient_id: str, wish: ReadBack
+) -> Taken:
+    """Return the answer, proven only when the server's own copies are as sent; raise NeedsHuman when they are not.
 
     What is to be read later, or cannot be read now, is taken and not proven: the
     look-up asks again when it is due.
@@ -41,7 +43,7 @@ def proven_there(server: FhirServer, taken: Taken, sent: Mapping[str, Any], pati
     if wish.after_s > 0:
         return later
     try:
-        finding = read_back(server, taken.far_side_ref, [sent], patient_id, wish.ignores)
+        finding = every_letter(server, taken.far_side_ref, sent, patient_id, wish.ignores)
     except DeliveryError:
         return later
     if finding.code == "fhir.not-kept":
@@ -56,12 +58,12 @@ def looked_again(server: FhirServer, package: Package, place: str, patient_id: s
 
     Raises Transient or NeedsHuman when it cannot be read.
     """
-    sent = [found for one in package.documents if one.role in WITH_LETTER and (found := letter_in(one))]
-    finding = read_back(server, place, sent, patient_id, wish.ignores)
+    sent = [found for one in package.documents if one.role in WITH_LETTER for found in letters_in(one)]
+    finding = every_letter(server, place, sent, patient_id, wish.ignores)
     if finding.code == "fhir.not-kept":
         elsewhere = already_there(server, package)
         if elsewhere is not None and elsewhere != relative(place, LETTER):
-            place, finding = elsewhere, read_back(server, elsewhere, sent, patient_id, wish.ignores)
+            place, finding = elsewhere, every_letter(server, elsewhere, sent, patient_id, wish.ignores)
     if finding.code is None:
         return Lookup("arrived-proven", far_side_ref=place)
     return Lookup("failed", code=finding.code, detail=finding.words)

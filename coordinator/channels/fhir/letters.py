@@ -1,0 +1,83 @@
+"""Several letters of one message for a server that takes documents one by one: each is posted, each only once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from coordinator.channels.fhir.judge import judge_document
+from coordinator.channels.fhir.kept import LETTER, contradicts
+from coordinator.channels.fhir.places import read_exactly
+from coordinator.channels.fhir.said import part, text
+from coordinator.channels.fhir.server import FhirServer, parse
+from coordinator.channels.fhir.singles import content_sha, entry_key
+from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman
+from coordinator.flow.ports import Clock, EntryBook, Package, Taken
+
+Entry = Mapping[str, Any]
+MAY_BE_THERE = frozenset({408, 409, 412, 500, 502, 504})
+"""Answers behind which a write may have landed; with a condition it is simply asked again."""
+
+
+def entries_of(package: Package) -> list[Entry]:
+    """Return the message's documents as entries, each under its letter's own name, when there is more than one."""
+    letters = [read_exactly(one.body) for one in package.all("fhir-document")]
+    if len(letters) < 2:
+        return []
+    return [{"fullUrl": text(part(one, "masterIdentifier"), "value"), "resource": one} for one in letters]
+
+
+def condition_of(letter: Entry) -> str:
+    """Return the condition under which this letter is there already. The message's own name would also fit another."""
+    name = part(letter, "masterIdentifier")
+    return f"identifier={text(name, 'system')}|{text(name, 'value')}"
+
+
+class Letters:
+    """The letters of one message on their way to one server. The book remembers which have landed."""
+
+    def __init__(self, server: FhirServer, book: EntryBook, clock: Clock, endpoint: str, *, conditional: bool) -> None:
+        """`conditional`: the server takes a create under a condition, so that repeating one doubles nothing."""
+        self._clock = clock
+        self._server = server
+        self._book = book
+        self._endpoint = endpoint
+        self._conditional = conditional
+
+    def send(
+        self, package: Package, entries: Sequence[Entry], body: Callable[[Entry], bytes], patient_id: str,
+        mark: Callable[[], None],
+    ) -> Taken:  # fmt: skip
+        """Return what came of all of them; raise when one is not settled. `body` is what this server gets of one."""
+        known = self._book.known(self._endpoint, [entry_key(one) for one in entries])
+        came: list[Taken] = []
+        for entry in entries:
+            row = known.get(entry_key(entry))
+            if row is not None and row.sha256 == content_sha(entry) and row.asked_sha256 is None and not package.resent:
+                came.append(Taken(row.place, proven=True))
+                continue
+            if row is not None and row.asked_sha256 is not None and not self._conditional and not package.resent:
+                raise InDoubt("fhir.entry-in-doubt")
+            came.append(self._one(package, entry, body(part(entry, "resource")), patient_id, mark))
+        mark()
+        first = next((one for one in came if one.far_side_ref), came[0])
+        return replace(first, proven=all(one.proven for one in came), facts={**first.facts, "letters": str(len(came))})
+
+    def _one(self, package: Package, entry: Entry, body: bytes, patient_id: str, mark: Callable[[], None]) -> Taken:
+        key = entry_key(entry)
+        conditional = self._conditional and not package.resent
+        headers = {"If-None-Exist": condition_of(part(entry, "resource"))} if conditional else {}
+        self._book.asked(self._endpoint, key, package.message, content_sha(entry))
+        try:
+            answer = self._server.write(LETTER, body, mark, headers)
+            taken = judge_document(answer, self._clock)
+        except InDoubt:
+            raise
+        except DeliveryError as fault:
+            if fault.status in MAY_BE_THERE and not conditional:
+                raise InDoubt(fault.code, detail=fault.detail, status=fault.status) from fault
+            self._book.let_go(self._endpoint, key)  # refused, or not a byte of it has left
+            raise
+        self._book.landed(self._endpoint, key, taken.far_side_ref)
+        if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), patient_id)).code:
+            raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
+        return taken
