@@ -102,9 +102,19 @@ def _case(
     faults, questions = check(book, event, registry, known, event.recorded_at, versions[-1] if versions else None)
     if faults:
         raise Unreadable(faults)
-    came = tuple(one for one in others.values() if one.status != "entered-in-error")
-    previous = versions[-1] if versions else None
-    case = Case(source, event, registry, known, event.recorded_at, previous=previous, others=came)
+    # Here nothing says when an event came, so it came when it was recorded.
+    came = sorted((one for one in others.values() if one.status != "entered-in-error"), key=lambda one: one.recorded_at)
+    first_at = versions[0].recorded_at if versions else event.recorded_at
+    case = Case(
+        source,
+        event,
+        registry,
+        known,
+        event.recorded_at,
+        previous=versions[-1] if versions else None,
+        others=tuple(came),
+        others_before=sum(one.recorded_at <= first_at for one in came),
+    )
     if versions:
         case = _with_earlier_letters(settings, case, versions[-1].recorded_at)
     return case, questions

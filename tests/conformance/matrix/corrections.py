@@ -12,21 +12,21 @@ LATER = "2026-10-20T09:00:00-05:00"
 def corrections() -> Iterator[tuple[str, Rendering]]:
     """Yield every correction by name: the new version, with the old one in the history."""
     for name, old in (("spike", spike()), ("own-increase", own()), ("asked-hold", asked())):
-        yield f"{name}-retracted", _after(old, with_(_newer(old), status="entered-in-error"))
+        yield f"{name}-retracted", _after(old, with_(newer(old), status="entered-in-error"))
     drip = spike()
     vitals = [{**one, "systolic": 148, "diastolic": 96} if one["slot"] == "40-min" else one for one in drip["vitals"]]
-    yield "spike-corrected", _after(drip, with_(_newer(drip), vitals=vitals))
-    yield "spike-with-less", _after(drip, with_(_newer(drip), vitals=vitals[:2], adverse_events=[], scores=[]))
+    yield "spike-corrected", _after(drip, with_(newer(drip), vitals=vitals))
+    yield "spike-with-less", _after(drip, with_(newer(drip), vitals=vitals[:2], adverse_events=[], scores=[]))
     change = own()
     yield (
         "own-increase-corrected",
-        _after(change, with_(_newer(change), to={**change["to"], "dose": {"value": "0.75", "unit": "mg/kg"}})),
+        _after(change, with_(newer(change), to={**change["to"], "dose": {"value": "0.75", "unit": "mg/kg"}})),
     )
     hold = asked()
-    yield "asked-hold-corrected", _after(hold, with_(_newer(hold), effective_from="2026-10-18"))
+    yield "asked-hold-corrected", _after(hold, with_(newer(hold), effective_from="2026-10-18"))
     for status in ("scheduled", "arrived", "not-given", "no-show", "cancelled"):
         yield f"spike-was-{status}", _after(drip, {**{key: drip[key] for key in HEAD}, **_mark(), "status": status})
-    left = Rendering(with_(_newer(drip), vitals=vitals), registry(_gone), (drip,))
+    left = Rendering(with_(newer(drip), vitals=vitals), registry(_gone), (drip,))
     yield "spike-corrected-for-one-who-left", left
 
 
@@ -34,7 +34,8 @@ def _mark() -> Data:
     return {"version": 2, "recorded_at": LATER, "amendment_reason": "typing fault"}
 
 
-def _newer(old: Data) -> Data:
+def newer(old: Data) -> Data:
+    """Return the next version of an event."""
     return {**old, **_mark()}
 
 
