@@ -10,18 +10,26 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from coordinator.domain.case import Case
+from coordinator.channels.fhir.capability import parse_capability
+from coordinator.channels.fhir.server import FhirServer
+from coordinator.channels.fhir.tasks import change_tasks
+from coordinator.channels.wire import Wire
+from coordinator.domain.case import Case, SentRequest
 from coordinator.domain.events import EVENT
+from coordinator.domain.registry import Endpoint
+from coordinator.mapping.addressing import Places
 from coordinator.mapping.content import build_content
 from coordinator.mapping.load import Mappings, load
 from tests.conformance.events import cases, letter, plan, recipient
 from tests.conformance.made import apart, make_ups
+from tests.contract.people import NoSignIn, WallClock
 
 HERE = Path(__file__).parent / "java" / "server"
 ROOT = Path(__file__).parents[2]
@@ -158,3 +166,71 @@ def test_a_chart_with_a_fault_in_one_entry_leaves_nothing_behind(far_side: httpx
     answer = far_side.post("/", json=bundle, headers={"content-type": "application/fhir+json"})
     assert answer.status_code >= 400
     assert held(far_side, kinds) == before
+
+
+def session_of(day: int, dose: str, *others: Case) -> Case:
+    """Return a session of a day of November at which the patient says this dose, with others known around it."""
+    data = CASES["spike"].event.model_dump(by_alias=True, mode="json")
+    moved = json.loads(json.dumps(data).replace("2026-10-14", f"2026-11-{day}"))
+    (taken,) = moved["other_medications_taken"]
+    taken["dose"] = {"value": dose, "unit": "mg"}
+    event = EVENT.validate_python({**moved, "id": f"standing-{day}", "next_session_on": None})
+    return replace(CASES["spike"], event=event, others=tuple(one.event for one in others))
+
+
+def test_sessions_that_say_the_same_leave_one_standing_plan_and_another_dose_ends_it(
+    far_side: httpx.Client, mappings: Mappings
+) -> None:
+    first = session_of(11, "30")
+    second = session_of(12, "30", first)
+    third = session_of(13, "20", first, second)
+    charts = [chart(mappings, one) for one in (first, second, third)]
+    send(far_side, charts[0])
+    send(far_side, charts[1])
+    (before,) = kept(far_side, charts[1], "MedicationRequest")
+    assert before["status"] == "active"
+    send(far_side, charts[2])
+    told = {one["id"]: one["status"] for one in kept(far_side, charts[2], "MedicationRequest")}
+    assert told.pop(before["id"]) == "completed"
+    assert list(told.values()) == ["active"]
+    send(far_side, charts[0])  # comes again, late
+    assert [one["status"] for one in kept(far_side, charts[0], "MedicationRequest")] == ["completed"]
+
+
+@pytest.mark.parametrize("answered", ["never", "before it is read", "after it was read"])
+def test_a_request_withdrawn_is_cancelled_there_unless_it_was_answered(
+    far_side: httpx.Client, mappings: Mappings, answered: str
+) -> None:
+    asked = of_its_own(CASES["spike"], f"withdrawn-{answered.replace(' ', '-')}")
+    first = chart(mappings, asked)
+    send(far_side, first)
+
+    def answer() -> None:
+        (task,) = kept(far_side, first, "Task")
+        done = far_side.put(f"/Task/{task['id']}", json={**task, "status": "accepted"})
+        assert done.status_code == 200, done.text
+
+    who = replace(recipient("pr-psych"), requests=())
+    newer = asked.event.model_copy(update={"version": 2, "amendment_reason": "nothing to ask after all"})
+    before = (SentRequest("pr-psych", asked.event.id, "review"),)
+    later = replace(asked, event=newer, previous=asked.event, asked_before=before)
+    (content,) = build_content(mappings, later, plan(who), who, (letter("pr-psych"),), frozenset({"tasks"}))
+    endpoint = Endpoint.model_validate(
+        {"id": "ep-hapi", "kind": "fhir-rest", "address": str(far_side.base_url), "verified_on": "2026-09-01"}
+    )
+    clock = WallClock()
+    server = FhirServer(Wire(far_side, clock), NoSignIn(), endpoint, clock.now() + timedelta(seconds=60))
+    (patient,) = kept(far_side, first, "Patient")
+    places = Places(by_type={"Patient": f"Patient/{patient['id']}"})
+    if answered == "before it is read":
+        answer()
+    said = change_tasks(
+        server,
+        parse_capability(server.read("metadata"), clock.now()),
+        json.loads(content.body)["entry"],
+        places,
+        answer if answered == "after it was read" else lambda: None,
+    )
+    (task,) = kept(far_side, first, "Task")
+    assert task["status"] == ("cancelled" if answered == "never" else "accepted")
+    assert said == {"tasks withdrawn" if answered == "never" else "tasks answered": "1"}
