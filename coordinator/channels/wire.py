@@ -73,8 +73,11 @@ class Wire:
         about_to_send: Callable[[], None] | None = None,
         writes: bool = False,
         certificate: tuple[str, str] | None = None,
+        body_bytes: int | None = None,
     ) -> Answer:
         """Return the answer, whatever its status. `certificate` is what we show for mutual TLS, in place of the usual.
+
+        `body_bytes`: how much of the answer is read at most, where that is more than usual.
 
         `writes` says that a repeat could double something: then a break after the
         first body byte raises InDoubt, else Transient. `about_to_send` is called
@@ -96,7 +99,7 @@ class Wire:
         except httpx.HTTPError as fault:
             raise sort_fault(fault, after_first_byte=writes and tracked.started) from None
         try:
-            return self._read(response, started_s, started_s + remaining_s)
+            return self._read(response, started_s + remaining_s, body_bytes or self._limits.body_bytes, started_s)
         finally:
             response.close()
 
@@ -133,7 +136,7 @@ class Wire:
             },
         )
 
-    def _read(self, response: httpx.Response, started_s: float, ends_s: float) -> Answer:
+    def _read(self, response: httpx.Response, ends_s: float, most: int, started_s: float) -> Answer:
         body, whole = bytearray(), True
         secured = _secured(response)  # asked first: the line may be closed once the body is read
         if len(response.headers) > self._limits.headers or response.headers.get("content-encoding", "identity") not in (
@@ -145,7 +148,7 @@ class Wire:
             try:
                 for chunk in response.iter_raw():
                     body += chunk
-                    if len(body) > self._limits.body_bytes or time.monotonic() > ends_s:
+                    if len(body) > most or time.monotonic() > ends_s:
                         whole = False
                         break
             except httpx.HTTPError:
@@ -153,7 +156,7 @@ class Wire:
         return Answer(
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
-            body=bytes(body[: self._limits.body_bytes]),
+            body=bytes(body[:most]),
             whole=whole,
             facts={
                 "ms": str(round((time.monotonic() - started_s) * 1000)),

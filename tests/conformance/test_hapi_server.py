@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from coordinator.channels.fhir.capability import parse_capability
+from coordinator.channels.fhir.capability import CapabilityBook
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.channels.fhir.tasks import change_tasks
-from coordinator.channels.wire import Wire
+from coordinator.channels.wire import Limits, Wire
 from coordinator.domain.case import Case, SentRequest
 from coordinator.domain.events import EVENT
 from coordinator.domain.registry import Endpoint
@@ -219,14 +219,15 @@ def test_a_request_withdrawn_is_cancelled_there_unless_it_was_answered(
         {"id": "ep-hapi", "kind": "fhir-rest", "address": str(far_side.base_url), "verified_on": "2026-09-01"}
     )
     clock = WallClock()
-    server = FhirServer(Wire(far_side, clock), NoSignIn(), endpoint, clock.now() + timedelta(seconds=60))
+    patience = Limits(read_gap_s=60, total_s=120)  # the first look at its metadata is slow
+    server = FhirServer(Wire(far_side, clock, patience), NoSignIn(), endpoint, clock.now() + timedelta(seconds=120))
     (patient,) = kept(far_side, first, "Patient")
     places = Places(by_type={"Patient": f"Patient/{patient['id']}"})
     if answered == "before it is read":
         answer()
     said = change_tasks(
         server,
-        parse_capability(server.read("metadata"), clock.now()),
+        CapabilityBook().of(endpoint, server),
         json.loads(content.body)["entry"],
         places,
         answer if answered == "after it was read" else lambda: None,

@@ -16,6 +16,8 @@ from coordinator.domain.registry import Endpoint
 from coordinator.mapping.partners import Partner
 
 FHIR_JSON = "application/fhir+json"
+ABOUT_ITSELF_BYTES = 16 << 20
+"""How much of what a server says of itself is read: HAPI FHIR 7.4.5 has 2.5 MB of metadata as it comes."""
 JSON_TYPES = frozenset({FHIR_JSON, "application/json", "application/json+fhir"})
 
 
@@ -42,6 +44,7 @@ class FhirServer:
             deadline=self._deadline,
             headers={"Accept": f"{FHIR_JSON}, application/json"},
             certificate=self._credentials.certificate(self._endpoint),
+            body_bytes=ABOUT_ITSELF_BYTES,
         )
 
     def read(self, path: str) -> dict[str, Any]:

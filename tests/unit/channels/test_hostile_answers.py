@@ -5,11 +5,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.channels.fax_gateway import PhaxioConfig, PhaxioGateway
-from coordinator.channels.fhir.capability import parse_capability
+from coordinator.channels.fhir.capability import CapabilityBook, parse_capability
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.match import match_patient
 from coordinator.channels.fhir.server import FhirServer
@@ -17,7 +18,7 @@ from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.channels.receipts.direct_mdn import read_notice
 from coordinator.channels.wire import Answer, Wire
-from coordinator.domain.errors import DeliveryError
+from coordinator.domain.errors import DeliveryError, NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Taken
 from coordinator.sandbox.ehr_capability import capability_statement
@@ -132,6 +133,18 @@ def test_any_answer_to_a_write_is_taken_or_one_of_the_errors(said):
 def test_any_capability_statement_can_be_read(said):
     if isinstance(said, dict):
         parse_capability(said, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("padding", "known"), [(3 << 20, True), (17 << 20, False)])
+def test_metadata_of_some_megabytes_is_read_and_an_endless_one_is_not(padding, known):
+    said = {**capability_statement("athena-like"), "description": "x" * padding}
+    with playing(said) as http:
+        server = FhirServer(Wire(http, CLOCK), NoSignIn(), EP, SOON)
+        if known:
+            assert CapabilityBook().of(EP, server).fhir_version == "4.0.1"
+        else:
+            with pytest.raises(NeedsHuman, match="not-fhir"):
+                CapabilityBook().of(EP, server)
 
 
 @settings(deadline=None)
