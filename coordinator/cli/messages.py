@@ -128,17 +128,17 @@ def disclosures_(patient: str, part2: bool | None, since: datetime | None, as_js
     if as_json:
         click.echo(_json([asdict(one) for one in found]))
         return
-    table = Table(title=None, show_lines=False, pad_edge=False)
-    for name in ("When", "To", "Address", "What", "Why", "Part 2", "Remarks"):
-        table.add_column(name, overflow="fold")
     for one in found:
         to = one.recipient if one.organization is None else f"{one.recipient}, {one.organization}"
-        remarks = ["" if one.proven else "may have arrived", "reached the wrong place" if one.misdirected else ""]
-        consent = f"yes, by {one.consent}" if one.part2 else "no"
-        what = f"{one.what} {one.reference}"
-        table.add_row(_when(one.at), to, f"{one.channel} {one.address}", what, one.why, consent,
-                      ", ".join(filter(None, remarks)))  # fmt: skip
-    Console().print(table)
+        click.echo(f"{_when(one.at)} by {one.channel} {one.address} to {to}".replace("  ", " "))
+        said = [
+            f"{one.what} {one.reference}",
+            one.why,
+            f"Part 2, by consent {one.consent}" if one.part2 else "not Part 2",
+            "arrived" if one.proven else "may have arrived",
+            *(["reached the wrong place"] if one.misdirected else []),
+        ]
+        click.echo(f"  {'; '.join(said)}")
 
 
 def _when(at: datetime) -> str:

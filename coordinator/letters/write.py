@@ -256,7 +256,9 @@ class LetterRoom:
     def _laid_out(self, brief: Brief, page: Page) -> Laid:
         """Return the letter as page one takes it: what does not fit moves behind, what has to stand there moves up."""
         html = self._html(brief, page, fax=False)
-        apart, long = page_one_words(html) > PAGE_ONE_WORDS, False
+        # The notice of Part 2 takes a line, one too many for page one of a fax; with a form there is a page two anyway.
+        crowded = page.parts["frame"].part2 is not None and page.form is not None
+        apart, long = crowded or page_one_words(html) > PAGE_ONE_WORDS, False
         if apart:
             html = self._html(brief, page, fax=False, apart=True)
             long = page_one_words(html) > PAGE_ONE_WORDS

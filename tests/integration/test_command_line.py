@@ -118,7 +118,38 @@ def test_messages_are_listed_shown_and_withdrawn(terminal):
     assert terminal("messages", "show", short).output == terminal("messages", "show", listed[1]["id"]).output
     assert terminal("messages", "show", listed[1]["reference"]).exit_code == 0
     assert "More than one message" in terminal("messages", "show", "Núñez-Đặng").output
+    assert terminal("messages", "disclosures", "MRN-1001", "--json").output == "[]\n"
     assert terminal("verify").output == "All six promises hold.\n"
+
+
+def test_what_left_about_a_patient_is_listed_and_which_of_it_was_part2(terminal):
+    from coordinator.flow.prepare import prepare
+
+    clinic = example("clinic")
+    says = {"signed_on": "2026-10-01", "recipients": "my treating providers", "paper": "P2-7", "purpose": "treatment"}
+    clinic["patients"][0]["consents"][1] |= {"part2": says}
+    Path("clinic.json").write_text(json.dumps(clinic))
+    Path("spike.json").write_text(json.dumps(example("session-outcome.bp-spike") | {"part2": True}))
+    terminal("registry", "import", "clinic.json")
+    terminal("submit", "spike.json")
+    made = bootstrap.service()
+    with made.store.begin(write=False) as tx:
+        waiting = [one.id for one in tx.inbox_in(("received",))]
+    prepare(made.parts, waiting[0])
+    listed = {one["provider_id"]: one for one in json.loads(terminal("messages", "list", "--json").output)}
+    assert listed["pr-psych"]["cause"] == "consent.part2-no-consent"
+    assert "42 CFR Part 2" in terminal("messages", "show", listed["pr-pcp"]["id"]).output
+    with made.store.begin() as tx:
+        row = tx.claim_one(listed["pr-pcp"]["delivery_id"], "w", made.parts.clock.now(), made.parts.clock.now())
+        tx.open_attempt(row, made.parts.dice.uuid(), "w", made.parts.clock.now(), "cn-2", 1)
+        tx.mark_on_wire(row.id, row.fence, made.parts.clock.now())
+    (one,) = json.loads(terminal("messages", "disclosures", "MRN-1001", "--json").output)
+    assert (one["part2"], one["consent"], one["channel"]) == (True, "cn-2 version 1", "fax")
+    assert one["address"] == clinic["providers"][1]["endpoints"][0]["address"]
+    told = terminal("messages", "disclosures", "MRN-1001").output
+    assert "Part 2, by consent cn-2 version 1; may have arrived" in told
+    assert listed["pr-pcp"]["reference"] in told
+    assert terminal("messages", "disclosures", "MRN-1001", "--ordinary", "--json").output == "[]\n"
 
 
 def test_verify_without_a_database_says_what_to_do(terminal):
