@@ -236,6 +236,20 @@ def test_a_digest_with_one_part2_session_is_part2_as_a_whole(bench):
     assert bench.cause(newest.id) == "consent.part2-revoked"
 
 
+def test_a_digest_is_what_its_letter_is_though_its_course_was_marked_after_the_session(bench):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    item = by(take_in(bench, quiet(4, 14)), "pr-pcp", "digest")[0]
+    course = copy.deepcopy(example("clinic")["patients"][0]["course"]) | {"part2": True}
+    on_file(bench, named("pr-pcp"), course=course)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.send_due()
+    assert NOTICE in documents(bench, item, "letter-text")[0]
+    assert bench.state(item.id) == State.ACKNOWLEDGED
+    assert bench.desk.message(item.id, STAFF).row.part2
+
+
 def test_an_uneventful_session_sends_no_data_ahead_of_the_letter_that_carries_the_notice(bench):
     on_file(bench, named("pr-psych"))
     take_in(bench, quiet(3, 5) | {"part2": True})
