@@ -11,6 +11,7 @@ from coordinator.cli.history import earlier_contents
 from coordinator.cli.reading import existing
 from coordinator.mapping.check import check_mappings as run_check
 from coordinator.mapping.check import unraised
+from coordinator.planning.rule_check import rule_problems
 from coordinator.settings import Settings
 
 
@@ -36,11 +37,16 @@ def check_mappings(mappings: Path | None) -> None:
     folder = mappings or Settings().mappings_dir
     report = run_check(folder)
     click.echo(str(report))
+    shipped_signatures = folder / "rules" / "signatures.demonstration.yaml"
+    rules = rule_problems(folder, shipped_signatures if shipped_signatures.is_file() else None)
+    click.echo("The rules and instruments can be used." if not rules else f"{len(rules)} problems of the rules.")
+    for one in rules:
+        click.echo(f"    {one}")
     earlier = earlier_contents(folder)
     if earlier is None:
         click.echo("There is no git history here, so no version was compared with an earlier one.")
     faults = unraised(folder, earlier or {})
     for one in faults:
         click.echo(one)
-    if faults or not report.ok:
+    if faults or rules or not report.ok:
         sys.exit(1)

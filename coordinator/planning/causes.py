@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-import yaml
-
 from coordinator.domain.errors import Cause, ConfigurationError, Role
+from coordinator.planning.rule_files import check_keys, read_table
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,11 @@ class Causes:
 
 def load_causes(path: Path) -> Causes:
     """Return the causes of a file; raise ConfigurationError when a row lacks a part."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    rows = raw.get("causes", {}) if isinstance(raw, dict) else {}
+    rows = read_table(path, ("version", "causes"))["causes"]
     table: dict[str, Cause] = {}
     for code, row in rows.items():
-        try:
-            cause = Cause(str(code), str(row["says"]), str(row["next"]), row["who"])
-        except (KeyError, TypeError) as wrong:
-            raise ConfigurationError(f"{path.name}: the row {code} needs says, next and who") from wrong
+        check_keys(f"{path.name}: {code}", row, required=("says", "next", "who"))
+        cause = Cause(str(code), str(row["says"]), str(row["next"]), row["who"])
         if cause.role not in get_args(Role):
             raise ConfigurationError(f"{path.name}: the row {code} names a role that nobody has")
         table[str(code)] = cause

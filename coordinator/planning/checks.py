@@ -11,8 +11,6 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from coordinator.domain.case import ClinicEvent
 from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.events import Product, Route
@@ -27,6 +25,7 @@ from coordinator.planning.check_session import SESSION_PREDICATES
 from coordinator.planning.check_view import Found, Predicate, View, places
 from coordinator.planning.faults import pointer
 from coordinator.planning.instruments import Instruments, load_instruments, score_faults
+from coordinator.planning.rule_files import check_keys, read_table, rows_of
 
 PREDICATES: Mapping[str, Predicate] = {
     **SESSION_PREDICATES,
@@ -59,10 +58,29 @@ class CheckBook:
     instruments: Instruments
 
 
+_ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "units": (("id", "at", "units", "says", "fix"), ()),
+    "limits": (
+        ("id", "accept", "refuse_outside", "says", "fix", "asks"),
+        ("at", "measure", "quantity", "only", "role", "taken_when_neighbour_within"),
+    ),
+    "logic": (
+        ("id", "predicate", "level"),
+        ("says", "fix", "asks", "numbers", "role", "instead_of", "suggestion"),
+    ),
+}
+"""What a row of each part needs, and what it may have besides."""
+
+
 def load_checks(rules_dir: Path, instruments_dir: Path) -> CheckBook:
     """Return the table of `rules_dir`/validation.yaml with the instruments; raise ConfigurationError."""
     path = rules_dir / "validation.yaml"
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = read_table(path, ("version", *_ROWS))
+    for part, (required, optional) in _ROWS.items():
+        for row in rows_of(f"{path.name}: {part}", raw[part]):
+            check_keys(f"{path.name}: {row['id']}", row, required=required, optional=optional)
+            if "only" in row:
+                check_keys(f"{path.name}: {row['id']}: only", row["only"], required=(), optional=("products", "routes"))
     ids: set[str] = set()
     for row in (*raw["units"], *raw["limits"], *raw["logic"]):
         if row["id"] in ids:

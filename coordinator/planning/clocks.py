@@ -6,10 +6,9 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import yaml
-
 from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.plan import PRIORITIES, Priority
+from coordinator.planning.rule_files import read_table
 
 OPENS = time(9)
 CLOSES = time(17)
@@ -102,7 +101,7 @@ class Retries:
 
 def load_retries(path: Path) -> Retries:
     """Return the retry schedules of a file; raise ConfigurationError when it cannot be used."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = read_table(path, ("version", "channels"))
     try:
         table = {
             str(channel): {str(key): tuple(_wait(one) for one in waits) for key, waits in rows.items()}

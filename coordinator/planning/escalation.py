@@ -6,10 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
-import yaml
-
 from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.plan import PRIORITIES
+from coordinator.planning.rule_files import check_keys, read_table
 
 ContactRole = Literal["second", "covering"]
 
@@ -42,9 +41,9 @@ class Escalation:
 
 def load_escalation(path: Path) -> Escalation:
     """Return the steps of a file; raise ConfigurationError when one lacks a part or a priority."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     steps = []
-    for row in raw.get("steps", []) if isinstance(raw, dict) else []:
+    for row in read_table(path, ("version", "steps"))["steps"] or ():
+        check_keys(f"{path.name}: a step", row, required=("cause", "contact", "after_minutes"))
         try:
             named = row["after_minutes"]
             waits: dict[str, timedelta] = {name: timedelta(minutes=float(named[name])) for name in PRIORITIES}

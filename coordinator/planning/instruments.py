@@ -6,13 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from coordinator.domain.case import ClinicEvent
 from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.events import Score, SessionOutcome
 from coordinator.domain.plan import Fault
 from coordinator.planning.faults import pointer
+from coordinator.planning.rule_files import check_keys, read_table
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,15 @@ class Instrument:
 
 
 Instruments = Mapping[str, Instrument]
+_PARTS = ("id", "title", "version", "range", "recall", "source")
 
 
 def load_instruments(folder: Path) -> Instruments:
     """Return every instrument of a folder of YAML files by its id; raise ConfigurationError."""
     found: dict[str, Instrument] = {}
     for path in sorted(folder.glob("*.yaml")):
-        row = yaml.safe_load(path.read_text(encoding="utf-8"))
+        row = read_table(path)
+        check_keys(path.name, row, required=_PARTS, optional=("items", "bands"))
         try:
             one = _instrument(row)
         except (KeyError, TypeError, ValueError) as wrong:

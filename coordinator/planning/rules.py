@@ -25,6 +25,7 @@ from coordinator.domain.registry import Audience
 from coordinator.planning.conditions import Facts, check_tree, holds, names_in
 from coordinator.planning.facts import FACT_NAMES, facts_of
 from coordinator.planning.recipients import STIMULANT_PRESCRIBER
+from coordinator.planning.rule_files import check_keys, read_table, rows_of
 
 _REQUIRED = ("id", "version", "title", "applies_to", "thresholds", "when", "priority", "tells", "says", "requests")
 _ROLES = (*get_args(Audience), STIMULANT_PRESCRIBER)
@@ -264,24 +265,15 @@ def _placeholders(text: str) -> set[str]:
 
 
 def _document(path: Path) -> Mapping[str, Any]:
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(raw, dict):
-        raise ConfigurationError(f"{path.name}: there is no list of rules")
-    return raw
+    return read_table(path, ("rules", "requests_of_prescriber"))
 
 
 def _rows(path: Path) -> Sequence[Mapping[str, Any]]:
-    rows = _document(path).get("rules")
-    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
-        raise ConfigurationError(f"{path.name}: there is no list of rules")
-    ids = [one.get("id") for one in rows]
-    if len(set(ids)) != len(ids):
-        raise ConfigurationError(f"{path.name}: a rule stands there twice")
-    return rows
+    return rows_of(path.name, _document(path)["rules"])
 
 
 def _signatures(path: Path) -> tuple[Signature, ...]:
-    raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    raw = read_table(path, ("signatures",))
     try:
         return tuple(
             Signature(
@@ -303,9 +295,7 @@ def _signatures(path: Path) -> tuple[Signature, ...]:
 def _check(row: Mapping[str, Any], name: str) -> None:
     """Raise ConfigurationError unless a row is whole and names only what exists."""
     where = f"{name}: {row.get('id', 'a rule without id')}"
-    lacking = [key for key in _REQUIRED if key not in row]
-    if lacking:
-        raise ConfigurationError(f"{where}: {', '.join(lacking)} missing")
+    check_keys(where, row, required=_REQUIRED, optional=("basis", "upgrades", "yields_to"))
     check_tree(row["when"], FACT_NAMES, row["thresholds"], where)
     for upgrade in row.get("upgrades", ()):
         check_tree(upgrade["when"], FACT_NAMES, row["thresholds"], where)

@@ -126,13 +126,13 @@ def test_no_wait_is_negative(retries):
 @pytest.mark.parametrize("waits", [["5 minutes"], ["x"], "5m", [None], 7])
 def test_a_wait_that_cannot_be_read_is_refused_at_load(tmp_path, waits):
     path = tmp_path / "retries.yaml"
-    path.write_text(yaml.safe_dump({"channels": {"default": {"routine": waits}}}))
+    path.write_text(yaml.safe_dump({"version": 1, "channels": {"default": {"routine": waits}}}))
     with pytest.raises(ConfigurationError):
         clocks.load_retries(path)
 
 
 def test_a_table_without_a_default_is_refused_at_load(tmp_path):
     path = tmp_path / "retries.yaml"
-    path.write_text(yaml.safe_dump({"channels": {"fax": {"routine": ["5m"]}}}))
+    path.write_text(yaml.safe_dump({"version": 1, "channels": {"fax": {"routine": ["5m"]}}}))
     with pytest.raises(ConfigurationError, match="default"):
         clocks.load_retries(path)

@@ -112,7 +112,7 @@ def test_a_scale_without_agreed_bands_has_none(desk):
     ],
 )
 def test_bands_with_a_gap_or_overlap_are_refused_at_load(tmp_path, bands):
-    row = {"id": "x", "title": "X", "version": 1, "range": [0, 10], "recall": "now", "bands": bands}
+    row = {"id": "x", "title": "X", "version": 1, "range": [0, 10], "recall": "now", "bands": bands, "source": "here"}
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(row))
     with pytest.raises(ConfigurationError, match="gap or overlap"):
         load_instruments(tmp_path)
