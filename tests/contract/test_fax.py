@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import weasyprint
 from PIL import Image
 
 from coordinator.channels.fax import Fax
@@ -20,6 +19,7 @@ from coordinator.sandbox.fax_gateway import FaxGateway
 from coordinator.sandbox.web import Fault
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.channel_suite import ChannelSuite, Scene
+from tests.contract.faxed import FaxedLetters, a_pdf
 from tests.contract.people import StillClock, WallClock, a_document, a_package
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
@@ -47,7 +47,7 @@ def config(base_url):
     return PhaxioConfig(base_url, "sandbox", "sandbox-only")
 
 
-class TestFax(ChannelSuite):
+class TestFax(FaxedLetters, ChannelSuite):
     away = "fax.unavailable"
     refusals = (
         ("400", "permanent", "fax.document"),
@@ -85,15 +85,6 @@ class TestFax(ChannelSuite):
             channel = Fax(PhaxioGateway(self.http, config(address), WallClock()), WallClock())
             self.far = far
             yield Scene(channel, ENDPOINT, a_package(), lambda: sum(len(one[3]) for one in far.requests))
-
-    def two_letters(self, package):
-        letters = tuple(a_document("letter-pdf", a_pdf(words)) for words in ("the summary", "the alert"))
-        return replace(package, documents=letters)
-
-    def letters_at(self, scene):
-        (request,) = self.far.requests
-        sent = request[3][request[3].index(b"%PDF-") : request[3].rindex(b"%%EOF") + 5]
-        return sum(one.strip() in {"the summary", "the alert"} for one in pages_text(sent))
 
 
 @pytest.fixture
@@ -291,10 +282,6 @@ def test_one_fax_that_cannot_be_asked_for_does_not_hide_the_others(gateway, http
     assert next(news)[0].far_side_ref == fax_id
     with pytest.raises(Transient):
         next(news)
-
-
-def a_pdf(words):
-    return weasyprint.HTML(string=f"<p>{words}</p>").write_pdf()
 
 
 @pytest.mark.parametrize("role", ["fax-pdf", "letter-pdf"])

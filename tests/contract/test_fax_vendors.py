@@ -18,6 +18,7 @@ from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.channel_suite import ChannelSuite, Scene
+from tests.contract.faxed import FaxedLetters
 from tests.contract.people import WallClock, a_package
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
@@ -65,7 +66,7 @@ def srfax(http, base):
     return SrfaxGateway(http, config, WallClock())
 
 
-class VendorSuite(ChannelSuite):
+class VendorSuite(FaxedLetters, ChannelSuite):
     away = "fax.unavailable"
     refusals = BY_STATUS
     make = None
@@ -96,6 +97,7 @@ class VendorSuite(ChannelSuite):
         with ScriptedHttp(lambda method, path, body: self.answer(fault)) as far:
             address = f"http://127.0.0.1:{a_dead_port()}" if fault == "refused-connection" else far.address
             channel = Fax(type(self).make(self.http, address), WallClock())
+            self.far = far
             yield Scene(channel, ENDPOINT, a_package(), lambda: sum(len(one[3]) for one in far.requests))
 
 
