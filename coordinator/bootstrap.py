@@ -1,5 +1,6 @@
 """Builds the parts and hands them out: the only place that names concrete classes."""
 
+import os
 import secrets
 import threading
 import uuid
@@ -190,6 +191,21 @@ class Service:
             receipts_every_s=0.5 if quick else 5.0,
             chores=(self.accounts.tidy, self.door.tidy),
             before_sweep=self.look_for_restore,
+        )
+
+    def crew(self, senders: int | None = None) -> Runner:
+        """Return what a worker process does of itself: it prepares and sends, woken by hints and now and then unasked.
+
+        `senders` None is the settings' number. From now on this process hints only what is more than it takes at once.
+        """
+        others, self.parts.bell.listeners[:] = tuple(self.parts.bell.listeners), ()
+        return Runner(
+            self.parts,
+            senders=senders or self.settings.senders,
+            idle_s=1.0,
+            name=f"worker-{os.getpid()}",
+            alone=False,
+            others=others,
         )
 
     def health(self) -> Mapping[str, object]:

@@ -1,36 +1,39 @@
-"""Tells the workers at once what has become due. A hint carries an id; one that is lost is made up for by the sweep."""
+"""Tells the workers at once that something has become due. What is lost is made up for by the sweep."""
 
 import contextlib
-import queue
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from coordinator.flow.bell import News
 
 TASKS: dict[News, str] = {"event": "coordinator.prepare", "delivery": "coordinator.deliver"}
-MOST_WAITING = 1_000
-"""More than that says that the broker is away; the sweep finds what is not hinted."""
+GAP_S = 0.025
+"""Between two hints. Whoever gets one looks for everything that is due, so what becomes due meanwhile needs but one."""
 
 
 class Hints:
-    """Sends hints from a thread of its own, so that a broker that is slow or away never holds up an answer."""
+    """Sends hints from a thread of its own, so that a broker that is slow or away never holds up an answer.
+
+    A hint carries the id of one row that is due, and stands for all that became due since the last.
+    """
 
     def __init__(self, broker_url: str) -> None:
         """Remember the broker; nothing is connected before the first hint."""
         self._url = broker_url
-        self._waiting: queue.Queue[tuple[str, str]] = queue.Queue(MOST_WAITING)
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
+        self._due: dict[News, str] = {}
+        """One id of each kind, not hinted yet."""
         self._thread: threading.Thread | None = None
 
     def tell(self, what: News, names: Sequence[str]) -> None:
-        """Hand the hints over; never waits, never raises."""
+        """Have it hinted; never waits for the broker, never raises."""
         if not names:
             return
-        with contextlib.suppress(queue.Full):
-            for name in names:
-                self._waiting.put_nowait((TASKS[what], name))
-        with self._lock:
+        with self._news:
+            self._due[what] = names[0]
+            self._news.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._send, name="hints", daemon=True)
                 self._thread.start()
@@ -38,10 +41,14 @@ class Hints:
     def _send(self) -> None:
         app = self._app()
         while True:
-            task, name = self._waiting.get()
-            # Whatever is wrong with the broker, the row is in the database and the sweep will come.
-            with contextlib.suppress(Exception):
-                app.send_task(task, (name,), queue="coordinator", ignore_result=True, retry=False)
+            with self._news:
+                self._news.wait_for(lambda: self._due)
+                due, self._due = self._due, {}
+            for what, name in due.items():
+                # Whatever is wrong with the broker, the row is in the database and the sweep will come.
+                with contextlib.suppress(Exception):
+                    app.send_task(TASKS[what], (name,), queue="coordinator", ignore_result=True, retry=False)
+            time.sleep(GAP_S)
 
     def _app(self) -> Any:  # noqa: ANN401  (Celery ships no types)
         from celery import Celery  # noqa: PLC0415  (slow to import, and only where there is a broker)

@@ -69,8 +69,8 @@ class Settings(BaseSettings):
     broker_url_file: Path | None = None
     """File that holds the broker URL; wins over broker_url."""
     senders: int = Field(default=48, ge=1, le=64)
-    """Threads of the embedded runner that send at the same time: a dozen endpoints with the four sends each may have,
-    so that those that do not answer leave room for the others."""
+    """Threads that send at the same time, in the embedded process or in each worker: a dozen endpoints with the four
+    sends each may have, so that those that do not answer leave room for the others."""
     retry_scale: float = Field(default=1.0, gt=0, le=10)
     """Multiplies every wait between two tries; trials set it small."""
     breaker_probe_s: float = Field(default=300, gt=0)

@@ -13,6 +13,8 @@ from coordinator.store import migrate as schema
 from coordinator.store.only_one import only_one
 
 CELERY_APP = "coordinator.worker.app"
+TASKS_AT_ONCE = "4"
+"""A sweep, a fetch of receipts, and room for hints beside them."""
 
 
 @click.command()
@@ -63,27 +65,40 @@ def need_schema(made: Service) -> None:
 
 
 @click.command()
-@click.option("--concurrency", type=int, default=4, show_default=True, help="Threads that send at the same time.")
-def worker(concurrency: int) -> None:
+@click.option(
+    "--concurrency", type=click.IntRange(1, 64), help="Threads that send at the same time (COORDINATOR_SENDERS)."
+)
+def worker(concurrency: int | None) -> None:
     """Run a Celery worker (needs COORDINATOR_BROKER_URL). Any number may run."""
-    need_schema(service())
-    _celery("worker", "--pool", "threads", "--concurrency", str(concurrency), "--loglevel", "WARNING",
-            "--without-gossip", "--without-mingle")  # fmt: skip
+    _need_broker()
+    made = service()
+    need_schema(made)
+    crew = made.crew(concurrency)
+    crew.start()
+    try:
+        _celery("worker", "--pool", "threads", "--concurrency", TASKS_AT_ONCE, "--loglevel", "WARNING",
+                "--without-gossip", "--without-mingle")  # fmt: skip
+    finally:
+        crew.stop()
 
 
 @click.command()
 def beat() -> None:
     """Run the Celery beat: the sweeper's clock. One is enough; two do no harm."""
+    _need_broker()
     need_schema(service())
     schedule = Settings().data_dir / "beat-schedule"
     _celery("beat", "--loglevel", "WARNING", "--schedule", str(schedule))
 
 
+def _need_broker() -> None:
+    if not Settings().broker():
+        raise click.ClickException("COORDINATOR_BROKER_URL is not set; without a broker, run: coordinator serve")
+
+
 def _celery(*arguments: str) -> None:
     from celery.bin.celery import main as celery_main  # noqa: PLC0415  (slow to import, needed here only)
 
-    if not Settings().broker():
-        raise click.ClickException("COORDINATOR_BROKER_URL is not set; without a broker, run: coordinator serve")
     sys.argv = ["celery", "--app", CELERY_APP, *arguments]
     celery_main()
 

@@ -1,5 +1,6 @@
 """Everything known around an event, gathered into one frozen case."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -66,6 +67,11 @@ def _same_event(one: InboxRow, other: InboxRow) -> bool:
 
 def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = None) -> Case | None:
     """Return the case of an inbox row, or None while the registry has no clinic or no such patient."""
+    case = _around(tx, row, composed_at)
+    return None if case is None else replace(case, asked_before=asked_before(tx, row, case))
+
+
+def _around(tx: Transaction, row: InboxRow, composed_at: datetime | None = None) -> Case | None:
     earlier = [one for one in tx.inbox_versions(row.source, row.event.id) if one.version < row.version]
     planned = [one for one in earlier if one.state == "prepared"]
     sent = tuple(one for one in already_sent(tx, planned) if corrected_by(row.event, one))
@@ -78,7 +84,7 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
     later = tx.inbox_of_patient_after(row.patient_key, after=row.occurred_at, limit=HISTORY)
     others = by_arrival([*known, *later], without=row)
     first_at = min((one.received_at for one in earlier), default=row.received_at)
-    case = Case(
+    return Case(
         source=row.source,
         event=row.event,
         registry=registry,
@@ -89,16 +95,31 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
         previous=planned[-1].event if planned else None,
         already_sent=sent,
     )
-    return replace(case, asked_before=asked_before(tx, row, case))
+
+
+def gather_all(tx: Transaction, event_refs: Sequence[str]) -> list[tuple[InboxRow, Case | None]]:
+    """Return the cases of these events as far as they still wait to be prepared, with few questions for all."""
+    tx.read_ahead_events(event_refs)
+    rows = [row for one in event_refs if (row := tx.inbox_row(one)) is not None and row.state == "received"]
+    tx.read_ahead_people(sorted({row.patient_key for row in rows}), HISTORY)
+    cases = [(row, _around(tx, row)) for row in rows]
+    tx.read_ahead_lanes([lane for row, case in cases if case is not None for lane in _lanes(row, case)])
+    return [
+        (row, None if case is None else replace(case, asked_before=asked_before(tx, row, case))) for row, case in cases
+    ]
+
+
+def _lanes(row: InboxRow, case: Case) -> list[tuple[str, str, str]]:
+    """Return the lanes that this event's messages belong to: (patient key, provider, subject)."""
+    providers = {one.provider for one in case.patient.care_team} | {one.provider for one in case.already_sent}
+    return [(row.patient_key, one, lane_subject(case)) for one in sorted(providers)]
 
 
 def asked_before(tx: Transaction, row: InboxRow, case: Case) -> tuple[SentRequest, ...]:
     """Return what was asked, and has or may have arrived, in the lanes that this event's messages belong to."""
     found: dict[SentRequest, None] = {}
-    providers = {one.provider for one in case.patient.care_team} | {one.provider for one in case.already_sent}
-    subject = lane_subject(case)
-    for provider in sorted(providers):
-        for message in tx.lane(row.patient_key, provider, subject):
+    for patient_key, provider, subject in _lanes(row, case):
+        for message in tx.lane(patient_key, provider, subject):
             asked = [one["action"] for one in message.plan.get("requests", []) if "action" in one]
             mine = message.plan.get("source") == row.source and message.event_ref != row.id
             if not asked or not mine or message.occurred_at > row.occurred_at or arrived_at(tx, message) is None:

@@ -53,25 +53,6 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
     return [one for one in ready if one is not None]
 
 
-def claim_one(parts: Parts, worker: str, delivery_id: str) -> Claimed | None:
-    """Lease one delivery by id, as a task does; None when there is nothing to do."""
-    now = parts.clock.now()
-    with parts.ledger.begin() as tx:
-        waiting = tx.delivery(delivery_id)
-        if waiting is None or tx.closed().covers(waiting.channel, waiting.endpoint_id):
-            return None
-        row = tx.claim_one(delivery_id, worker, now, now + parts.policy.lease)
-        if row is None:
-            return None
-        if row.endpoint_id in tx.shut_endpoints(now):
-            tx.move_delivery(
-                row.id, State.PENDING, at=now, due_at=now + parts.policy.breaker_probe, cause="net.breaker"
-            )
-            return None
-        kept = _one_probe_each(parts, tx, [row], now)
-        return _release(parts, tx, kept[0], worker, now) if kept else None
-
-
 def _one_probe_each(parts: Parts, tx: Transaction, rows: Sequence[DeliveryRow], now: datetime) -> Sequence[DeliveryRow]:
     """Let one delivery through to an endpoint whose breaker is open, and put the others back."""
     kept, probing = [], set()

@@ -55,10 +55,6 @@ class DeliveryPart(Protocol):
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
         ...
 
-    def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
-        """Lease this delivery if it is pending and due; else None."""
-        ...
-
     def move_delivery(
         self,
         delivery_id: str,
@@ -165,10 +161,6 @@ class DeliveryPart(Protocol):
 
     def put_health(self, health: EndpointHealth, at: datetime) -> None:
         """Remember it."""
-        ...
-
-    def shut_endpoints(self, now: datetime) -> Sequence[str]:
-        """Return the endpoints whose breaker is open and not due for a probe, or that are suspended."""
         ...
 
     def open_breakers(self) -> Sequence[EndpointHealth]:

@@ -6,6 +6,7 @@ senders asks the database no oftener than one with few.
 
 import threading
 from collections import Counter, deque
+from collections.abc import Sequence
 
 from coordinator.flow.deliver import Claimed, claim, let_go
 from coordinator.flow.parts import Parts
@@ -33,18 +34,19 @@ class Hand:
         """Whether to claim as soon as the hand is empty."""
         self._ended = False
 
-    def fill(self) -> None:
-        """Claim what is due, if the hand is empty. For one thread, which then waits for news."""
+    def fill(self) -> Sequence[str]:
+        """Claim what is due, if the hand is empty, and return it. For one thread, which then waits for news."""
         with self._given:
             self._more = bool(self._dealt)
             if self._more:
-                return
+                return ()
         claimed = claim(self._parts, self._worker, self._batch)
         with self._given:
             self._dealt.extend(claimed)
             self._out.update(one.delivery.endpoint_id for one in claimed)
             self._more = len(claimed) >= self._batch
             self._given.notify(len(claimed))
+        return [one.delivery.id for one in claimed]
 
     def take(self, wait_s: float = 0.0) -> Claimed | None:
         """Return the next delivery to send, or None when there is none within that time. `finished` must follow."""

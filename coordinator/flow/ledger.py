@@ -201,6 +201,22 @@ class MessagePart(Protocol):
         ...
 
 
+class AheadPart(Protocol):
+    """Reading ahead for several events at once, one statement a kind; the flow goes on asking row by row."""
+
+    def read_ahead_events(self, event_refs: Sequence[str], *, lock: bool = False) -> None:
+        """Read these events and all their versions; `lock` holds them until the transaction ends."""
+        ...
+
+    def read_ahead_people(self, patient_keys: Sequence[str], history: int) -> None:
+        """Read the clinic, its staff, these patients with their last events, and the providers around them."""
+        ...
+
+    def read_ahead_lanes(self, lanes: Sequence[tuple[str, str, str]]) -> None:
+        """Read the messages of these lanes: (patient key, provider, subject)."""
+        ...
+
+
 class RecordPart(Protocol):
     """Audit, telephone tasks, and once-only action tokens."""
 
@@ -246,6 +262,7 @@ class RecordPart(Protocol):
 class Transaction(
     RegistryPart,
     InboxPart,
+    AheadPart,
     MessagePart,
     DeliveryPart,
     RecordPart,

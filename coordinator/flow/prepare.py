@@ -1,5 +1,6 @@
 """T2: from a recorded event to messages, documents and deliveries. Nothing is sent yet."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from coordinator.domain.errors import StateConflict, lacks_means
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import Plan, RecipientPlan
-from coordinator.flow.case_file import gather
+from coordinator.flow.case_file import gather_all
 from coordinator.flow.compose import Composed, ForRecipient, compose, documents_of
 from coordinator.flow.lanes import supersede_older
 from coordinator.flow.ledger import Transaction
@@ -35,47 +36,84 @@ def prepare(parts: Parts, event_ref: str) -> None:
     cause; any other error is a fault of ours and is tried again a few times first. While
     the machine has no file handle, memory or disk left it is tried until there is some.
     """
+    _prepare(parts, [event_ref])
+
+
+def prepare_all(parts: Parts, event_refs: Sequence[str]) -> None:
+    """Prepare several events with few questions and one commit. A fault of one is found by preparing each alone."""
+    if len(event_refs) > 1:
+        try:
+            _prepare(parts, event_refs)
+        except Exception as fault:
+            write(Log.PREPARED_ALONE, count=len(event_refs), error_type=type(fault).__name__)
+        else:
+            return
+    for event_ref in event_refs:
+        try:
+            _prepare(parts, [event_ref])
+        except Exception as bug:
+            write(Log.BUG, event_ref=event_ref, error_type=type(bug).__name__, job="prepare")
+
+
+def _prepare(parts: Parts, event_refs: Sequence[str]) -> None:
     with parts.ledger.begin(write=False) as tx:
-        row = tx.inbox_row(event_ref)
-        case = None if row is None or row.state != "received" else gather(tx, row)
-    if row is None or row.state != "received":
-        return
+        cases = gather_all(tx, event_refs)
+    made = [(row, composed) for row, case in cases if (composed := _composed(parts, row, case)) is not None]
+    if made:
+        try:
+            _store(parts, made)
+        except StateConflict:
+            if len(made) > 1:
+                raise
+
+
+def _composed(parts: Parts, row: InboxRow, case: Case | None) -> Composed | None:
+    """Return what goes out, or None when the event is stuck, or is to be tried again, and that is written down."""
     if case is None:
         _stuck(parts, row, "registry.patient-missing")
-        return
+        return None
     try:
         composed = compose(parts.workshop, case)
     except MappingHeld as held:
-        write(Log.MAPPING_HELD, event_ref=event_ref, element=held.problems[0].element if held.problems else None)
+        write(Log.MAPPING_HELD, event_ref=row.id, element=held.problems[0].element if held.problems else None)
         _stuck(parts, row, "event.mapping")
     except LetterRefused as refused:
-        write(Log.LETTER_HELD, event_ref=event_ref, code=refused.code, element=refused.element)
+        write(Log.LETTER_HELD, event_ref=row.id, code=refused.code, element=refused.element)
         _stuck(parts, row, "event.letter")
     except Exception as bug:
         _failed(parts, row, bug)
     else:
         if composed.recipients:
-            _store(parts, row, composed)
-        else:
-            _stuck(parts, row, "route.nobody")
+            return composed
+        _stuck(parts, row, "route.nobody")
+    return None
 
 
-def _store(parts: Parts, row: InboxRow, composed: Composed) -> None:
+def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]]) -> None:
+    """Store what several events came to, in one transaction; what somebody else has decided meanwhile is left out."""
     now = parts.clock.now()
-    try:
-        with parts.ledger.begin() as tx:
+    lanes = [
+        (row.patient_key, one.plan.provider, composed.plan.lane_subject)
+        for row, composed in made for one in composed.recipients
+    ]  # fmt: skip
+    due: list[str | None] = []
+    stored = []
+    with parts.ledger.begin() as tx:
+        tx.read_ahead_events([row.id for row, _ in made], lock=True)
+        tx.read_ahead_lanes(lanes)
+        for row, composed in made:
             current = tx.inbox_row(row.id, lock=True)
             if current is None or current.state != "received":
-                return
+                continue
             if any(one.version > row.version for one in tx.inbox_versions(row.source, row.event.id)):
                 tx.move_inbox(row.id, "superseded", at=now, cause="event.superseded")
-                return
-            due = [add_message(parts, tx, row, composed.case, composed, made) for made in composed.recipients]
+                continue
+            due += [add_message(parts, tx, row, composed.case, composed, one) for one in composed.recipients]
             tx.move_inbox(row.id, "prepared", at=now, expect=("received",))
             tx.audit(PREPARE, "event prepared", at=now, patient_key=row.patient_key, subject=row.id)
-    except StateConflict:
-        return
-    write(Log.EVENT_PREPARED, event_ref=row.id, count=len(composed.recipients))
+            stored.append((row, composed))
+    for row, composed in stored:
+        write(Log.EVENT_PREPARED, event_ref=row.id, count=len(composed.recipients))
     parts.bell.ring("delivery", [one for one in due if one is not None])
 
 

@@ -44,10 +44,10 @@ def canonical(event: ClinicEvent) -> bytes:
 def _record(parts: Parts, tx: Transaction, source: str, body: bytes, event: ClinicEvent) -> Recorded:
     kept = canonical(event)
     content_key = tx.key("content", kept.decode())
-    there = tx.inbox_by_name(source, event.id, event.version)
+    versions = tx.inbox_versions(source, event.id)
+    there = next((one for one in versions if one.version == event.version), None)
     if there is not None:
         return _again(parts, tx, there, content_key, body)
-    versions = tx.inbox_versions(source, event.id)
     newer = [one for one in versions if one.version > event.version]
     if newer:
         fault = Fault(

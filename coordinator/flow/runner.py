@@ -1,29 +1,43 @@
-"""The embedded runner: threads of one process calling the very functions that the tasks call. No broker."""
+"""The loops that prepare and send: threads of the one embedded process, or of each of several worker processes."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from coordinator.flow.bell import News
+from coordinator.flow.bell import Listener, News
 from coordinator.flow.deliver import attempt
 from coordinator.flow.hand import Hand
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import ReceiptSource
-from coordinator.flow.prepare import prepare
+from coordinator.flow.prepare import prepare_all
 from coordinator.flow.sweep import sweep, take_back_leases
 from coordinator.flow.track import fetch_receipts
 from coordinator.observe.log import Log, write
 
-PREPARE_AT_ONCE = 4
+PREPARE_AT_ONCE = 16
+"""The most events that are prepared in one go."""
+ONE_GO_S = 0.1
+"""Processor time of one go at the longest: a letter does not wait for others, nor is it written from old knowledge.
+
+Not the wall clock: where the machine is busy, larger goes are what helps.
+"""
 BATCH = 32
 """Deliveries claimed in one transaction."""
+RESTS_S = 0.05
+"""The longest rest between two goes among several processes. A go costs much the same for one and for many."""
 LOOKS_UP_S = 1.0
 """How long a sender without work waits before it looks whether the runner has been stopped."""
 
 
 @dataclass
 class Runner:
-    """Starts and stops the loops. `senders` threads deliver; one each claims, prepares, sweeps, fetches receipts."""
+    """Starts and stops the loops. `senders` threads deliver; one each claims, prepares, sweeps, fetches receipts.
+
+    With `alone` off other processes work on the same database: it only prepares and sends, and
+    takes nothing back at its start. Sweeping and receipts are then the tasks of the broker's clock.
+    What it has prepared it sends itself; the others are told only of what is more than it takes at once.
+    """
 
     parts: Parts
     sources: tuple[ReceiptSource, ...] = ()
@@ -37,21 +51,32 @@ class Runner:
     before_sweep: Callable[[], object] = lambda: None
     """Asked before every sweep: whether the database is still the one we know."""
     name: str = "embedded"
+    alone: bool = True
+    others: tuple[Listener, ...] = ()
+    """Told, with ids, when there was more due than one go takes."""
     _stop: threading.Event = field(default_factory=threading.Event)
+    _in_one_go: int = 1
+    """How many events are prepared together: as many as took no longer than `ONE_GO_S` the last time."""
+    _batch: int = field(init=False)
     _hand: Hand = field(init=False)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the hand that the senders take from."""
-        self._hand = Hand(self.parts, f"{self.name}-send", BATCH)
+        # Among several processes none claims more than it can send at once: the others may be free.
+        self._batch = BATCH if self.alone else min(BATCH, self.senders)
+        self._hand = Hand(self.parts, f"{self.name}-send", self._batch)
 
     def start(self) -> None:
-        """Take back what a dead process held, then run the loops until `stop`."""
-        take_back_leases(self.parts, everybody=True)
+        """Run the loops until `stop`; where no other process can be alive, take back first what a dead one held."""
+        if self.alone:
+            take_back_leases(self.parts, everybody=True)
         self._loop("prepare", self._prepare_round, self.idle_s, "event")
         self._loop("claim", self._claim_round, self.idle_s, "delivery")
         for number in range(self.senders):
             self._loop(f"send-{number}", self._send_round, 0.0)
+        if not self.alone:
+            return
         self._loop("sweep", self._sweep_round, self.sweep_every_s)
         self._loop("receipts", self._receipt_round, self.receipts_every_s)
         if self.chores:
@@ -76,12 +101,14 @@ class Runner:
 
         def run() -> None:
             while not self._stop.is_set():
-                heard = self.parts.bell.heard(news)
+                heard, began_s = self.parts.bell.heard(news), time.monotonic()
                 try:
                     done = round_of_work(worker)
                 except Exception as bug:
                     write(Log.BUG, worker=worker, error_type=type(bug).__name__)
                     done = 0
+                if news is not None and not self.alone:
+                    self._stop.wait(min(time.monotonic() - began_s, RESTS_S))
                 if not done and not self._stop.is_set():
                     self.parts.bell.wait(heard, pause_s, news)
 
@@ -90,16 +117,27 @@ class Runner:
         thread.start()
 
     def _prepare_round(self, worker: str) -> int:
-        now = self.parts.clock.now()
+        began_s, now = time.thread_time(), self.parts.clock.now()
         with self.parts.ledger.begin() as tx:
-            ids = tx.claim_inbox(worker, now, now + self.parts.policy.lease, PREPARE_AT_ONCE)
-        for event_ref in ids:
-            prepare(self.parts, event_ref)
+            ids = tx.claim_inbox(worker, now, now + self.parts.policy.lease, self._in_one_go)
+        if not ids:
+            return 0
+        prepare_all(self.parts, ids)
+        each_s = (time.thread_time() - began_s) / len(ids)
+        if len(ids) == PREPARE_AT_ONCE:
+            self._tell_others("event", ids)
+        self._in_one_go = max(1, min(PREPARE_AT_ONCE, int(ONE_GO_S / each_s), self._in_one_go * 2))
         return len(ids)
 
     def _claim_round(self, _worker: str) -> int:
-        self._hand.fill()
+        claimed = self._hand.fill()
+        if len(claimed) == self._batch:
+            self._tell_others("delivery", claimed)
         return 0
+
+    def _tell_others(self, what: News, names: Sequence[str]) -> None:
+        for tell in self.others:
+            tell(what, names)
 
     def _send_round(self, _worker: str) -> int:
         claimed = self._hand.take(LOOKS_UP_S)

@@ -24,6 +24,7 @@ class Log(Enum):
     EVENT_HELD = (logging.WARNING, "event held until a person answers")
     EVENT_REFUSED = (logging.WARNING, "event refused")
     EVENT_PREPARED = (logging.INFO, "event prepared")
+    PREPARED_ALONE = (logging.WARNING, "events of one go are prepared one by one, for the fault of one of them")
     EVENT_STUCK = (logging.ERROR, "event could not be prepared")
     MAPPING_HELD = (logging.ERROR, "event could not be mapped; a table needs a row")
     LETTER_HELD = (logging.ERROR, "letter could not be written")

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from coordinator.flow.hold_rows import Closed
-from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord, NewDocument
+from coordinator.flow.rows import DeliveryRow, EndpointHealth, InboxRow, MessageRecord, NewDocument
+from coordinator.store.tables import METADATA
 
 
 @dataclass
@@ -35,6 +36,18 @@ class ReadAhead:
     """What is held, as one answer for the whole transaction."""
     lanes: dict[tuple[str, str, str], set[str]] | None = None
     """The messages on the wire, by lane."""
+    events: dict[str, InboxRow] = field(default_factory=dict)
+    locked_events: set[str] = field(default_factory=set)
+    versions: dict[tuple[str, str], list[InboxRow]] = field(default_factory=dict)
+    """Every version of an event, by (source, event key), oldest version first."""
+    past: dict[str, list[InboxRow]] = field(default_factory=dict)
+    """All events of a patient, oldest occurrence first."""
+    staff: list[tuple[str, bytes]] | None = None
+    """Keys and sealed bodies of the clinic's staff."""
+    lane_rows: dict[tuple[str, str, str], list[MessageRecord]] = field(default_factory=dict)
+    """The messages of (patient key, provider, subject), oldest occurrence first."""
+    ordinals: dict[str, int] = field(default_factory=dict)
+    """How many deliveries there are of a message that this transaction has added."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,8 @@ class Backlog:
         if not inserts and not changes:
             return
         self._inserts, self._changes = {}, {}
-        for table, new in inserts.items():
-            self._connection.execute(_insert(table), new)
+        for table in sorted(inserts, key=_ORDER.__getitem__):
+            self._connection.execute(_insert(table), inserts[table])
         for (table, names), rows in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for key, change in rows.items():
@@ -88,6 +101,8 @@ class Backlog:
                 self._connection.execute(_update(table, names, columns), sets)
 
 
+_ORDER = {table: number for number, table in enumerate(METADATA.sorted_tables)}
+"""What others refer to comes first, in whatever order it was kept back."""
 _STATEMENTS: dict[Any, Any] = {}
 
 

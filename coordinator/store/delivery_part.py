@@ -42,29 +42,33 @@ class DeliveryRows(Part):
 
     def add_delivery(self, delivery: NewDelivery, *, at: datetime) -> None:
         """Insert a delivery, numbered within its message."""
-        reason = delivery.reason
-        before = sa.select(sa.func.count()).where(deliveries.c.message_id == delivery.message_id)
-        self.connection.execute(
-            sa.insert(deliveries).values(
-                id=delivery.id,
-                message_id=delivery.message_id,
-                ordinal=self.connection.execute(before).scalar_one() + 1,
-                provider_id=delivery.provider_id,
-                endpoint_id=delivery.endpoint_id,
-                channel=delivery.channel,
-                position=delivery.position,
-                priority=delivery.priority,
-                state=delivery.state,
-                cause=delivery.cause,
-                due_at=delivery.due_at,
-                resend_of=delivery.resend_of,
-                reason_sealed=None
-                if reason is None
-                else self._seal("deliveries", delivery.id, "reason", reason.encode()),
-                created_at=at,
-                updated_at=at,
-            )
-        )
+        reason, message = delivery.reason, delivery.message_id
+        if message in self._ahead.ordinals:
+            before = self._ahead.ordinals[message]
+        else:
+            before = self._run(sa.select(sa.func.count()).where(deliveries.c.message_id == message)).scalar_one()
+        values = {
+            "id": delivery.id,
+            "message_id": message,
+            "ordinal": before + 1,
+            "provider_id": delivery.provider_id,
+            "endpoint_id": delivery.endpoint_id,
+            "channel": delivery.channel,
+            "position": delivery.position,
+            "priority": delivery.priority,
+            "state": delivery.state,
+            "cause": delivery.cause,
+            "due_at": delivery.due_at,
+            "resend_of": delivery.resend_of,
+            "reason_sealed": None
+            if reason is None
+            else self._seal("deliveries", delivery.id, "reason", reason.encode()),
+            "created_at": at,
+            "updated_at": at,
+        }
+        self._backlog.insert(deliveries, values)
+        if message in self._ahead.ordinals:
+            self._ahead.ordinals[message] += 1
 
     def read_ahead(self, delivery_ids: Sequence[str]) -> None:
         """Read, in one statement a kind, what claiming each of these deliveries will ask for.
@@ -176,8 +180,10 @@ class DeliveryRows(Part):
         wire. Only the first few of each endpoint's queue are read, however long it is.
         """
         most = min(per_endpoint, limit * (2 if self._postgres else 1))
-        busy = {row.endpoint_id: row.busy for row in self._all(BUSY)}
         waiting = self._all(WAITING_LATERAL if self._postgres else WAITING, now=now, most=most)
+        if not waiting:
+            return []
+        busy = {row.endpoint_id: row.busy for row in self._all(BUSY)}
         closed, closed_channels = set(shut), set(shut_channels)
         turns: dict[str, int] = {}
         queue = []
@@ -206,13 +212,6 @@ class DeliveryRows(Part):
             .limit(limit)
         )
         return [row.id for row in self._all(query)]
-
-    def claim_one(self, delivery_id: str, worker: str, now: datetime, lease_until: datetime) -> DeliveryRow | None:
-        """Lease this delivery if it is pending and due; else None."""
-        found = self._one(PENDING_FREE if self._postgres else PENDING, ids=[delivery_id])
-        if found is None or found.due_at is None or found.due_at > now:
-            return None
-        return self._lease(found, worker, now, lease_until)
 
     def _lease(self, row: Row[Any], worker: str, now: datetime, lease_until: datetime) -> DeliveryRow:
         check_move(State(row.state), State.CLAIMED)

@@ -1,6 +1,7 @@
 """The database engine: SQLite in WAL with full synchronisation, or PostgreSQL."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from weakref import WeakKeyDictionary
@@ -13,6 +14,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from coordinator.domain.errors import StoreAway
 
+ASK_AFTER_IDLE_S = 1.0
+"""A connection used within this time is lent out unasked."""
 UNDONE = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialisation failure and of a deadlock: PostgreSQL has undone the whole transaction."""
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
@@ -24,7 +27,8 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
     """Return an engine whose statements never show their parameters in errors or logs.
 
     SQLite: WAL with synchronous=FULL, so an accepted event survives a power cut
-    (NORMAL may lose the last commits). PostgreSQL: connections are checked before use.
+    (NORMAL may lose the last commits). PostgreSQL: a connection that was idle is asked first whether it
+    still holds; asking each time costs each transaction a round trip more.
     """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -35,9 +39,27 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
         event.listen(engine, "begin", _sqlite_begin)
         _TURNS[engine] = threading.Lock()
         return engine
-    return sa.create_engine(
-        parsed, hide_parameters=True, pool_pre_ping=True, pool_size=pool_size, max_overflow=pool_size
-    )
+    engine = sa.create_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size)
+    event.listen(engine, "checkin", _used)
+    event.listen(engine, "checkout", _still_there)
+    return engine
+
+
+def _used(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_s"] = time.monotonic()
+
+
+def _still_there(connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that was idle whether it still holds. Raises InvalidatePoolError: a new one is made."""
+    if time.monotonic() - record.info.get("used_s", 0.0) < ASK_AFTER_IDLE_S:
+        return
+    try:
+        # Outside a transaction, as the connection is lent out.
+        connection.rollback()  # type: ignore[attr-defined]
+        connection.execute("SELECT 1")  # type: ignore[attr-defined]
+        connection.rollback()  # type: ignore[attr-defined]
+    except Exception as gone:
+        raise sa.exc.InvalidatePoolError from gone
 
 
 def _sqlite_settings(connection: object, _record: ConnectionPoolEntry) -> None:

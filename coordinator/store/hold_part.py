@@ -113,7 +113,7 @@ class HoldRows(Part):
             health.open_since.is_not(None), health.probe_at > now
         )
         query = sa.union_all(shut, sa.select(sa.literal("hold"), holds.c.scope))
-        rows = list(self.connection.execute(query))
+        rows = list(self._run(query))
         closed = closed_by([row.name for row in rows if row.what == "hold"])
         return replace(closed, endpoints=closed.endpoints | {row.name for row in rows if row.what == "shut"})
 
@@ -128,7 +128,7 @@ class HoldRows(Part):
     def lift_hold(self, scope: str) -> bool:
         """Lift a hold; return False when there was none."""
         self._ahead.closed = None
-        return self.connection.execute(sa.delete(holds).where(holds.c.scope == scope)).rowcount == 1
+        return self._run(sa.delete(holds).where(holds.c.scope == scope)).rowcount == 1
 
     def waiting_behind(self, scope: str) -> int:
         """Return how many deliveries wait to be sent behind a scope."""
@@ -138,7 +138,7 @@ class HoldRows(Part):
             query = query.where(deliveries.c.channel == name)
         elif scope != EVERYTHING:
             query = query.where(deliveries.c.endpoint_id == name)
-        return int(self.connection.execute(query).scalar_one())
+        return int(self._run(query).scalar_one())
 
     def unreviewed(self, before: datetime, limit: int) -> Sequence[str]:
         """Return pending and held deliveries of what is not new since then, and not looked at since the restore."""
@@ -172,7 +172,7 @@ class HoldRows(Part):
 
     def forget_reviews(self) -> None:
         """Start over, for the next restore."""
-        self.connection.execute(sa.delete(restore_reviews))
+        self._run(sa.delete(restore_reviews))
 
 
 class JobRows(Part):
@@ -214,9 +214,9 @@ class JobRows(Part):
         """Store a job with its frozen list."""
         values = {name: getattr(row, name) for name in JOB_COLUMNS}
         sealed = self._seal("resend_jobs", row.id, "reason", row.reason.encode())
-        self.connection.execute(sa.insert(resend_jobs).values(**values, reason_sealed=sealed))
+        self._run(sa.insert(resend_jobs).values(**values, reason_sealed=sealed))
         if items:
-            self.connection.execute(sa.insert(resend_items), [vars(one) for one in items])
+            self._run(sa.insert(resend_items), [vars(one) for one in items])
 
     def job(self, job_id: str, *, lock: bool = False) -> JobRow | None:
         """Return one job."""
@@ -233,7 +233,7 @@ class JobRows(Part):
     def put_job(self, row: JobRow) -> None:
         """Store what has changed of a job."""
         changes = {name: getattr(row, name) for name in JOB_COLUMNS if name != "id"}
-        self.connection.execute(sa.update(resend_jobs).where(resend_jobs.c.id == row.id).values(changes))
+        self._run(sa.update(resend_jobs).where(resend_jobs.c.id == row.id).values(changes))
 
     def job_items(self, job_id: str, *, after: int = 0, limit: int = 200) -> Sequence[JobItem]:
         """Return a job's items after a position, in order."""
@@ -252,7 +252,7 @@ class JobRows(Part):
         """Store what came of an item."""
         table = resend_items.c
         where = sa.and_(table.job_id == item.job_id, table.position == item.position)
-        self.connection.execute(sa.update(resend_items).where(where).values(vars(item)))
+        self._run(sa.update(resend_items).where(where).values(vars(item)))
 
     def job_counts(self, job_id: str) -> dict[str, int]:
         """Return the number of items by state."""

@@ -15,11 +15,37 @@ from coordinator.domain.events import EVENT
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.rows import InboxRow, InboxState
 from coordinator.store.sealed import Part
-from coordinator.store.tables import inbox, refusals
+from coordinator.store.tables import UtcInstant, inbox, refusals
 
 MOST_READ = 4_000
 _READ: dict[str, tuple[bytes, ClinicEvent]] = {}
 """Events read lately, by inbox id, with the sealed body they were read from."""
+
+_BY_ID = sa.select(inbox).where(inbox.c.id == sa.bindparam("of_id"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
+_VERSIONS = (
+    sa.select(inbox)
+    .where(inbox.c.source == sa.bindparam("of_source"), inbox.c.event_key == sa.bindparam("of_event"))
+    .order_by(inbox.c.version)
+)
+_OF_PATIENT = (
+    sa.select(inbox)
+    .where(
+        inbox.c.patient_key == sa.bindparam("of_patient"),
+        inbox.c.occurred_at <= sa.bindparam("until", type_=UtcInstant),
+    )
+    .order_by(inbox.c.occurred_at.desc(), inbox.c.version.desc(), inbox.c.id.desc())
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_AFTER = (
+    sa.select(inbox)
+    .where(
+        inbox.c.patient_key == sa.bindparam("of_patient"),
+        inbox.c.occurred_at > sa.bindparam("after", type_=UtcInstant),
+    )
+    .order_by(inbox.c.occurred_at, inbox.c.version, inbox.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
 
 
 class InboxRows(Part):
@@ -35,37 +61,33 @@ class InboxRows(Part):
 
     def inbox_row(self, event_ref: str, *, lock: bool = False) -> InboxRow | None:
         """Return a row; `lock` holds it until the transaction ends."""
-        row = self._one(self._locked(sa.select(inbox).where(inbox.c.id == event_ref), lock=lock))
+        if event_ref in (self._ahead.locked_events if lock else self._ahead.events):
+            return self._ahead.events[event_ref]
+        row = self._one(_BY_ID_LOCKED if lock and self._postgres else _BY_ID, of_id=event_ref)
         return None if row is None else self._inbox(row)
 
     def inbox_versions(self, source: str, event_id: str) -> Sequence[InboxRow]:
         """Return every version on record, oldest version first."""
-        query = (
-            sa.select(inbox)
-            .where(inbox.c.source == source, inbox.c.event_key == self.key("event", event_id))
-            .order_by(inbox.c.version)
-        )
-        return [self._inbox(row) for row in self._all(query)]
+        event_key = self.key("event", event_id)
+        known = self._ahead.versions.get((source, event_key))
+        if known is not None:
+            return known
+        return [self._inbox(row) for row in self._all(_VERSIONS, of_source=source, of_event=event_key)]
 
     def inbox_of_patient(self, patient_key: str, *, until: datetime, limit: int) -> Sequence[InboxRow]:
         """Return a patient's newest rows that occurred by `until`, at most `limit`, oldest occurrence first."""
-        query = (
-            sa.select(inbox)
-            .where(inbox.c.patient_key == patient_key, inbox.c.occurred_at <= until)
-            .order_by(inbox.c.occurred_at.desc(), inbox.c.version.desc(), inbox.c.id.desc())
-            .limit(limit)
-        )
-        return [self._inbox(row) for row in reversed(self._all(query))]
+        known = self._ahead.past.get(patient_key)
+        if known is not None:
+            return [row for row in known if row.occurred_at <= until][-limit:]
+        rows = self._all(_OF_PATIENT, of_patient=patient_key, until=until, most=limit)
+        return [self._inbox(row) for row in reversed(rows)]
 
     def inbox_of_patient_after(self, patient_key: str, *, after: datetime, limit: int) -> Sequence[InboxRow]:
         """Return a patient's rows that occurred later than `after`, at most `limit`, oldest occurrence first."""
-        query = (
-            sa.select(inbox)
-            .where(inbox.c.patient_key == patient_key, inbox.c.occurred_at > after)
-            .order_by(inbox.c.occurred_at, inbox.c.version, inbox.c.id)
-            .limit(limit)
-        )
-        return [self._inbox(row) for row in self._all(query)]
+        known = self._ahead.past.get(patient_key)
+        if known is not None:
+            return [row for row in known if row.occurred_at > after][:limit]
+        return [self._inbox(row) for row in self._all(_AFTER, of_patient=patient_key, after=after, most=limit)]
 
     def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:
         """Insert; return False when (source, id, version) is there already."""
@@ -116,12 +138,26 @@ class InboxRows(Part):
             change["composed_at"] = composed_at
         if state == "prepared":
             change["prepared_at"] = at
+        self._ahead.past.clear()
+        known = self._ahead.events.pop(event_ref, None)
+        locked = event_ref in self._ahead.locked_events
+        self._ahead.locked_events.discard(event_ref)
+        if known is None:
+            self._ahead.versions.clear()
+        else:
+            self._ahead.versions.pop((known.source, self.key("event", known.event.id)), None)
+        if known is not None and locked and expect is not None and not count_try:
+            # Read and locked by this very transaction: the state is what was read.
+            if known.state not in expect:
+                raise StateConflict("event")
+            self._backlog.change(inbox, {"id": event_ref}, change)
+            return
         if count_try:
             change["tries"] = inbox.c.tries + 1
         query = sa.update(inbox).where(inbox.c.id == event_ref)
         if expect is not None:
             query = query.where(inbox.c.state.in_(list(expect)))
-        if self.connection.execute(query.values(change)).rowcount != 1:
+        if self._run(query.values(change)).rowcount != 1:
             if self._one(sa.select(inbox.c.id).where(inbox.c.id == event_ref)) is None:
                 raise NotFound("event")
             raise StateConflict("event")
@@ -139,7 +175,7 @@ class InboxRows(Part):
             query = query.with_for_update(skip_locked=True)
         ids = [row.id for row in self._all(query)]
         if ids:
-            self.connection.execute(
+            self._run(
                 sa.update(inbox)
                 .where(inbox.c.id.in_(ids))
                 .values(lease_owner=worker, lease_until=lease_until, fence=inbox.c.fence + 1)
@@ -155,7 +191,7 @@ class InboxRows(Part):
     def free_inbox(self) -> int:
         """Give back every lease on `received` rows; only for one who knows that no other worker lives."""
         held = sa.and_(inbox.c.state == "received", inbox.c.lease_until.is_not(None))
-        done = self.connection.execute(sa.update(inbox).where(held).values(lease_owner=None, lease_until=None))
+        done = self._run(sa.update(inbox).where(held).values(lease_owner=None, lease_until=None))
         return done.rowcount
 
     def inbox_in(self, states: Sequence[InboxState]) -> Sequence[InboxRow]:

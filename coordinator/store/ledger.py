@@ -10,16 +10,16 @@ from coordinator.flow.ports import Cipher
 from coordinator.store.attempt_part import AttemptRows
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.engine import DatabaseAway, transaction
+from coordinator.store.event_ahead import EventsAhead
 from coordinator.store.hold_part import HoldRows, JobRows
 from coordinator.store.inbox_part import InboxRows
 from coordinator.store.link_part import AnswerRows, LinkRows
 from coordinator.store.message_part import MessageRows
 from coordinator.store.record_part import RecordRows
-from coordinator.store.registry_part import RegistryRows
 
 
 class StoreTransaction(
-    RegistryRows, InboxRows, MessageRows, DeliveryRows, AttemptRows, RecordRows, LinkRows, AnswerRows, HoldRows, JobRows
+    InboxRows, MessageRows, DeliveryRows, AttemptRows, RecordRows, LinkRows, AnswerRows, HoldRows, JobRows, EventsAhead
 ):
     """Implements flow.ledger.Transaction."""
 

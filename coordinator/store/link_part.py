@@ -6,7 +6,7 @@ argon2id; what a reader typed is sealed.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
@@ -137,15 +137,15 @@ class LinkRows(Part):
 
     def add_link(self, row: LinkRow, keys: LinkKeys) -> None:
         """Insert a link."""
-        self.connection.execute(sa.insert(letter_links).values(**vars(row), **vars(keys)))
+        self._run(sa.insert(letter_links).values(**vars(row), **vars(keys)))
 
     def put_link(self, row: LinkRow, keys: LinkKeys | None = None) -> None:
         """Store what has changed of a link; new `keys` end the old ones and every open session."""
         values = {**vars(row), **({} if keys is None else vars(keys))}
         where = letter_links.c.delivery_id == row.delivery_id
-        self.connection.execute(sa.update(letter_links).where(where).values(values))
+        self._run(sa.update(letter_links).where(where).values(values))
         if keys is not None:
-            self.connection.execute(sa.delete(link_sessions).where(link_sessions.c.delivery_id == row.delivery_id))
+            self._run(sa.delete(link_sessions).where(link_sessions.c.delivery_id == row.delivery_id))
 
     def access_code(self, endpoint_id: str) -> AccessCode | None:
         """Return the access code of an endpoint, or None while there is none."""
@@ -156,11 +156,11 @@ class LinkRows(Part):
         """Store an endpoint's access code in place of the one before."""
         if not self._insert_once(access_codes, vars(code)):
             where = access_codes.c.endpoint_id == code.endpoint_id
-            self.connection.execute(sa.update(access_codes).where(where).values(**vars(code)))
+            self._run(sa.update(access_codes).where(where).values(**vars(code)))
 
     def add_link_session(self, token_key: str, delivery_id: str, at: datetime, expires_at: datetime) -> None:
         """Store a reader's session."""
-        self.connection.execute(
+        self._run(
             sa.insert(link_sessions).values(
                 token_key=token_key, delivery_id=delivery_id, opened_at=at, expires_at=expires_at
             )
@@ -174,7 +174,7 @@ class LinkRows(Part):
 
     def end_link_session(self, token_key: str) -> None:
         """Forget a session."""
-        self.connection.execute(sa.delete(link_sessions).where(link_sessions.c.token_key == token_key))
+        self._run(sa.delete(link_sessions).where(link_sessions.c.token_key == token_key))
 
     def count_try(self, place_key: str, now: datetime, *, since: datetime) -> int:
         """Count one try from a place and return how many there were since then, this one included."""
@@ -191,7 +191,7 @@ class LinkRows(Part):
                 began_at=sa.case((over, sa.literal(now, UtcInstant)), else_=table.began_at),
             )
         )
-        self.connection.execute(more)
+        self._run(more)
         row = self._one(sa.select(table.tries).where(table.place_key == place_key))
         return 1 if row is None else int(row.tries)
 
@@ -199,12 +199,12 @@ class LinkRows(Part):
         """Take one try back: it was right."""
         table = link_tries.c
         less = sa.update(link_tries).where(table.place_key == place_key, table.tries > 0)
-        self.connection.execute(less.values(tries=table.tries - 1))
+        self._run(less.values(tries=table.tries - 1))
 
     def tidy_links(self, *, sessions_over: datetime, tries_before: datetime) -> None:
         """Delete sessions that are over and tries that no longer count."""
-        self.connection.execute(sa.delete(link_sessions).where(link_sessions.c.expires_at < sessions_over))
-        self.connection.execute(sa.delete(link_tries).where(link_tries.c.began_at < tries_before))
+        self._run(sa.delete(link_sessions).where(link_sessions.c.expires_at < sessions_over))
+        self._run(sa.delete(link_tries).where(link_tries.c.began_at < tries_before))
 
 
 class AnswerRows(Part):
@@ -246,17 +246,15 @@ class AnswerRows(Part):
         unsettled = (
             sa.select(sa.func.count()).select_from(incidents).where(incidents.c.closed_at.is_(None)).scalar_subquery()
         )
-        row = self.connection.execute(sa.select(waiting, unsettled)).one()
-        return int(row[0]), int(row[1])
+        answered, open_ones = cast("Sequence[int]", self._all(sa.select(waiting, unsettled))[0])
+        return int(answered), int(open_ones)
 
     def settle_answer(self, answer_id: str, state: AnswerState, *, by: str, reason: str, at: datetime) -> None:
         """Store a review; raise StateConflict when the answer is not waiting."""
         waiting = sa.and_(answers.c.id == answer_id, answers.c.state == "waiting")
         sealed = self._seal("answers", answer_id, "review", reason.encode())
         change = sa.update(answers).where(waiting)
-        done = self.connection.execute(
-            change.values(state=state, reviewed_at=at, reviewed_by=by, review_sealed=sealed)
-        ).rowcount
+        done = self._run(change.values(state=state, reviewed_at=at, reviewed_by=by, review_sealed=sealed)).rowcount
         if done != 1:
             raise StateConflict("answer")
 
@@ -275,7 +273,7 @@ class AnswerRows(Part):
         """Close an open incident; return False when it was closed already."""
         sealed = self._seal("incidents", incident_id, "closing", closing.encode())
         change = sa.update(incidents).where(incidents.c.id == incident_id, incidents.c.closed_at.is_(None))
-        return self.connection.execute(change.values(closed_at=at, closed_by=by, closing_sealed=sealed)).rowcount == 1
+        return self._run(change.values(closed_at=at, closed_by=by, closing_sealed=sealed)).rowcount == 1
 
     def incidents(self, *, open_only: bool = True) -> Sequence[IncidentRow]:
         """Return incidents, newest first."""

@@ -1,6 +1,7 @@
 """Messages and documents in the database, and the search over them."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,15 @@ _PLANS: dict[str, tuple[bytes, dict[str, Any]]] = {}
 """Plans read lately, by message, with the sealed text they were read from. Nobody changes one in place."""
 
 _BY_IDS = sa.select(messages).where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LANE = (
+    sa.select(messages)
+    .where(
+        messages.c.patient_key == sa.bindparam("of_patient"),
+        messages.c.provider_id == sa.bindparam("of_provider"),
+        messages.c.lane_subject == sa.bindparam("of_subject"),
+    )
+    .order_by(messages.c.occurred_at, messages.c.event_version, messages.c.created_at)
+)
 _CONTENTS = (
     sa.select(documents)
     .where(documents.c.message_id.in_(sa.bindparam("ids", expanding=True)))
@@ -51,11 +61,15 @@ class MessageRows(Part):
         values["plan_sealed"] = self._seal_json("messages", message.id, "plan", message.plan)
         values["created_at"] = values["updated_at"] = at
         values["clock_at"] = _first_clock(message.tell_by_at, message.acknowledge_by_at)
-        self.connection.execute(sa.insert(messages).values(values))
-        keys = sorted({self.key("term", term) for term in terms})
-        if keys:
-            rows = [{"term_key": key, "message_id": message.id} for key in keys]
-            self.connection.execute(sa.insert(search_terms), rows)
+        self._backlog.insert(messages, values)
+        for key in sorted({self.key("term", term) for term in terms}):
+            self._backlog.insert(search_terms, {"term_key": key, "message_id": message.id})
+        self._ahead.ordinals[message.id] = 0
+        lane = self._ahead.lane_rows.get((message.patient_key, message.provider_id, message.lane_subject))
+        if lane is not None:
+            given = {one.name: getattr(message, one.name) for one in fields(NewMessage)}
+            lane.append(MessageRecord(**given, created_at=at, updated_at=at))
+            lane.sort(key=lambda one: (one.occurred_at, one.event_version, one.created_at))
 
     def message(self, message_id: str, *, lock: bool = False) -> MessageRecord | None:
         """Return one message."""
@@ -72,6 +86,7 @@ class MessageRows(Part):
     def _changed(self, message_id: str) -> None:
         """Forget what was read ahead of a message that is about to change."""
         self._ahead.messages.pop(message_id, None)
+        self._ahead.lane_rows.clear()
 
     def messages_of_event(self, event_ref: str) -> Sequence[MessageRecord]:
         """Return the messages of an event version."""
@@ -80,16 +95,11 @@ class MessageRows(Part):
 
     def lane(self, patient_key: str, provider_id: str, lane_subject: str) -> Sequence[MessageRecord]:
         """Return the lane's messages, oldest occurrence first."""
-        query = (
-            sa.select(messages)
-            .where(
-                messages.c.patient_key == patient_key,
-                messages.c.provider_id == provider_id,
-                messages.c.lane_subject == lane_subject,
-            )
-            .order_by(messages.c.occurred_at, messages.c.event_version, messages.c.created_at)
-        )
-        return [self._message(row) for row in self._all(query)]
+        known = self._ahead.lane_rows.get((patient_key, provider_id, lane_subject))
+        if known is not None:
+            return list(known)
+        rows = self._all(_LANE, of_patient=patient_key, of_provider=provider_id, of_subject=lane_subject)
+        return [self._message(row) for row in rows]
 
     def move_message(
         self,
@@ -107,7 +117,7 @@ class MessageRows(Part):
             change["superseded_by"] = superseded_by
         if state == "open":
             change["clock_at"] = _CLOCK
-        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+        self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def open_withheld(
         self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
@@ -123,18 +133,18 @@ class MessageRows(Part):
             "updated_at": at,
             "clock_at": _CLOCK,
         }
-        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+        self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
         """Remember which message replaces one that has left already."""
         self._changed(message_id)
         change = {"superseded_by": by, "updated_at": at}
-        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(change))
+        self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def mark_told(self, message_id: str, at: datetime) -> None:
         """Remember that the message has appeared under needs-attention by its clock."""
         self._changed(message_id)
-        self.connection.execute(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
+        self._run(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
 
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
         """Return messages in state `digest` whose time has come."""
@@ -204,20 +214,19 @@ class MessageRows(Part):
 
     def add_document(self, document: NewDocument, *, at: datetime) -> None:
         """Store a document, sealed."""
-        self.connection.execute(
-            sa.insert(documents).values(
-                id=document.id,
-                message_id=document.message_id,
-                role=document.role,
-                title=document.title,
-                media_type=document.media_type,
-                sha256=document.sha256,
-                size_bytes=len(document.body),
-                body_sealed=self._seal("documents", document.id, "body", document.body),
-                made_with=document.made_with,
-                created_at=at,
-            )
-        )
+        values = {
+            "id": document.id,
+            "message_id": document.message_id,
+            "role": document.role,
+            "title": document.title,
+            "media_type": document.media_type,
+            "sha256": document.sha256,
+            "size_bytes": len(document.body),
+            "body_sealed": self._seal("documents", document.id, "body", document.body),
+            "made_with": document.made_with,
+            "created_at": at,
+        }
+        self._backlog.insert(documents, values)
 
     def documents(self, message_id: str) -> Sequence[tuple[str, str, str, str, str, int]]:
         """Return (id, role, title, media type, sha256, size) of a message's documents, each role in its order."""

@@ -16,7 +16,6 @@ from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
 from coordinator.store.ahead import AuditLine
 from coordinator.store.sealed import Part
 from coordinator.store.tables import (
-    UtcInstant,
     acted,
     audit,
     audit_heads,
@@ -40,9 +39,6 @@ _MOVE_HEAD = (
     .values(seq=sa.bindparam("seq"), hash=sa.bindparam("hash"))
 )
 _HEALTH = sa.select(endpoint_health).where(endpoint_health.c.endpoint_id == sa.bindparam("of_endpoint"))
-_SHUT = sa.select(endpoint_health.c.endpoint_id).where(
-    endpoint_health.c.open_since.is_not(None), endpoint_health.c.probe_at > sa.bindparam("now", type_=UtcInstant)
-)
 
 
 def _shard() -> int:
@@ -139,11 +135,7 @@ class RecordRows(Part):
         }
         if not self._insert_once(endpoint_health, values):
             where = endpoint_health.c.endpoint_id == health.endpoint_id
-            self.connection.execute(sa.update(endpoint_health).where(where).values(values))
-
-    def shut_endpoints(self, now: datetime) -> Sequence[str]:
-        """Return the endpoints whose breaker is open and not due for a probe."""
-        return [row.endpoint_id for row in self._all(_SHUT, now=now)]
+            self._run(sa.update(endpoint_health).where(where).values(values))
 
     def counts(self) -> dict[str, int]:
         """Return the number of deliveries by state."""
@@ -248,7 +240,7 @@ class RecordRows(Part):
         for head in self._all(sa.select(audit_heads).order_by(audit_heads.c.shard)):
             previous, expected = GENESIS, 1
             query = sa.select(audit).where(audit.c.shard == head.shard).order_by(audit.c.seq)
-            for row in self.connection.execute(query.execution_options(yield_per=1000)):
+            for row in self._run(query.execution_options(yield_per=1000)):
                 place = f"{row.shard}/{row.seq}"
                 sealed = row.detail_sealed
                 try:
@@ -284,7 +276,7 @@ class RecordRows(Part):
         if row is None:
             return None
         change = {"done_at": at, "done_by": by, "note_sealed": self._seal("tasks", task_id, "note", note.encode())}
-        self.connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(change))
+        self._run(sa.update(tasks).where(tasks.c.id == task_id).values(change))
         return str(row.message_id)
 
     def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:

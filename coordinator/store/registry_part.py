@@ -36,19 +36,24 @@ class RegistryRows(Part):
 
     def registry_for(self, patient_id: str, providers: Sequence[str] = ()) -> Registry | None:
         """Return clinic, staff, this patient (if known) and the providers that matter; None without a clinic."""
+        patient_key = self.key("patient", patient_id)
+        if ("patient", patient_key) not in self._ahead.bodies:
+            self._read_registry([patient_key], ())
         clinic = self._entity("clinic", "clinic", Clinic)
         if clinic is None:
             return None
-        patient = self.patient(self.key("patient", patient_id))
+        patient = self.patient(patient_key)
         wanted = set(providers)
         if patient is not None:
             wanted |= {one.provider for one in patient.care_team} | {one.recipient for one in patient.consents}
+        missing = [one for one in sorted(wanted) if ("provider", one) not in self._ahead.bodies]
+        if missing:
+            self._read_registry((), missing)
         found = [self._entity("provider", one, Provider) for one in sorted(wanted)]
-        rows = self._all(_STAFF)
         return Registry(
             schema_version=1,
             clinic=clinic,
-            staff=tuple(self._opened("staff", row.key, row.body_sealed, Staff) for row in rows),
+            staff=tuple(self._opened("staff", key, sealed, Staff) for key, sealed in self._read_staff()),
             providers=tuple(one for one in found if one is not None),
             patients=(patient,) if patient is not None else (),
         )
@@ -93,6 +98,12 @@ class RegistryRows(Part):
         for row in self._all(_BODIES, patients=list(patients), providers=list(providers)):
             self._ahead.bodies[row.kind, row.key] = row.body_sealed
 
+    def _read_staff(self) -> list[tuple[str, bytes]]:
+        """Return the keys and sealed bodies of the staff, read once a transaction."""
+        if self._ahead.staff is None:
+            self._ahead.staff = [(row.key, row.body_sealed) for row in self._all(_STAFF)]
+        return self._ahead.staff
+
     def _sealed_body(self, kind: str, key: str) -> bytes | None:
         if (kind, key) in self._ahead.bodies:
             return self._ahead.bodies[kind, key]
@@ -102,6 +113,7 @@ class RegistryRows(Part):
     def put_registry(self, kind: str, key: str, body: bytes, *, by: str, at: datetime) -> bool:
         """Store an entity; return whether anything changed. The old version is kept."""
         self._ahead.bodies.pop((kind, key), None)
+        self._ahead.staff = None
         place = f"{kind}/{key}"
         where = sa.and_(registry.c.kind == kind, registry.c.key == key)
         old = self._one(self._locked(sa.select(registry).where(where), lock=True))
@@ -109,7 +121,7 @@ class RegistryRows(Part):
             before = self._open("registry", place, "body", old.body_sealed)
             if json.loads(before) == json.loads(body):
                 return False
-            self.connection.execute(sa.insert(registry_history).values(old._mapping))
+            self._run(sa.insert(registry_history).values(old._mapping))
         values = {
             "kind": kind,
             "key": key,
@@ -119,9 +131,9 @@ class RegistryRows(Part):
             "changed_by": by,
         }
         if old is None:
-            self.connection.execute(sa.insert(registry).values(values))
+            self._run(sa.insert(registry).values(values))
         else:
-            self.connection.execute(sa.update(registry).where(where).values(values))
+            self._run(sa.update(registry).where(where).values(values))
         return True
 
     def registry_body(self, kind: str, key: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from coordinator.flow.ports import Cipher
+from coordinator.flow.rows import InboxRow, MessageRecord
 from coordinator.store.ahead import AuditLine, Backlog, ReadAhead
 
 
@@ -41,6 +43,12 @@ class Part:
     def _read_registry(self, patients: Sequence[str], providers: Sequence[str]) -> None:
         raise NotImplementedError
 
+    def _inbox(self, row: Row[Any]) -> InboxRow:
+        raise NotImplementedError
+
+    def _message(self, row: Row[Any]) -> MessageRecord:
+        raise NotImplementedError
+
     def _read_health(self, endpoint_ids: Sequence[str]) -> None:
         raise NotImplementedError
 
@@ -63,13 +71,16 @@ class Part:
     def _open_json(self, table: str, row: str, field: str, sealed: bytes | None) -> Any:  # noqa: ANN401  (JSON)
         return None if sealed is None else json.loads(self._open(table, row, field, sealed))
 
-    def _one(self, query: sa.Select[Any], **values: Any) -> Row[Any] | None:  # noqa: ANN401  (columns of any type)
+    def _run(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:  # noqa: ANN401  (columns of any type)
+        """Execute a statement; what was kept back before it goes out before it."""
         self._backlog.write()
-        return self.connection.execute(query, values).first()
+        return self.connection.execute(statement, values)
+
+    def _one(self, query: sa.Select[Any], **values: Any) -> Row[Any] | None:  # noqa: ANN401  (columns of any type)
+        return self._run(query, values).first()
 
     def _all(self, query: sa.Select[Any], **values: Any) -> list[Row[Any]]:  # noqa: ANN401  (columns of any type)
-        self._backlog.write()
-        return list(self.connection.execute(query, values))
+        return list(self._run(query, values))
 
     def _locked(self, query: sa.Select[Any], *, lock: bool) -> sa.Select[Any]:
         # SQLite has one writer and the transaction began as one; only PostgreSQL needs the row lock.
@@ -77,9 +88,11 @@ class Part:
 
     def _insert_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
         """Insert unless a unique key is there already; return whether it was inserted."""
-        # RETURNING tells it on both databases; a driver's row count does not.
-        if self._postgres:
-            query = postgresql.insert(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
-        else:
-            query = sqlite.insert(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
-        return self.connection.execute(query).first() is not None
+        return self._run(_once(table, postgres=self._postgres), values).first() is not None
+
+
+@cache
+def _once(table: sa.Table, *, postgres: bool) -> sa.Executable:
+    # RETURNING tells on both databases whether it was inserted; a driver's row count does not.
+    insert = postgresql.insert(table) if postgres else sqlite.insert(table)
+    return insert.on_conflict_do_nothing().returning(sa.literal_column("1"))

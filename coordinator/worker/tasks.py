@@ -1,44 +1,34 @@
-"""The tasks: each looks at its row first and may find nothing to do, so a doubled or late task harms nobody."""
-
-import os
-import threading
+"""The tasks: hints that something is due, and the clock's two chores. A doubled, late or lost one harms nobody."""
 
 from celery import shared_task
 
 from coordinator.bootstrap import service
-from coordinator.flow import deliver, prepare, sweep, track
-
-
-def _worker() -> str:
-    return f"celery-{os.getpid()}-{threading.get_ident() % 10_000}"
+from coordinator.flow import sweep, track
 
 
 @shared_task(name="coordinator.prepare")
-def prepare_event(event_ref: str) -> None:
-    """Prepare one event; its deliveries are hinted as soon as they are on record."""
-    prepare.prepare(service().parts, event_ref)
+def look_for_events(_event_ref: str) -> None:
+    """Wake this process's preparing loop: this event is due, and others may be."""
+    service().parts.bell.wake("event")
 
 
 @shared_task(name="coordinator.deliver")
-def deliver_one(delivery_id: str) -> None:
-    """Send one delivery, if it is still due and free."""
-    parts = service().parts
-    claimed = deliver.claim_one(parts, _worker(), delivery_id)
-    if claimed is not None:
-        deliver.attempt(parts, claimed)
+def look_for_deliveries(_delivery_id: str) -> None:
+    """Wake this process's claiming loop: this delivery is due, and others may be."""
+    service().parts.bell.wake("delivery")
 
 
 @shared_task(name="coordinator.sweep")
 def sweep_all() -> None:
-    """Find every due, stale or overdue row again, and hint what is due."""
+    """Find every stale or overdue row again, and hint when something is due."""
     service().look_for_restore()
     parts = service().parts
     sweep.sweep(parts)
-    events, deliveries = sweep.due_now(parts)
+    events, deliveries = sweep.due_now(parts, limit=1)
     for event_ref in events:
-        prepare_event.delay(event_ref)
+        look_for_events.delay(event_ref)
     for delivery_id in deliveries:
-        deliver_one.delay(delivery_id)
+        look_for_deliveries.delay(delivery_id)
 
 
 @shared_task(name="coordinator.receipts")

@@ -52,6 +52,6 @@ def _bare(made: Clinic) -> None:
 def _store_claim(made: Clinic) -> None:
     now = made.parts.clock.now()
     with made.store.begin() as tx:
-        shut = tx.shut_endpoints(now)
+        shut = sorted(tx.stopped(now).endpoints)
         rows = tx.claim_due("b", now, now + made.parts.policy.lease, 1, shut=shut, per_endpoint=100_000)
         assert rows

@@ -18,9 +18,10 @@ import sqlalchemy as sa
 from coordinator.bootstrap import SystemClock, SystemDice
 from coordinator.domain.delivery import State
 from coordinator.flow.parts import Parts, Policy
-from coordinator.flow.prepare import prepare
+from coordinator.flow.prepare import prepare_all
 from coordinator.flow.record import record
 from coordinator.flow.registry_desk import RegistryDesk
+from coordinator.flow.runner import PREPARE_AT_ONCE
 from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.engine import connect
@@ -104,8 +105,9 @@ class Clinic:
     def prepared(self, count: int) -> None:
         """Put `count` messages into the outbox for FHIR, in the proper way; nothing else is left due."""
         with bodies_only():
-            for _ in range(count):
-                prepare(self.parts, self.accept())
+            refs = [self.accept() for _ in range(count)]
+            for first in range(0, count, PREPARE_AT_ONCE):
+                prepare_all(self.parts, refs[first : first + PREPARE_AT_ONCE])
         with self.engine.begin() as connection:
             # Written out: by the index of what is pending, however much is stored.
             other = sa.and_(deliveries.c.channel != "fhir-rest", deliveries.c.state == sa.literal_column("'pending'"))

@@ -1,6 +1,6 @@
 """The product's own workers and beat, as processes, on PostgreSQL and RabbitMQ; composing and the far side are ours.
 
-    python -m tests.bench.workers PORT FILE worker --concurrency 8
+    python -m tests.bench.workers PORT FILE worker
     python -m tests.bench.workers PORT FILE beat
 
 PORT is the sink's. Each message's first byte is written into FILE: its id, and the instant on the clock that all
@@ -28,7 +28,7 @@ from tests.bench.clinic import Clinic
 from tests.bench.delivering import Poster
 from tests.faults.simulation.world import cipher
 
-WORKERS, CONCURRENCY = 2, 8
+WORKERS = 2
 KINDS = ("fhir-rest", "direct", "fax")
 STARTS_WITHIN_S = 60.0
 
@@ -77,7 +77,7 @@ def workers(made: Clinic, port: int, folder: Path) -> Iterator[Path]:
     }
     made.parts.bell.listeners.append(Hints(broker).tell)
     command = [sys.executable, "-m", "tests.bench.workers", str(port), str(notes)]
-    verbs = [["worker", "--concurrency", str(CONCURRENCY)]] * WORKERS + [["beat"]]
+    verbs = [["worker"]] * WORKERS + [["beat"]]
     with ExitStack() as stack:
         for verb in verbs:
             log = stack.enter_context((folder / f"{verb[0]}.log").open("ab"))

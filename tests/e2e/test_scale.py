@@ -99,8 +99,10 @@ def rows(made):
 def settled(made, wanted: int, within_s: float) -> bool:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        found = rows(made)
-        if len(found) >= wanted and all(one.state in RESTING for one in found):
+        with made.service.store.begin(write=False) as tx:
+            waiting = tx.inbox_in(("received",))
+        found = rows(made)  # only after nothing waits to be prepared: what comes of it is among these
+        if not waiting and len(found) >= wanted and all(one.state in RESTING for one in found):
             return True
         time.sleep(0.5)
     return False

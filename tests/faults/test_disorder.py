@@ -74,7 +74,7 @@ def consent_ends(made, **more):
     """The consent ends while a worker stands between the claim and the mark; then the worker goes on."""
     number = made.submitted
     ref = made.submit()
-    worker = made.start_worker(WAIT_AT="claim:after-commit claim_one:after-commit", **more)
+    worker = made.start_worker(WAIT_AT="claim:after-commit", **more)
     worker.has_stopped_at()
     made.withdraw_consent(ref, number)
     assert made.withdrawn, "nothing stood between the claim and the mark"

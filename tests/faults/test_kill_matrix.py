@@ -20,8 +20,8 @@ PREPARE = {
     "T2 after its commit": "_store:after-commit",
 }
 SEND = {
-    "T3 claimed and released, before the commit": "claim:before-commit claim_one:before-commit",
-    "T3 after the claim's commit": "claim:after-commit claim_one:after-commit",
+    "T3 claimed and released, before the commit": "claim:before-commit",
+    "T3 after the claim's commit": "claim:after-commit",
     "T3 the channel begins": "send:begins",
     "T3 marked on-wire, before the commit": "mark:before-commit",
     "T3 after the mark's commit, before the first byte": "mark:after-commit",

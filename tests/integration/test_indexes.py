@@ -114,11 +114,9 @@ def story(bench) -> None:
         bench.send_due()
     bench.told(example("dose-change.ketamine") | {"version": 2})
     with bench.store.begin(write=False) as tx:
-        names = tx.due_ids(bench.clock.now(), 10, shut=(), shut_channels=())
-    for name in names:
-        claimed = deliver.claim_one(bench.parts, "w", name)
-        if claimed is not None:
-            deliver.attempt(bench.parts, claimed)
+        assert tx.due_ids(bench.clock.now(), 10, shut=(), shut_channels=())
+    for claimed in deliver.claim(bench.parts, "w", 10):
+        deliver.attempt(bench.parts, claimed)
     bench.told(example("dose-change.ketamine") | {"version": 3})
     bench.clock.turn(days=2)
     for _ in range(3):

@@ -19,7 +19,7 @@ from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow import deliver
 from coordinator.flow.parts import Parts, Policy, Workshop
-from coordinator.flow.prepare import prepare
+from coordinator.flow.prepare import prepare_all
 from coordinator.flow.read_models import Actor
 from coordinator.flow.record import record
 from coordinator.flow.registry_desk import RegistryDesk
@@ -234,7 +234,7 @@ class World:
             self.prepare_some: 14,
             self.claim_some: 14,
             self.send_from_hand: 20,
-            self.doubled_tasks: 8,
+            self.doubled_hints: 8,
             self.sweep: 12,
             self.read_mail: 12,
             self.change_consent: 4 * self.weather.people,
@@ -292,9 +292,8 @@ class World:
         now = self.clock.now()
         with self.parts.ledger.begin() as tx:
             ids = tx.claim_inbox("p", now, now + self.parts.policy.lease, 3)
-        for event_ref in ids:
-            self.say(f"prepare {event_ref[:8]}")
-            prepare(self.parts, event_ref)
+        self.say(f"prepare {[one[:8] for one in ids]}")
+        prepare_all(self.parts, ids)
 
     def claim_some(self) -> None:
         claimed = deliver.claim(self.parts, self.chance.choice("abc"), self.chance.randint(1, 3))
@@ -316,14 +315,10 @@ class World:
             row = tx.delivery(delivery_id)
         return "gone" if row is None else f"{row.state} {row.cause or ''} tries {row.tries}"
 
-    def doubled_tasks(self) -> None:
-        """Run tasks as a broker may hand them out: any delivery, in any order, twice."""
-        names = self.delivery_ids()
-        if not names:
-            return
-        for name in self.chance.choices(names, k=3) * 2:
-            claimed = deliver.claim_one(self.parts, "t", name)
-            if claimed is not None:
+    def doubled_hints(self) -> None:
+        """Look for what is due as often as a broker may say so: at any moment, several times, with nothing there."""
+        for _ in range(self.chance.randint(2, 6)):
+            for claimed in deliver.claim(self.parts, "t", self.chance.randint(1, 3)):
                 self._attempt(claimed)
 
     def delivery_ids(self, *states: State) -> list[str]:
