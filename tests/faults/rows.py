@@ -65,7 +65,11 @@ ROWS: dict[str, Row] = {
     "D1": Row(
         "database restarted under load", (f"{OUT}a_database_that_is_stopped", f"{OUT}a_database_that_is_restarted")
     ),
-    "D2": Row("database away for long", (f"{OUT}a_database_that_is_stopped",), "20 s by `make faults`, not 30 min"),
+    "D2": Row(
+        "database away for long",
+        (f"{OUT}a_database_that_is_stopped",),
+        "20 s by `make faults`, not 30 min (COORDINATOR_AWAY_S sets it)",
+    ),
     "D3": Row(
         "power cut under SQLite", (f"{KILL}sqlite_is_told_to_wait",), "the setting is tested, the cut is not played"
     ),
@@ -83,7 +87,11 @@ ROWS: dict[str, Row] = {
     ),
     "B1": Row("broker restarted", (f"{OUT}a_broker_that_is_stopped",)),
     "B2": Row("broker emptied", (f"{OUT}a_flushed_broker",)),
-    "B3": Row("broker away for long", (f"{OUT}a_broker_that_is_stopped",), "20 s by `make faults`, not 1 h"),
+    "B3": Row(
+        "broker away for long",
+        (f"{OUT}a_broker_that_is_stopped",),
+        "20 s by `make faults`, not 1 h (COORDINATOR_AWAY_S sets it)",
+    ),
     "B4": Row("tasks doubled and out of order, tenfold", (f"{ORDER}tasks_ten_times", SIM)),
     "B5": Row(
         "a task handed out again during a slow send", (f"{ORDER}a_worker_that_stood_still", f"{ORDER}tasks_ten_times")
