@@ -140,7 +140,9 @@ def test_what_left_about_a_patient_is_listed_and_which_of_it_was_part2(terminal)
     assert listed["pr-psych"]["cause"] == "consent.part2-no-consent"
     assert "42 CFR Part 2" in terminal("messages", "show", listed["pr-pcp"]["id"]).output
     with made.store.begin() as tx:
-        row = tx.claim_one(listed["pr-pcp"]["delivery_id"], "w", made.parts.clock.now(), made.parts.clock.now())
+        now = made.parts.clock.now()
+        (row,) = tx.claim_due("w", now, now, 1, shut=(), per_endpoint=1)
+        assert row.id == listed["pr-pcp"]["delivery_id"]
         tx.open_attempt(row, made.parts.dice.uuid(), "w", made.parts.clock.now(), "cn-2", 1)
         tx.mark_on_wire(row.id, row.fence, made.parts.clock.now())
     (one,) = json.loads(terminal("messages", "disclosures", "MRN-1001", "--json").output)
