@@ -265,3 +265,15 @@ def test_a_staff_member_who_is_not_in_the_registry_leaves_the_clinic_as_author(m
     content = make({**example(SPIKE), "recorded_by": "st-99", "attested_by": "st-99"})
     assert len(content.all("Practitioner")) == 1
     assert [one["type"]["coding"][0]["code"] for one in content.one("Provenance")["agent"]] == ["transmitter"]
+
+
+def test_a_visit_of_which_only_the_end_is_known_goes_out_with_that_end_and_no_start(make: Make) -> None:
+    ended = "2026-10-14T12:05:00-05:00"
+    event = {**example("session-outcome.bp-spike"), "status": "aborted", "status_reason": "the patient left",
+             "administration": None, "vitals": [], "discharge": None, "monitoring_ended_at": ended,
+             "adverse_events": [], "dissociation": None, "sedation": None, "rescue_medications": []}  # fmt: skip
+    content = make(event)
+    assert content.one("Encounter")["period"] == {"end": ended}
+    document = content.one("DocumentReference")["context"]["period"]
+    assert document["end"] == ended
+    assert document.get("start", ended) == ended
