@@ -94,7 +94,8 @@ def load_lexicon(layout: Path, instruments: Path, language: str = "en", *, plain
             )
             for key, rows in {**statements["indications"], "any": statements["any"]}.items()
         },
-        version=f"words {words['version']}, instruments {scales['version']}, statements {statements['version']}",
+        version=f"words {words['version']}, instruments {scales['version']}, statements {statements['version']}, "
+        f"style {read_yaml(layout / 'style.yaml')['version']}",
     )
 
 

@@ -1,7 +1,7 @@
 """The letter as blocks of words, made from its HTML like its text part, so that both say the same."""
 
 from coordinator.domain.narrative import Block, Heading, Listing, Paragraph, Table
-from coordinator.letters.text import Reader
+from coordinator.letters.text import Reader, untold
 
 
 def blocks_of(html: str) -> tuple[Block, ...]:
@@ -19,6 +19,8 @@ class _Blocks(Reader):
         self.blocks: list[Block] = []
         self._heading = False
         self._listed: list[tuple[bool, list[str]]] = []
+        self._goes_on = False
+        self._pictures: list[int] = []
         self._table_rows: list[tuple[str, ...]] = []
         self._table_head: tuple[str, ...] = ()
 
@@ -33,7 +35,8 @@ class _Blocks(Reader):
         classes = (dict(attrs).get("class") or "").split()
         if tag in ("ul", "ol"):
             self._drain()
-            self._listed.append((tag == "ol", []))
+            self._goes_on = "start" in dict(attrs)
+            self._listed.append((tag == "ol" and not self._goes_on, []))
         elif tag == "table":
             self._drain()
         elif tag == "span" and "box" in classes:
@@ -59,8 +62,15 @@ class _Blocks(Reader):
             self._heading = False
 
     def bullet(self) -> str:
-        """Return nothing: the list itself says what its items are."""
-        return ""
+        """Return nothing: the list itself says what its items are. Only where it goes on from another does it not."""
+        return super().bullet() if self._goes_on else ""
+
+    def end_picture(self) -> None:
+        """Keep the title as a block of its own."""
+        super().end_picture()
+        self._titles.clear()
+        self._drain()
+        self._pictures.append(len(self.blocks) - 1)
 
     def named_row(self, name: str, values: tuple[tuple[str, str], ...]) -> None:
         """Keep the row and the headings that it stands under."""
@@ -75,6 +85,10 @@ class _Blocks(Reader):
         """Return nothing of use; the blocks are kept."""
         lines = super().read(html)
         self._drain()
+        for place in reversed(self._pictures):
+            others = " ".join(str(one) for one in (*self.blocks[:place], *self.blocks[place + 1 :]))
+            title = untold(str(getattr(self.blocks[place], "text", "")), others)
+            self.blocks[place : place + 1] = [Paragraph(title)] if title else []
         return lines
 
     def _drain(self) -> None:

@@ -24,10 +24,21 @@ _BLOCKS = frozenset(
 )
 _SKIPPED = frozenset({"style", "script", "head"})
 _SPACES = re.compile(r"\s+")
+_SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
+
+
+def untold(title: str, others: str) -> str:
+    """Return what a picture's title says that the letter around it does not; a caption alone is nothing.
+
+    A sentence that stands in both would be read twice.
+    """
+    caption, *told = _SENTENCES.split(title)
+    new = [one for one in told if one not in others]
+    return " ".join((caption, *new)) if new or not told else ""
 
 
 class Reader(HTMLParser):
-    """Walks the letter's own HTML and collects lines. An SVG gives its title and nothing else."""
+    """Walks the letter's own HTML and collects lines. An SVG gives what its title says that no other line does."""
 
     def __init__(self) -> None:
         """Use `read`."""
@@ -41,13 +52,22 @@ class Reader(HTMLParser):
         self._cells: list[str] | None = None
         self.heads: list[str] = []
         self._in_thead = False
+        self._titles: list[int] = []
 
     def read(self, html: str) -> list[str]:
         """Return the lines of a letter. A reader reads one letter."""
         self.feed(html)
         self.close()
         self._flush()
+        self._tell_once()
         return self.lines
+
+    def _tell_once(self) -> None:
+        for place in reversed(self._titles):
+            others = "\n".join((*self.lines[:place], *self.lines[place + 1 :]))
+            title = untold(self.lines[place], others)
+            blank = self.lines[place + 1 : place + 2] == [""]
+            self.lines[place : place + 1 + (blank and not title)] = [title] if title else []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin a block, an item or a cell."""
@@ -59,7 +79,7 @@ class Reader(HTMLParser):
             self._in_title = bool(self._svg)
         elif tag in ("ul", "ol"):
             self._flush()
-            self._lists.append(0 if tag == "ol" else None)
+            self._lists.append(int(dict(attrs).get("start") or 1) - 1 if tag == "ol" else None)
         elif tag == "li":
             self._flush()
             self._words.append(self.bullet())
@@ -93,6 +113,8 @@ class Reader(HTMLParser):
         elif tag == "svg":
             self._svg -= 1
         elif tag == "title":
+            if self._in_title:
+                self.end_picture()
             self._in_title = False
         elif tag in ("ul", "ol"):
             self._flush()
@@ -110,6 +132,11 @@ class Reader(HTMLParser):
                 self._flush()
             if tag in ("p", "section", "dl", "figure") and self._cells is None:
                 self._blank()
+
+    def end_picture(self) -> None:
+        """Take in a picture's title as a line of its own."""
+        self._flush()
+        self._titles.append(len(self.lines) - 1)
 
     def handle_data(self, data: str) -> None:
         """Take in words."""

@@ -41,14 +41,20 @@ class Series:
 
 @dataclass(frozen=True)
 class Trend:
-    """The course so far: doses (upper panel) and up to two scores, one panel each."""
+    """The course so far: doses (upper panel) and up to two scores, one panel each.
 
-    drawing: Drawing
+    `drawing` is None where it would show one unchanged dose and nothing else; `one_dose`: each
+    session gave the same; `ended`: the course is over.
+    """
+
+    drawing: Drawing | None
     first_on: Traced
     last_on: Traced
     first_dose: Traced | None
     last_dose: Traced | None
     series: tuple[Series, ...]
+    one_dose: bool
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,8 @@ class _Totals:
     series: Series
 
 
-def trend(brief: Brief) -> Trend | None:
-    """Return the course so far, or None before its second day."""
+def trend(brief: Brief, *, ended: bool = False) -> Trend | None:
+    """Return the course so far, or the whole of one that has `ended`; None before its second day."""
     rows = _course(brief)
     days = [_day(brief, one) for _, one in rows]
     if len(rows) < 2 or days[0] == days[-1]:
@@ -79,23 +85,32 @@ def trend(brief: Brief) -> Trend | None:
     doses, totals = _doses(brief, rows), _totals(brief, rows)
     if doses is None and not totals:
         return None
+    first_on, last_on = (_told_day(brief, *row) for row in (rows[0], rows[-1]))
+    one_dose = doses is not None and len(doses.points) == len(rows) and len({value for _, value in doses.points}) == 1
+    return Trend(
+        drawing=None if one_dose and not totals else _drawn(days, doses, totals, (first_on, last_on)),
+        first_on=first_on,
+        last_on=last_on,
+        first_dose=doses.first if doses else None,
+        last_dose=doses.last if doses else None,
+        series=tuple(one.series for one in totals),
+        one_dose=one_dose,
+        ended=ended,
+    )
+
+
+def _drawn(
+    days: Sequence[date], doses: _Doses | None, totals: Sequence[_Totals], ends: tuple[Traced, Traced]
+) -> Drawing:
     sheet = Sheet(right_of(str(one.series.name) for one in totals), height=_HIGH + 17 - _PANEL)
     x = Scale(days[0].toordinal(), days[-1].toordinal(), LEFT, sheet.right)
     if doses:
         _draw_doses(sheet, doses, x)
     for place, one in enumerate(totals):
         _draw_totals(sheet, one, x, first=place == 0)
-    first_on, last_on = (_told_day(brief, *row) for row in (rows[0], rows[-1]))
-    sheet.time(LEFT, first_on, None)
-    sheet.time(sheet.right, last_on, None)
-    return Trend(
-        drawing=sheet.done(),
-        first_on=first_on,
-        last_on=last_on,
-        first_dose=doses.first if doses else None,
-        last_dose=doses.last if doses else None,
-        series=tuple(one.series for one in totals),
-    )
+    sheet.time(LEFT, ends[0], None)
+    sheet.time(sheet.right, ends[1], None)
+    return sheet.done()
 
 
 def _panel(sheet: Sheet, low: float, high: float) -> Scale:

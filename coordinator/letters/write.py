@@ -14,7 +14,7 @@ from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
 from coordinator.domain.registry import Audience
 from coordinator.letters import pdf
 from coordinator.letters.brief import Brief
-from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words
+from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words, words_of
 from coordinator.letters.catalogue import Sheet, load_catalogue
 from coordinator.letters.environment import created, environment, rendered, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
@@ -26,6 +26,7 @@ from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
 from coordinator.letters.text import text_of
+from coordinator.letters.traced import Traced
 from coordinator.letters.translations import LANGUAGES, load_translations
 from coordinator.letters.views.frame import Frame
 from coordinator.letters.views.patient import for_patient
@@ -62,6 +63,8 @@ class Laid:
     pdf: bytes
     apart: bool
     """Whether further statements stand behind the letter."""
+    kept: int
+    """How many of them stay on page one all the same: the first, where it has room."""
     long: bool
     front: bool
     """Whether what has to stand on page one was moved up."""
@@ -111,7 +114,7 @@ class LetterRoom:
         letters = tuple(letter for letter, _ in finished)
         if not fax or not letters:
             return letters
-        whole = self._faxed(brief, [(page, apart) for page, (_, apart) in zip(pages, finished, strict=True)])
+        whole = self._faxed(brief, [(page, laid) for page, (_, laid) in zip(pages, finished, strict=True)])
         return (replace(letters[0], cover_pdf=whole), *letters[1:])
 
     def brief(self, case: Case, plan: Plan, recipient: RecipientPlan, language: str = "en") -> Brief:
@@ -143,7 +146,14 @@ class LetterRoom:
             if page.kind == kind or (kind == "L11" and page.form is not None):
                 laid = self._laid_out(brief, page)
                 return self._html(
-                    brief, page, fax=False, preview=True, apart=laid.apart, long=laid.long, front=laid.front
+                    brief,
+                    page,
+                    fax=False,
+                    preview=True,
+                    apart=laid.apart,
+                    kept=laid.kept,
+                    long=laid.long,
+                    front=laid.front,
                 )
         raise KeyError(kind)
 
@@ -257,27 +267,36 @@ class LetterRoom:
         """Return the letter as page one takes it: what does not fit moves behind, what has to stand there moves up."""
         html = self._html(brief, page, fax=False)
         # The notice of Part 2 takes a line, one too many for page one of a fax; with a form there is a page two anyway.
-        crowded = page.parts["frame"].part2 is not None and page.form is not None
-        apart, long = crowded or page_one_words(html) > PAGE_ONE_WORDS, False
+        built: Frame = page.parts["frame"]
+        crowded = built.part2 is not None and page.form is not None
+        apart, kept, long = crowded or page_one_words(html) > PAGE_ONE_WORDS, 0, False
         if apart:
             html = self._html(brief, page, fax=False, apart=True)
-            long = page_one_words(html) > PAGE_ONE_WORDS
-            if long:
-                html = self._html(brief, page, fax=False, apart=True, long=True)
+            words = page_one_words(html)
+            long = words > PAGE_ONE_WORDS
+            kept = int(_has_room(built.further_statements, PAGE_ONE_WORDS - words))
+            if long or kept:
+                html = self._html(brief, page, fax=False, apart=True, kept=kept, long=long)
         text = text_of(html)
         facts = page.facts()
         self._lint.check_letter(text, facts, page.body or page.sheet.folder)
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
-        front = not _on_page_one(page.parts["frame"], pdf.read_back(made, facts))
+        first = pdf.read_back(made, facts)
+        if kept and not _is_signed(built, first):
+            kept = 0
+            html = self._html(brief, page, fax=False, apart=True)
+            made = self._engine.render(html)
+            first = pdf.read_back(made, facts)
+        front = not _on_page_one(built, first)
         if front:
-            html = self._html(brief, page, fax=False, apart=apart, long=long, front=True)
+            html = self._html(brief, page, fax=False, apart=apart, kept=kept, long=long, front=True)
             made = self._engine.render(html)
             pdf.read_back(made, facts)
-        return Laid(html, text, made, apart=apart, long=long, front=front)
+        return Laid(html, text, made, apart=apart, kept=kept, long=long, front=front)
 
-    def _finish(self, brief: Brief, page: Page) -> tuple[Letter, bool]:
-        """Return the letter, and whether its further statements stand apart, behind it."""
+    def _finish(self, brief: Brief, page: Page) -> tuple[Letter, Laid]:
+        """Return the letter, and how page one took it."""
         laid = self._laid_out(brief, page)
         built: Frame = page.parts["frame"]
         letter = Letter(
@@ -294,7 +313,7 @@ class LetterRoom:
             template_version=f"{self._stamp(page)} ({brief.lexicon.version})",
             type_code=page.sheet.type_code,
         )
-        return letter, laid.apart
+        return letter, laid
 
     def _stamp(self, page: Page) -> str:
         """Return which template made a letter; a clinic's own is named by its content."""
@@ -303,14 +322,14 @@ class LetterRoom:
             return page.sheet.stamp
         return f"{page.sheet.stamp}, the clinic's own {hashlib.sha256(body.encode()).hexdigest()[:12]}"
 
-    def _faxed(self, brief: Brief, pages: Sequence[tuple[Page, bool]]) -> bytes:
+    def _faxed(self, brief: Brief, pages: Sequence[tuple[Page, Laid]]) -> bytes:
         """Return the whole fax. Two letters are numbered as one: "page 3 of 4" tells which sheet is missing."""
-        made = [self._fax_form(brief, page, apart=apart) for page, apart in pages]
+        made = [self._fax_form(brief, page, laid) for page, laid in pages]
         if len(made) > 1:
             counts = [pdf.page_count(one) for one in made]
             made = [
-                self._fax_form(brief, page, apart=apart, among=(sum(counts[:place]), sum(counts)))
-                for place, (page, apart) in enumerate(pages)
+                self._fax_form(brief, page, laid, among=(sum(counts[:place]), sum(counts)))
+                for place, (page, laid) in enumerate(pages)
             ]
         case = brief.case
         cover = self.papers.fax_cover(
@@ -322,14 +341,30 @@ class LetterRoom:
         )
         return pdf.join(cover, *made)
 
-    def _fax_form(self, brief: Brief, page: Page, *, apart: bool, among: tuple[int, int] | None = None) -> bytes:
-        """Return a letter's fax variant. `among`: (pages of the letters before it, pages of all letters)."""
-        facts = page.facts()
-        made = self._engine.render(self._html(brief, page, fax=True, apart=apart, among=among))
-        if not _on_page_one(page.parts["frame"], pdf.read_back(made, facts)):
-            made = self._engine.render(self._html(brief, page, fax=True, apart=apart, front=True, among=among))
-            pdf.read_back(made, facts)
-        return made
+    def _fax_form(self, brief: Brief, page: Page, laid: Laid, *, among: tuple[int, int] | None = None) -> bytes:
+        """Return a letter's fax variant. `among`: (pages of the letters before it, pages of all letters).
+
+        What runs over only for its further statements has them behind it: a page fewer,
+        or one that tells something in place of one that holds the signature.
+        """
+        facts, built = page.facts(), page.parts["frame"]
+        made: list[tuple[bool, int, bytes, str]] = []
+        for apart, kept in dict.fromkeys(((laid.apart, laid.kept), *self._shorter(built))):
+            file = self._engine.render(self._html(brief, page, fax=True, apart=apart, kept=kept, among=among))
+            made.append((apart, kept, file, pdf.read_back(file, facts)))
+            if _is_signed(built, made[-1][3]):
+                return file
+        apart, kept, file, first = made[-1]
+        if not _on_page_one(built, first):
+            html = self._html(brief, page, fax=True, apart=apart, kept=kept, front=True, among=among)
+            file = self._engine.render(html)
+            pdf.read_back(file, facts)
+        return file
+
+    @staticmethod
+    def _shorter(built: Frame) -> Sequence[tuple[bool, int]]:
+        """Return the ways to shorten page one: with the first of the further statements on it, then with none."""
+        return ((True, 1), (True, 0)) if built.further_statements else ()
 
     def _html(
         self,
@@ -339,6 +374,7 @@ class LetterRoom:
         fax: bool,
         preview: bool = False,
         apart: bool = False,
+        kept: int = 0,
         long: bool = False,
         front: bool = False,
         among: tuple[int, int] | None = None,
@@ -352,9 +388,11 @@ class LetterRoom:
             "body": page.body,
             "notice": page.notice,
             "form": page.form,
+            "beside": page.beside,
             "fax": fax,
             "preview": preview,
             "apart": apart,
+            "kept": kept if apart else len(page.parts["frame"].further_statements),
             "long": long,
             "front": front,
             "among": among,
@@ -366,6 +404,16 @@ class LetterRoom:
 def _on_page_one(built: Frame, text: str) -> bool:
     """Return whether page one holds what has to stand on it; else it has to move up, before the body."""
     return all(pdf.stands_in(one.text, text) for one in built.statements)
+
+
+def _is_signed(built: Frame, text: str) -> bool:
+    """Return whether page one holds the signature, with which a letter ends."""
+    return pdf.stands_in(f"{built.signature.at.text}.", text)
+
+
+def _has_room(rows: Sequence[Traced], words: int) -> bool:
+    """Return whether the first of these is no longer than so many words."""
+    return bool(rows) and words_of(rows[0].text) <= words
 
 
 def load_letters(templates_dir: Path, instruments_dir: Path | None = None, own_dir: Path | None = None) -> LetterRoom:

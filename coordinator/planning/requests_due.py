@@ -10,25 +10,30 @@ from coordinator.domain.plan import LetterKind, Request, RuleOutcome
 from coordinator.domain.quantities import Quantity
 from coordinator.planning import clocks
 from coordinator.planning.facts import facts_of
+from coordinator.planning.letters_due import DISCREPANCY, QUERY
 from coordinator.planning.recipients import Recipient
 from coordinator.planning.rules import Asked, RuleBook, fill
 
 CLOSE_HOLD = "close-hold"
 """The row of the rules data with what is asked when a course ends while a hold is open."""
 MOST_REQUESTS = 3
-"""A reader who is asked more than three things answers none (letters, section on Box A)."""
+"""In one letter. A reader who is asked more than three things answers none (letters, section on Box A)."""
 
 
 def requests_for(
     case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome], letters: Sequence[LetterKind]
 ) -> tuple[Request, ...]:
-    """Return what this recipient is asked, most severe first, at most three."""
+    """Return what this recipient is asked, most severe first, at most three in each letter.
+
+    What is asked in a letter of its own (L12) comes last, and is never crowded out of it.
+    """
     requests = [*_of_rules(case, book, to, fired)]
     if to.prescribes_stimulant and ends_course(case, letters):
         requests = [*_of_open_holds(case, book, to), *requests]
     if isinstance(case.event, DoseChange) and "L4" in letters and to.asked:
         requests = [*_of_prescriber(case, case.event, book, to), *requests]
-    return tuple(requests[:MOST_REQUESTS])
+    apart = [one for one in requests if one.rule == DISCREPANCY] if QUERY[0] in letters else []
+    return (*[one for one in requests if one not in apart][:MOST_REQUESTS], *apart)
 
 
 def ends_course(case: Case, letters: Sequence[LetterKind]) -> bool:

@@ -1,6 +1,6 @@
 """The front of a corrected letter (L9): what was, what is now, and whether it changes what we asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from coordinator.domain.case import Case, SentLetter
@@ -11,6 +11,7 @@ from coordinator.letters import formats
 from coordinator.letters.brief import Brief
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
+from coordinator.letters.views.frame import Asked
 from coordinator.letters.views.medicines import per_weight, regimen
 
 
@@ -44,10 +45,13 @@ class CorrectionView:
     differences: tuple[Difference, ...]
     asked_before: tuple[AskedBefore, ...]
     asks_new: bool
+    """Whether the letter behind this front asks anything that the earlier letter did not."""
+    asked_nothing: bool
+    """Whether nothing was asked before and nothing is now."""
 
 
-def correction_view(brief: Brief) -> CorrectionView:
-    """Return the front of a correction. Needs the earlier version, or a letter already sent."""
+def correction_view(brief: Brief, asks: Sequence[Asked]) -> CorrectionView:
+    """Return the front of a correction. Needs the earlier version, or a letter already sent. `asks`: of this letter."""
     case = brief.case
     sent = _sent(brief)
     if case.previous is None and sent is None:
@@ -78,7 +82,8 @@ def correction_view(brief: Brief) -> CorrectionView:
             )
             for index, text in enumerate(before)
         ),
-        asks_new=bool(now - set(before)),
+        asks_new=bool({one.text.text for one in asks} - set(before)),
+        asked_nothing=not (now or before),
     )
 
 

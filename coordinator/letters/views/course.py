@@ -138,7 +138,7 @@ def end_view(brief: Brief) -> EndView:
         scores=course_scores(brief, tuple(rows)),
         events=tuple(lines),
         plan=fact(session.plan, None, "event:/plan") if session.plan else None,
-        trend=trend(brief),
+        trend=trend(brief, ended=True),
     )
 
 

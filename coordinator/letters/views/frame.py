@@ -13,6 +13,7 @@ from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.traced import Traced, fact
 from coordinator.letters.views.medicines import earlier_session
 from coordinator.letters.views.part2 import Part2Lines, part2_lines
+from coordinator.letters.views.share import Share
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,12 @@ class PatientLines:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request of Box A: the ready-worded sentence, and by when in the reader's own zone."""
+    """One request of Box A: the ready-worded sentence, and by when in the reader's own zone.
 
+    `number` counts through all letters of the message: a correction names a request by it.
+    """
+
+    number: int
     text: Traced
     due: Traced | None
 
@@ -155,6 +160,7 @@ def asked(brief: Brief, plan: RecipientPlan, request: Request, index: int) -> As
     zone = brief.case.provider(plan.provider).time_zone
     due = request.due_at
     return Asked(
+        number=index + 1,
         text=fact(request.text, None, f"{at}/text", kind="words"),
         due=fact(formats.clinic_instant(due, zone, brief.language), due, f"{at}/due_at") if due else None,
     )
@@ -252,11 +258,10 @@ def signature(brief: Brief) -> Signature:
     )
 
 
-def frame(brief: Brief, *, course_start: bool = False, asks: bool = True) -> Frame:
-    """Return the frame of one letter. With `asks` False the letter asks nothing whatever was planned."""
+def frame(brief: Brief, share: Share, *, course_start: bool = False) -> Frame:
+    """Return the frame of one letter, with its share of what is planned for the reader."""
     case, recipient = brief.case, brief.recipient
     reference = case.reference(recipient.provider)
-    rows = enumerate(recipient.requests) if asks else ()
     return Frame(
         letterhead=letterhead(case.clinic),
         reader=reader(brief, recipient),
@@ -267,9 +272,9 @@ def frame(brief: Brief, *, course_start: bool = False, asks: bool = True) -> Fra
         ),
         reference=fact(reference, reference, "case:/reference"),
         version=fact(str(case.event.version), case.event.version, "event:/version"),
-        urgent=recipient.priority != "routine",
-        telephoned=recipient.phone_call,
-        asks=tuple(asked(brief, recipient, one, index) for index, one in rows),
+        urgent=share.urgent,
+        telephoned=recipient.phone_call and share.leads,
+        asks=tuple(asked(brief, recipient, recipient.requests[index], index) for index in share.requests),
         statements=statements(brief, page_one=True, course_start=course_start),
         further_statements=statements(brief, page_one=False, course_start=course_start),
         signature=signature(brief),

@@ -55,10 +55,14 @@ class Taken:
 
 @dataclass(frozen=True)
 class Stimulant:
-    """The stimulant as we understand it. Both tuples empty: none is known to us."""
+    """The stimulant as we understand it. Both tuples empty: none is known to us.
+
+    `asked_apart`: a letter of its own (L12) in the same message asks which statement holds.
+    """
 
     statements: tuple[Statement, ...]
     taken: tuple[Taken, ...]
+    asked_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,7 +295,11 @@ def stimulant(brief: Brief, session: SessionOutcome | None, at: str) -> Stimulan
         if session is not None and one.role == "stimulant"
     ]
     said = sorted(newest.values(), key=lambda row: row[0])
-    return Stimulant(tuple(_statement(brief, one, index) for index, one in said), tuple(lines))
+    return Stimulant(
+        statements=tuple(_statement(brief, one, index) for index, one in said),
+        taken=tuple(lines),
+        asked_apart="L12" in brief.recipient.letters,
+    )
 
 
 def _statement(brief: Brief, one: KnownMedication, index: int) -> Statement:

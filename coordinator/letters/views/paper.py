@@ -104,10 +104,12 @@ class ReplyView:
     """What the reply form prints. `asks`: the letter asks for something; else it only starts a course.
 
     `choose`: the statements between which the letter asks the prescriber to choose (L12).
+    `both`: the titles of the letter that asks and of the question, where one form answers both.
     """
 
     asks: bool
     choose: bool
+    both: tuple[str, str] | None
     reference: Traced
     fax: Traced | None
     phone: Traced
@@ -115,11 +117,14 @@ class ReplyView:
     code: Code
 
 
-def reply_view(frame: Frame, stimulant: Stimulant, *, choose: bool = False) -> ReplyView:
-    """Return the reply form of a letter; its code holds the reference and nothing else."""
+def reply_view(
+    frame: Frame, stimulant: Stimulant, *, choose: bool = False, both: tuple[str, str] | None = None
+) -> ReplyView:
+    """Return the reply form of a message; its code holds the reference and nothing else."""
     return ReplyView(
         asks=bool(frame.asks),
         choose=choose,
+        both=both,
         reference=frame.reference,
         fax=frame.letterhead.fax,
         phone=frame.letterhead.phone,

@@ -100,13 +100,21 @@ def test_dissociation_is_present_absent_or_missing(macro):
 def test_the_stimulant_is_told_as_understood_or_as_unknown_to_us(macro):
     said = Part(regimen="Adderall XR 30 mg once daily", said_by="patient", as_of="1 October 2026")
     taken = Part(product=None, dose="30 mg", at="07:30 CDT", known_time=True, day=None, report="patient report")
-    assert macro("medicines.stimulant_lines", Part(statements=(said,), taken=(taken,))) == (
+    told = Part(statements=(said,), taken=(taken,), asked_apart=False)
+    assert macro("medicines.stimulant_lines", told) == (
         "Stimulant as we understand it: Adderall XR 30 mg once daily (patient, 1 October 2026). "
         "Last taken: 30 mg at 07:30 CDT that day (patient report). Please tell us if this is wrong."
     )
-    assert macro("medicines.stimulant_lines", Part(statements=(), taken=())) == (
+    assert macro("medicines.stimulant_lines", Part(statements=(), taken=(), asked_apart=False)) == (
         "Stimulant: none is known to us. Please tell us if this is wrong."
     )
+
+
+def test_where_another_letter_asks_which_statement_holds_this_one_does_not_ask_too(macro):
+    said = Part(regimen="Adderall XR 30 mg once daily", said_by="patient", as_of="1 October 2026")
+    text = macro("medicines.stimulant_lines", Part(statements=(said, said), taken=(), asked_apart=True))
+    assert text.endswith("These statements differ; the other letter sent with this one asks you which of them holds.")
+    assert "Please tell us" not in text
 
 
 def test_a_time_taken_that_nobody_knows_is_said_to_be_unknown(macro):

@@ -43,3 +43,24 @@ def test_every_letter_shows_as_one_web_page_under_the_policy_of_its_own_style(wr
 def test_a_page_with_a_style_of_its_own_is_refused():
     with pytest.raises(ValueError, match="style"):
         style_hash('<style>p{}</style><p style="color: red">')
+
+
+def test_a_sentence_of_a_picture_that_the_letter_says_too_stands_once():
+    html = (
+        "<figure><svg><title>The course from May to June. Dose 41 mg at first. Seen on paper only.</title></svg>"
+        "</figure>"
+        "<p>The course from May to June. Dose 41 mg at first.</p>"
+    )
+    assert text_of(html) == (
+        "The course from May to June. Seen on paper only.\n\nThe course from May to June. Dose 41 mg at first.\n"
+    )
+
+
+def test_a_picture_that_says_nothing_more_than_the_letter_leaves_no_caption():
+    html = "<p>Dose 41 mg.</p><figure><svg><title>The course. Dose 41 mg.</title></svg></figure><p>End.</p>"
+    assert text_of(html) == "Dose 41 mg.\n\nEnd.\n"
+
+
+def test_a_list_that_goes_on_from_another_letter_keeps_its_numbers():
+    html = '<ol start="2"><li>Please call.</li><li>Please write.</li></ol>'
+    assert text_of(html) == "2. Please call.\n3. Please write.\n"

@@ -61,7 +61,9 @@ def test_no_letter_has_an_empty_box(written):
             continue
         box = row.letter.text.split("What we ask you to do\n", 1)[1]
         asked = row.page.parts["frame"].asks
-        expected = asked[0].text.text if asked else "No action needed – for information."
+        beside = row.page.beside is not None and row.page.beside.asks
+        none = "No action needed for what this letter tells." if beside else "No action needed – for information."
+        expected = asked[0].text.text if asked else none
         assert expected.replace("\u00a0", " ") in box.split("\n")[0] + box.split("\n")[1], row.name
 
 
@@ -87,7 +89,7 @@ def test_a_request_is_one_letter_with_its_reply_form_as_the_last_page(one):
     for part in (
         row.letter.reference,
         "Wrong recipient",
-        "A different plan:",
+        "A different plan (dose, from which day):",
         "Signature",
         "Adderall XR 30 mg once daily",
     ):
@@ -439,7 +441,7 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
 
 def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
     made = one("bp-spike.psychiatrist").letter.template_version
-    assert made == "safety_alert/psychiatrist 4 (words 4, instruments 1, statements 3)"
+    assert made == "safety_alert/psychiatrist 5 (words 4, instruments 1, statements 4, style 1)"
 
 
 def test_a_preview_is_the_letter_that_would_go_with_a_band_above_it(room):

@@ -261,3 +261,16 @@ def test_a_session_with_a_discrepancy_asks_the_prescriber_beside_its_own_letter(
     assert "30 mg" in plan["pr-psych"].requests[0].text
     assert plan["pr-pcp"].letters == ("L2",)
     assert plan["pr-pcp"].when == "digest"
+
+
+def test_a_question_is_asked_in_its_own_letter_however_much_the_other_letter_asks(desk):
+    high = {
+        f"/vitals/{place}/{side}": value for place in (0, 4) for side, value in (("systolic", 158), ("diastolic", 96))
+    }
+    peak = {"/vitals/2/systolic": 204, "/vitals/2/diastolic": 108, "/vitals/2/heart_rate": 148}
+    plan = by_provider(desk.plan(desk.session(high | peak), registry=desk.registry(DIFFER)))
+    assert plan["pr-psych"].letters == ("L5", "L12", "L11")
+    *others, question = plan["pr-psych"].requests
+    assert len(others) == 3
+    assert [one.rule for one in others].count("R17") == 0
+    assert question.rule == "R17"

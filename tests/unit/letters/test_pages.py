@@ -1,0 +1,129 @@
+"""What each printed or faxed page holds: no sheet for a signature alone, no paragraph torn, no heading left behind."""
+
+import re
+from html import unescape
+
+import pytest
+
+from coordinator.letters.budget import words_of
+from coordinator.letters.own import Own
+from coordinator.letters.pdf import pages_text, stands_in
+
+ENOUGH_WORDS = 12
+"""A page holds at least a sentence or two beside what stands on every letter."""
+PART = re.compile(r"<(p|li|h1|h2)\b([^>]*)>(.*?)</\1>", re.DOTALL)
+CLOSING = "With kind regards from all of us."
+
+
+def _flat(text):
+    return " ".join(text.split())
+
+
+def _words(html):
+    return _flat(unescape(re.sub(r"<[^>]*>", " ", html))).replace(" .", ".")
+
+
+@pytest.fixture(scope="session")
+def faxes(room, composed):
+    """Return (name, the frame of each letter, pages behind the cover, HTML as printed) of every fax."""
+    jobs = [
+        (f"{name}.{one.plan.provider}", made.case, made.plan, one.plan)
+        for name, made in composed.items()
+        for one in made.recipients
+        if one.letters
+    ]
+    for name in room.samples().names():
+        sample = room.samples().sample(name)
+        jobs += [(f"{name}.{key}", sample.case, sample.plan, one) for key, one in sample.recipients.items()]
+    found = []
+    for name, case, plan, one in jobs:
+        if one.audience != "patient":
+            letters = room.write(case, plan, one, fax=True)
+            frames = [page.parts["frame"] for page in room.pages(case, plan, one)]
+            html = "".join(letter.html for letter in letters)
+            found.append((name, frames, pages_text(letters[0].cover_pdf)[1:], html))
+    return found
+
+
+@pytest.fixture(scope="session")
+def sheets(written, faxes):
+    """Return (name, frames, pages, HTML) of every letter as printed and as faxed."""
+    printed = [
+        (f"{row.name} printed", [row.page.parts["frame"]], pages_text(row.letter.pdf), row.letter.html)
+        for row in written
+    ]
+    return [*printed, *((f"{name} faxed", *rest) for name, *rest in faxes)]
+
+
+def _own(page, frame):
+    """Return what a page holds beside its foot and the end of every letter."""
+    text = _flat(page)
+    sign = frame.signature
+    ends = [f"{frame.patient.name} · born {frame.patient.born}", f"{frame.reference} version {frame.version}", CLOSING]
+    ends += ["Reviewed and released.", "Not reviewed by a clinician yet.", str(sign.author) if sign.author else ""]
+    text = re.sub(r"(· )?(page|página) \d+ (of|de) \d+", " ", text)
+    for one in filter(None, ends):
+        text = text.replace(_flat(one), " ")
+    return re.sub(r"Made from the record of .*?\d\d:\d\d \w+\.", " ", text)
+
+
+def test_no_page_of_any_letter_holds_a_signature_or_a_closing_alone(sheets):
+    poor = []
+    for name, frames, pages, _ in sheets:
+        for number, page in enumerate(pages, 1):
+            if min(words_of(_own(page, one)) for one in frames) < ENOUGH_WORDS:
+                poor.append((name, number))
+    assert len(sheets) > 200
+    assert not poor
+
+
+def test_a_page_with_a_signature_alone_would_be_found(sheets, written):
+    row = next(one for one in written if one.name == "bp-spike.psychiatrist.L5")
+    frame = row.page.parts["frame"]
+    page = f"{frame.signature.author}\nReviewed and released. Made from the record of {frame.signature.recorder}, "
+    page += f"{frame.signature.at}.\n{frame.patient.name} · born {frame.patient.born}\n"
+    page += f"{frame.reference} version 1 · page 2 of 3"
+    assert words_of(_own(page, frame)) < ENOUGH_WORDS
+
+
+def test_the_closing_line_of_a_clinic_is_never_alone_on_a_page(room):
+    own = room.with_own(Own(words={"closing_line": CLOSING}))
+    told = 0
+    for name in ("bp-spike", "dose-increase", "stimulant-hold", "crowded", "digest", "emergency"):
+        sample = room.samples().sample(name)
+        for one in sample.recipients.values():
+            if one.audience == "patient":
+                continue
+            frame = own.pages(sample.case, sample.plan, one)[0].parts["frame"]
+            (letter,) = own.write(sample.case, sample.plan, one, fax=True)
+            for pdf in (letter.pdf, letter.cover_pdf):
+                for page in pages_text(pdf):
+                    told += CLOSING in _flat(page)
+                    assert CLOSING not in _flat(page) or words_of(_own(page, frame)) >= ENOUGH_WORDS, name
+    assert told > 20
+
+
+def test_no_paragraph_and_no_item_of_a_list_runs_over_the_end_of_a_page(sheets):
+    torn, looked = [], 0
+    for name, _, pages, html in sheets:
+        whole = _flat(" ".join(pages))
+        for _, _, inner in PART.findall(re.sub(r"<svg\b.*?</svg>", " ", html, flags=re.DOTALL)):
+            text = _words(inner)
+            if len(text.split()) > 12 and stands_in(text, whole):
+                looked += 1
+                if not any(stands_in(text, _flat(page)) for page in pages):
+                    torn.append((name, text[:60]))
+    assert looked > 1500
+    assert not torn
+
+
+def test_no_page_ends_with_a_heading(sheets):
+    for name, frames, pages, html in sheets:
+        heads = {_words(inner) for tag, _, inner in PART.findall(html) if tag in ("h1", "h2")}
+        for page in pages:
+            foot = {_flat(f"{one.patient.name} · born {one.patient.born}") for one in frames}
+            lines = [_flat(line) for line in page.splitlines() if line.strip()]
+            body = [
+                line for line in lines if line not in foot and not re.search(r"(page|página) \d+ (of|de) \d+$", line)
+            ]
+            assert body[-1] not in heads, (name, body[-1])
