@@ -40,6 +40,8 @@ class ReaderView:
     """(what is asked, by when)."""
     may_agree: bool
     """Something asked can be agreed with; a question that wants to be told something cannot."""
+    wants_dose: bool
+    """Something asked wants to be told the dose: to agree with the rest is no answer to that."""
     answer_by_at: datetime | None
     """When silence becomes a telephone call."""
     zone: str
@@ -155,6 +157,7 @@ class LetterReader:
                 for one in message.plan.get("requests", [])
             ),
             may_agree=any(one.get("action") != "answer" for one in message.plan.get("requests", [])),
+            wants_dose=any(one.get("action") == "answer" for one in message.plan.get("requests", [])),
             answer_by_at=message.acknowledge_by_at,
             zone=provider.time_zone,
             today=now.astimezone(ZoneInfo(provider.time_zone)).date(),

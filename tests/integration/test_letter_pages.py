@@ -390,6 +390,7 @@ def test_two_letters_of_one_message_can_both_be_read_and_taken_along_and_one_ans
         assert names == [f"letter-{links.message.reference}.pdf", f"letter-{links.message.reference}-2.pdf"]
         assert web.get("/l/letter/3/pdf").status_code == 401
         assert "Your answer counts for them all" in words(page)
+        assert "Only “Here is the current dose” answers the question about the medicine" in words(page)
         read_back = web.post("/l/answer", data=FORM | {"kind": "acknowledged"})
         assert web.post("/l/answer/confirm", data=hidden(read_back)).status_code == 303
     (answer,) = links.answers_of(links.message)

@@ -25,7 +25,7 @@ def _words(html):
 
 @pytest.fixture(scope="session")
 def faxes(room, composed):
-    """Return (name, the frame of each letter, pages behind the cover, HTML as printed) of every fax."""
+    """Return (name, the frame of each letter, pages with the cover first, HTML as printed) of every fax."""
     jobs = [
         (f"{name}.{one.plan.provider}", made.case, made.plan, one.plan)
         for name, made in composed.items()
@@ -41,7 +41,7 @@ def faxes(room, composed):
             letters = room.write(case, plan, one, fax=True)
             frames = [page.parts["frame"] for page in room.pages(case, plan, one)]
             html = "".join(letter.html for letter in letters)
-            found.append((name, frames, pages_text(letters[0].cover_pdf)[1:], html))
+            found.append((name, frames, pages_text(letters[0].cover_pdf), html))
     return found
 
 
@@ -52,7 +52,32 @@ def sheets(written, faxes):
         (f"{row.name} printed", [row.page.parts["frame"]], pages_text(row.letter.pdf), row.letter.html)
         for row in written
     ]
-    return [*printed, *((f"{name} faxed", *rest) for name, *rest in faxes)]
+    return [*printed, *((f"{name} faxed", frames, pages[1:], html) for name, frames, pages, html in faxes)]
+
+
+def test_no_cover_of_any_fax_names_the_patient_an_illness_or_a_drug(faxes, room):
+    words = room.brief(*_any(room)).lexicon.words
+    telling = [*words["product"].values(), *words["indication"].values(), "ketamine", "ADHD", "psychosis", "stimulant"]
+    for name, frames, (cover, *_), _ in faxes:
+        patient = frames[0].patient
+        hidden = [*str(patient.name).replace(",", " ").split(), str(patient.born), str(patient.number), *telling]
+        assert not [one for one in hidden if len(one) > 2 and one.lower() in _flat(cover).lower()], name
+        assert str(frames[0].reference) in cover, name
+
+
+def _any(room):
+    sample = room.samples().sample("bp-spike")
+    return sample.case, sample.plan, sample.recipients["psychiatrist"]
+
+
+def test_every_sheet_of_a_fax_says_which_it_is_of_how_many_whose_it_is_and_its_reference(faxes):
+    for name, frames, (cover, *pages), _ in faxes:
+        assert f"{len(pages) + 1}, including this cover" in _flat(cover), name
+        for number, page in enumerate(pages, 1):
+            flat = re.sub(r"\s+", "", page)
+            for part in (frames[0].patient.name, frames[0].patient.born, frames[0].reference):
+                assert re.sub(r"\s+", "", str(part)) in flat, (name, number)
+            assert f"page{number}of{len(pages)}" in flat, (name, number)
 
 
 def _own(page, frame):

@@ -184,3 +184,22 @@ def test_a_picture_is_black_and_has_few_parts(room):
         assert html.count("<path") <= 6, name
         assert len(re.findall(r"<(?!/)", html)) <= 32, name
         assert 'font-size="11"' in html, name
+
+
+def test_one_dose_at_every_session_and_no_score_is_a_sentence_and_no_picture(room, sample):
+    same = course(sample, [0, 3, 6], lambda i: "40", lambda i: [])
+    made = trend(brief_of(room, sample, same[-1], same[:-1]))
+    assert made.drawing is None
+    assert made.one_dose
+    scored = course(sample, [0, 3], lambda i: "40", lambda i: [("phq-9", 19 - i)])
+    drawn_too = trend(brief_of(room, sample, scored[-1], scored[:-1]))
+    assert drawn_too.drawing is not None
+    other = course(sample, [0, 3], lambda i: str(40 + i), lambda i: [])
+    assert trend(brief_of(room, sample, other[-1], other[:-1])).drawing is not None
+
+
+def test_a_session_without_a_known_dose_keeps_the_dose_from_being_called_the_same(room, sample):
+    gap = course(sample, [0, 3, 6], lambda i: None if i == 1 else "40", lambda i: [])
+    made = trend(brief_of(room, sample, gap[-1], gap[:-1]))
+    assert not made.one_dose
+    assert made.drawing is not None

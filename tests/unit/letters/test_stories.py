@@ -1,5 +1,7 @@
 """The worked scenarios, from the event through planning to the finished letter."""
 
+import re
+
 import pytest
 
 from coordinator.letters.budget import PAGE_ONE_WORDS, words_of
@@ -51,6 +53,8 @@ def test_t1_on_either_way_out_of_the_course_the_prescriber_is_asked_to_close_the
     assert asked not in told(story, "pr-pcp")
     for reader in ("pr-psych", "pr-pcp"):
         assert "Open hold: we asked for Adderall XR to be held from 16 October 2026" in told(story, reader)
+        assert "Next session" not in told(story, reader)
+        assert "Plan: none is recorded." in told(story, reader)
 
 
 def test_t1_missed_sessions_name_the_open_hold_and_the_last_dose(composed, told):
@@ -216,3 +220,33 @@ def test_a_fax_keeps_them_on_its_first_page_behind_the_cover_too(room):
             made = room.write(sample.case, sample.plan, recipient, fax=True)[0]
             for one in page.parts["frame"].statements:
                 assert stands_in(one.text, pages_text(made.cover_pdf)[1]), (name, one.text)
+
+
+def test_the_letter_about_the_end_of_a_course_says_so_of_its_picture_and_of_what_is_not_recorded(told, one):
+    flat = told("T1-end", "pr-psych")
+    assert "The course so far" not in flat
+    assert "The course from first to last session The course from 14 October 2026" in flat
+    assert "Dose 41 mg, the same at each session." in flat
+    drawn = " ".join(one("course-end.psychiatrist").letter.text.split())
+    assert "Dose 32.5 mg at first, 41 mg at the end." in drawn
+    assert "most recently" not in drawn
+
+
+def test_advice_not_to_drive_stands_on_page_one_of_the_letter_to_primary_care_where_there_is_room(written):
+    advice = "The patient was advised not to drive or use machinery until the next day after sleep."
+    there = {
+        row.name: stands_in(advice, pages_text(row.letter.pdf)[0])
+        for row in written
+        if row.letter.kind == "L2" and advice in " ".join(row.letter.text.split())
+    }
+    assert sum(there.values()) >= len(there) - 3, there
+    assert there["T3-moved.pr-new.L2"]
+    assert there["T9-confirmed.pr-pcp.L2"]
+
+
+def test_no_text_letter_says_a_sentence_twice(written):
+    for row in written:
+        letter = row.letter.text.split("Reply form\n", 1)[0]
+        lines = [re.sub(r"^(- |\d\. )", "", line) for line in letter.splitlines()]
+        said = [one for line in lines for one in re.split(r"(?<=\.) (?=[A-Z])", line) if len(one.split()) > 5]
+        assert len(said) == len(set(said)), (row.name, [one for one in said if said.count(one) > 1])
