@@ -26,23 +26,24 @@ def _words(html):
 @pytest.fixture(scope="session")
 def faxes(room, composed):
     """Return (name, the frame of each letter, pages with the cover first, HTML as printed) of every fax."""
-    jobs = [
-        (f"{name}.{one.plan.provider}", made.case, made.plan, one.plan)
-        for name, made in composed.items()
-        for one in made.recipients
-        if one.letters
-    ]
+    found = []
+    for name, made in composed.items():
+        for one in made.recipients:
+            if one.letters and one.letters[0].cover_pdf is not None:
+                pages = room.pages(made.case, made.plan, one.plan)
+                found.append(_fax(f"{name}.{one.plan.provider}", pages, one.letters))
     for name in room.samples().names():
         sample = room.samples().sample(name)
-        jobs += [(f"{name}.{key}", sample.case, sample.plan, one) for key, one in sample.recipients.items()]
-    found = []
-    for name, case, plan, one in jobs:
-        if one.audience != "patient":
-            letters = room.write(case, plan, one, fax=True)
-            frames = [page.parts["frame"] for page in room.pages(case, plan, one)]
-            html = "".join(letter.html for letter in letters)
-            found.append((name, frames, pages_text(letters[0].cover_pdf), html))
+        for key, one in sample.recipients.items():
+            if one.audience != "patient":
+                pages = room.pages(sample.case, sample.plan, one)
+                found.append(_fax(f"{name}.{key}", pages, room.write(sample.case, sample.plan, one, fax=True)))
     return found
+
+
+def _fax(name, pages, letters):
+    frames = [page.parts["frame"] for page in pages]
+    return name, frames, pages_text(letters[0].cover_pdf), "".join(letter.html for letter in letters)
 
 
 @pytest.fixture(scope="session")

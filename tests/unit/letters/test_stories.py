@@ -239,14 +239,14 @@ def test_advice_not_to_drive_stands_on_page_one_of_the_letter_to_primary_care_wh
         for row in written
         if row.letter.kind == "L2" and advice in " ".join(row.letter.text.split())
     }
-    assert sum(there.values()) >= len(there) - 3, there
-    assert there["T3-moved.pr-new.L2"]
-    assert there["T9-confirmed.pr-pcp.L2"]
+    assert sum(there.values()) > len(there) / 2, there
+    for name in ("T3-moved.pr-new", "T6-dose.pr-pcp", "T7-minor.pr-pcp", "T9-confirmed.pr-pcp", "T11-names.pr-pcp"):
+        assert there[f"{name}.L2"]
 
 
 def test_no_text_letter_says_a_sentence_twice(written):
     for row in written:
         letter = row.letter.text.split("Reply form\n", 1)[0]
-        lines = [re.sub(r"^(- |\d\. )", "", line) for line in letter.splitlines()]
+        lines = [re.sub(r"^\d\. ", "", line) for line in letter.splitlines() if not line.startswith("- ")]
         said = [one for line in lines for one in re.split(r"(?<=\.) (?=[A-Z])", line) if len(one.split()) > 5]
         assert len(said) == len(set(said)), (row.name, [one for one in said if said.count(one) > 1])
