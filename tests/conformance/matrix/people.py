@@ -118,6 +118,11 @@ def _consents() -> Iterator[tuple[str, Data, Change]]:
     yield "consent-run-out", drip, _patient(consents=[given(to="2026-10-10"), pcp])
     yield "consent-not-begun", drip, _patient(consents=[given(**{"from": "2026-12-01"}), pcp])
     yield "consent-of-neither", drip, _patient(consents=[])
+    says = {"signed_on": "2026-10-01", "recipients": "my treating providers", "paper": "P2-7"}
+    for purpose in ("treatment", "treatment-payment-operations"):
+        named = [{**one, "part2": {**says, "purpose": purpose}} for one in (given(), pcp)]
+        for kind, event in (("session", drip), ("change", change)):
+            yield f"part2-{kind}-for-{purpose}", {**event, "part2": True}, _patient(consents=named)
     yield "consent-of-a-guardian", drip, _patient(birth_date="2010-03-07", guardian_consent="mother, form 2026-10-01")
 
 
