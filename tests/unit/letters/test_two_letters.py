@@ -8,6 +8,7 @@ import pytest
 
 from coordinator.domain.case import SentLetter
 from coordinator.domain.plan import RuleOutcome
+from coordinator.letters.pdf import PdfEngine, pages_text
 
 BOTH = (
     "spike-and-question.psychiatrist",
@@ -73,6 +74,14 @@ def test_the_numbers_go_on_from_one_letter_to_the_next(messages):
     assert _numbers(alert.letter.text) == [1]
     assert _numbers(question.letter.text) == [2]
     assert '<ol start="2">' in question.letter.html
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_letter_prints_the_numbers_that_its_text_says(messages, templates, name):
+    engine = PdfEngine(templates / "layout")
+    for row in messages[name]:
+        printed = "\n".join(pages_text(engine.render(row.letter.html)))
+        assert _numbers(printed) == _numbers(row.letter.text), row.name
 
 
 def test_each_letter_points_to_what_the_other_asks_and_says_where_the_form_is(messages):
