@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from coordinator.domain.consent import ConsentDecision
 from coordinator.domain.plan import Request
@@ -439,9 +440,13 @@ def test_a_changed_dose_is_told_with_the_reason_of_its_order(room, one):
     assert "Why: planned session" in one("first-session.psychiatrist").letter.text
 
 
-def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one):
+def test_a_letter_says_which_template_and_which_tables_it_was_made_with(one, templates):
+    def version(path):
+        return yaml.safe_load((templates / path).read_text("utf-8"))["version"]
+
     made = one("bp-spike.psychiatrist").letter.template_version
-    assert made == "safety_alert/psychiatrist 5 (words 4, instruments 1, statements 4, style 1)"
+    tables = [f"{name} {version(f'layout/{name}.yaml')}" for name in ("words", "instruments", "statements", "style")]
+    assert made == f"safety_alert/psychiatrist {version('letters/safety_alert/letter.yaml')} ({', '.join(tables)})"
 
 
 def test_a_preview_is_the_letter_that_would_go_with_a_band_above_it(room):
