@@ -61,6 +61,12 @@ def one_of_each() -> list[Named]:
 
 
 @cache
+def outlines() -> list[Named]:
+    """Return those of them that differ in more than words, too: for a judge that takes long over each."""
+    return _distinct(one_of_each(), outline)
+
+
+@cache
 def bundles(kind: str) -> list[Named]:
     """Return the bundles of one type that differ in more than that and the words in them."""
     return _distinct((one for one in bodies() if one["resource"].get("type") == kind), outline)
@@ -100,6 +106,8 @@ def shape(value: Any, within: str = "", blank: frozenset[str] = BYTES) -> Any:
     if isinstance(value, dict):
         if within == "medicationCodeableConcept":
             return [one.get("system") for one in value.get("coding", [])]
+        if within == "security":
+            return "labels"  # whole messages are judged with each set of them
         return {key: shape(one, key, blank) for key, one in value.items() if key not in blank}
     if isinstance(value, list):
         return [shape(one, within, blank) for one in value]
