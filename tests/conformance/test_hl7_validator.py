@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,9 @@ def question() -> Iterator[Named]:
         yield {**one, "version": ALERTS_BUILDS_ON, "profiles": [BUNDLE]}
 
 
-@pytest.fixture(scope="module")
-def answers() -> Answers:
-    """What it says of everything, asked once."""
+@cache
+def asked() -> Answers:
+    """Return what it says of everything; asked once, whatever other tests run in between."""
     said = subprocess.run(
         ["java", "-Xmx3g", "-cp", "build/classes:build/lib/*", "Hl7Validator", "../../packages"],
         cwd=HERE, input=json.dumps(list(question())), capture_output=True, text=True, timeout=800, check=False,
@@ -74,6 +75,12 @@ def answers() -> Answers:
         ]
         for one in json.loads(said.stdout)
     }  # fmt: skip
+
+
+@pytest.fixture
+def answers() -> Answers:
+    """What it says of everything."""
+    return asked()
 
 
 def left(errors: list[str]) -> list[str]:
