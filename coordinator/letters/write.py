@@ -14,9 +14,8 @@ from coordinator.domain.plan import LetterKind, Plan, RecipientPlan
 from coordinator.domain.registry import Audience
 from coordinator.letters import pdf
 from coordinator.letters.brief import Brief
-from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words, words_of
 from coordinator.letters.catalogue import Sheet, load_catalogue
-from coordinator.letters.environment import created, environment, rendered, sandboxed
+from coordinator.letters.environment import environment, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
 from coordinator.letters.lint import Finding, Lint, load_lint
 from coordinator.letters.own import LETTERHEAD, Own, check_body, read_own
@@ -25,9 +24,8 @@ from coordinator.letters.papers import ABOUT_NOBODY, Papers
 from coordinator.letters.pdf import PdfEngine
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.samples import Samples
-from coordinator.letters.text import text_of
-from coordinator.letters.traced import Traced
 from coordinator.letters.translations import LANGUAGES, load_translations
+from coordinator.letters.typesetting import Laid, Typesetter
 from coordinator.letters.views.frame import Frame
 from coordinator.letters.views.patient import for_patient
 
@@ -52,22 +50,6 @@ class Tongue:
 
     env: Environment
     lexicon: Lexicon
-
-
-@dataclass(frozen=True)
-class Laid:
-    """A letter as its page one takes it."""
-
-    html: str
-    text: str
-    pdf: bytes
-    apart: bool
-    """Whether further statements stand behind the letter."""
-    kept: int
-    """How many of them stay on page one all the same: the first, where it has room."""
-    long: bool
-    front: bool
-    """Whether what has to stand on page one was moved up."""
 
 
 NOTHING_OWN = Own()
@@ -95,6 +77,7 @@ class LetterRoom:
         self._catalogue = load_catalogue(templates / "letters")
         self._composer = Pages(self._catalogue, own)
         self._engine = PdfEngine(templates / "layout")
+        self.typesetter = Typesetter(env, {name: one.env for name, one in plain.items()}, lint, self._engine)
         self._samples = Samples(templates / "samples")
         self.papers = Papers(env, own, lint, self._engine)
 
@@ -144,17 +127,8 @@ class LetterRoom:
             return self.papers.preview(kind, brief.case, brief.provider)
         for page in self._composer.pages(brief):
             if page.kind == kind or (kind == "L11" and page.form is not None):
-                laid = self._laid_out(brief, page)
-                return self._html(
-                    brief,
-                    page,
-                    fax=False,
-                    preview=True,
-                    apart=laid.apart,
-                    kept=laid.kept,
-                    long=laid.long,
-                    front=laid.front,
-                )
+                setting = self.typesetter.lay_out(brief, page).setting
+                return self.typesetter.html(brief, page, setting, preview=True)
         raise KeyError(kind)
 
     def preview_pdf(self, kind: LetterKind, audience: Audience, sample: str, language: str = "en") -> bytes:
@@ -263,41 +237,9 @@ class LetterRoom:
         """Return one PDF of cover and letter."""
         return pdf.join(cover, letter)
 
-    def _laid_out(self, brief: Brief, page: Page) -> Laid:
-        """Return the letter as page one takes it: what does not fit moves behind, what has to stand there moves up."""
-        html = self._html(brief, page, fax=False)
-        # The notice of Part 2 takes a line, one too many for page one of a fax; with a form there is a page two anyway.
-        built: Frame = page.parts["frame"]
-        crowded = built.part2 is not None and page.form is not None
-        apart, kept, long = crowded or page_one_words(html) > PAGE_ONE_WORDS, 0, False
-        if apart:
-            html = self._html(brief, page, fax=False, apart=True)
-            words = page_one_words(html)
-            long = words > PAGE_ONE_WORDS
-            kept = int(_has_room(built.further_statements, PAGE_ONE_WORDS - words))
-            if long or kept:
-                html = self._html(brief, page, fax=False, apart=True, kept=kept, long=long)
-        text = text_of(html)
-        facts = page.facts()
-        self._lint.check_letter(text, facts, page.body or page.sheet.folder)
-        self._engine.check_glyphs(facts, text)
-        made = self._engine.render(html)
-        first = pdf.read_back(made, facts)
-        if kept and not _is_signed(built, first):
-            kept = 0
-            html = self._html(brief, page, fax=False, apart=True)
-            made = self._engine.render(html)
-            first = pdf.read_back(made, facts)
-        front = not _on_page_one(built, first)
-        if front:
-            html = self._html(brief, page, fax=False, apart=apart, kept=kept, long=long, front=True)
-            made = self._engine.render(html)
-            pdf.read_back(made, facts)
-        return Laid(html, text, made, apart=apart, kept=kept, long=long, front=front)
-
     def _finish(self, brief: Brief, page: Page) -> tuple[Letter, Laid]:
         """Return the letter, and how page one took it."""
-        laid = self._laid_out(brief, page)
+        laid = self.typesetter.lay_out(brief, page)
         built: Frame = page.parts["frame"]
         letter = Letter(
             kind=page.kind,
@@ -324,11 +266,11 @@ class LetterRoom:
 
     def _faxed(self, brief: Brief, pages: Sequence[tuple[Page, Laid]]) -> bytes:
         """Return the whole fax. Two letters are numbered as one: "page 3 of 4" tells which sheet is missing."""
-        made = [self._fax_form(brief, page, laid) for page, laid in pages]
+        made = [self.typesetter.fax(brief, page, laid) for page, laid in pages]
         if len(made) > 1:
             counts = [pdf.page_count(one) for one in made]
             made = [
-                self._fax_form(brief, page, laid, among=(sum(counts[:place]), sum(counts)))
+                self.typesetter.fax(brief, page, laid, among=(sum(counts[:place]), sum(counts)))
                 for place, (page, laid) in enumerate(pages)
             ]
         case = brief.case
@@ -340,80 +282,6 @@ class LetterRoom:
             case.composed_at,
         )
         return pdf.join(cover, *made)
-
-    def _fax_form(self, brief: Brief, page: Page, laid: Laid, *, among: tuple[int, int] | None = None) -> bytes:
-        """Return a letter's fax variant. `among`: (pages of the letters before it, pages of all letters).
-
-        What runs over only for its further statements has them behind it: a page fewer,
-        or one that tells something in place of one that holds the signature.
-        """
-        facts, built = page.facts(), page.parts["frame"]
-        made: list[tuple[bool, int, bytes, str]] = []
-        for apart, kept in dict.fromkeys(((laid.apart, laid.kept), *self._shorter(built))):
-            file = self._engine.render(self._html(brief, page, fax=True, apart=apart, kept=kept, among=among))
-            made.append((apart, kept, file, pdf.read_back(file, facts)))
-            if _is_signed(built, made[-1][3]):
-                return file
-        apart, kept, file, first = made[-1]
-        if not _on_page_one(built, first):
-            html = self._html(brief, page, fax=True, apart=apart, kept=kept, front=True, among=among)
-            file = self._engine.render(html)
-            pdf.read_back(file, facts)
-        return file
-
-    @staticmethod
-    def _shorter(built: Frame) -> Sequence[tuple[bool, int]]:
-        """Return the ways to shorten page one: with the first of the further statements on it, then with none."""
-        return ((True, 1), (True, 0)) if built.further_statements else ()
-
-    def _html(
-        self,
-        brief: Brief,
-        page: Page,
-        *,
-        fax: bool,
-        preview: bool = False,
-        apart: bool = False,
-        kept: int = 0,
-        long: bool = False,
-        front: bool = False,
-        among: tuple[int, int] | None = None,
-    ) -> str:
-        letter = {
-            "kind": page.kind,
-            "title": page.title,
-            "language": brief.language,
-            "created": created(brief.case.composed_at),
-            "ask": page.sheet.ask,
-            "body": page.body,
-            "notice": page.notice,
-            "form": page.form,
-            "beside": page.beside,
-            "fax": fax,
-            "preview": preview,
-            "apart": apart,
-            "kept": kept if apart else len(page.parts["frame"].further_statements),
-            "long": long,
-            "front": front,
-            "among": among,
-        }
-        env = self._plain[brief.language].env if brief.recipient.audience == "patient" else self._env
-        return rendered(env, "layout/letter.html", {**page.parts, "letter": letter})
-
-
-def _on_page_one(built: Frame, text: str) -> bool:
-    """Return whether page one holds what has to stand on it; else it has to move up, before the body."""
-    return all(pdf.stands_in(one.text, text) for one in built.statements)
-
-
-def _is_signed(built: Frame, text: str) -> bool:
-    """Return whether page one holds the signature, with which a letter ends."""
-    return pdf.stands_in(f"{built.signature.at.text}.", text)
-
-
-def _has_room(rows: Sequence[Traced], words: int) -> bool:
-    """Return whether the first of these is no longer than so many words."""
-    return bool(rows) and words_of(rows[0].text) <= words
 
 
 def load_letters(templates_dir: Path, instruments_dir: Path | None = None, own_dir: Path | None = None) -> LetterRoom:

@@ -8,6 +8,7 @@ from coordinator.letters.brief import Brief
 from coordinator.letters.environment import rendered
 from coordinator.letters.papers import COVER, MISDIRECTED
 from coordinator.letters.translations import LANGUAGES
+from coordinator.letters.typesetting import AS_IT_COMES, Setting
 from coordinator.letters.views.paper import cover_view, misdirected_view
 from coordinator.letters.write import LetterRoom
 
@@ -33,13 +34,14 @@ def _letters(room: LetterRoom, name: str, brief: Brief) -> Iterator[tuple[str, A
             {},
             {"fax": True},
             {"fax": True, "among": (1, 3)},
-            {"apart": True},
-            {"apart": True, "long": True},
             {"preview": True},
         )
-        for form in (*forms, {"front": True}, {"apart": True, "front": True}):
+        settings = ({"apart": True}, {"apart": True, "long": True}, {"front": True}, {"apart": True, "front": True})
+        for form in (*forms, *settings):
             words = [f"{name}.{page.kind}", brief.language, *form]
-            yield " ".join(words), page.parts, room._html(brief, page, **{"fax": False, **form})
+            setting = Setting(**form) if form in settings else AS_IT_COMES
+            given = {} if form in settings else form
+            yield " ".join(words), page.parts, room.typesetter.html(brief, page, setting, **given)
 
 
 def bare_pages(room: LetterRoom, name: str) -> Iterator[tuple[str, Any, str]]:

@@ -1,0 +1,163 @@
+"""Laying a letter out: what page one takes, what moves behind it, and the same for the fax. No wording here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from jinja2 import Environment
+
+from coordinator.letters import pdf
+from coordinator.letters.brief import Brief
+from coordinator.letters.budget import PAGE_ONE_WORDS, page_one_words, words_of
+from coordinator.letters.environment import created, rendered
+from coordinator.letters.lint import Lint
+from coordinator.letters.pages import Page
+from coordinator.letters.pdf import PdfEngine
+from coordinator.letters.text import text_of
+from coordinator.letters.traced import Traced
+from coordinator.letters.views.frame import Frame
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a letter is set so that page one holds what has to stand on it."""
+
+    apart: bool = False
+    """Whether further statements stand behind the letter."""
+    kept: int = 0
+    """How many of them stay on page one all the same: the first, where it has room."""
+    long: bool = False
+    """Whether page one has more words than it should even so."""
+    front: bool = False
+    """Whether what has to stand on page one was moved up."""
+
+
+AS_IT_COMES = Setting()
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A letter as its page one takes it."""
+
+    html: str
+    text: str
+    pdf: bytes
+    setting: Setting
+
+
+class Typesetter:
+    """Makes pages of what the presenters built. Holds no state of any letter."""
+
+    def __init__(self, env: Environment, plain: Mapping[str, Environment], lint: Lint, engine: PdfEngine) -> None:
+        """`plain`: language -> what a patient's copy is rendered with."""
+        self._env = env
+        self._plain = plain
+        self._lint = lint
+        self._engine = engine
+
+    def lay_out(self, brief: Brief, page: Page) -> Laid:
+        """Return the letter as page one takes it: what does not fit moves behind, what has to stand there moves up.
+
+        Raises LetterRefused when a word is forbidden, a glyph is missing, or a fact is not on its page.
+        """
+        built: Frame = page.parts["frame"]
+        setting, html = self._by_words(brief, page, built)
+        text = text_of(html)
+        facts = page.facts()
+        self._lint.check_letter(text, facts, page.body or page.sheet.folder)
+        self._engine.check_glyphs(facts, text)
+        made = self._engine.render(html)
+        first = pdf.read_back(made, facts)
+        if setting.kept and not _is_signed(built, first):
+            setting = Setting(apart=True)
+            html = self.html(brief, page, setting)
+            made = self._engine.render(html)
+            first = pdf.read_back(made, facts)
+        if not _on_page_one(built, first):
+            setting = replace(setting, front=True)
+            html = self.html(brief, page, setting)
+            made = self._engine.render(html)
+            pdf.read_back(made, facts)
+        return Laid(html, text, made, setting)
+
+    def _by_words(self, brief: Brief, page: Page, built: Frame) -> tuple[Setting, str]:
+        """Return the setting that the number of words on page one asks for, and the page set so."""
+        html = self.html(brief, page, AS_IT_COMES)
+        # The notice of Part 2 takes a line, one too many for page one of a fax; with a form there is a page two anyway.
+        crowded = built.part2 is not None and page.form is not None
+        if not crowded and page_one_words(html) <= PAGE_ONE_WORDS:
+            return AS_IT_COMES, html
+        html = self.html(brief, page, Setting(apart=True))
+        words = page_one_words(html)
+        kept = int(_has_room(built.further_statements, PAGE_ONE_WORDS - words))
+        setting = Setting(apart=True, kept=kept, long=words > PAGE_ONE_WORDS)
+        return setting, html if setting == Setting(apart=True) else self.html(brief, page, setting)
+
+    def fax(self, brief: Brief, page: Page, laid: Laid, *, among: tuple[int, int] | None = None) -> bytes:
+        """Return a letter's fax variant. `among`: (pages of the letters before it, pages of all letters).
+
+        What runs over only for its further statements has them behind it: a page fewer,
+        or one that tells something in place of one that holds the signature.
+        """
+        facts, built = page.facts(), page.parts["frame"]
+        setting, file, first = AS_IT_COMES, b"", ""
+        for one in dict.fromkeys((Setting(laid.setting.apart, laid.setting.kept), *_shorter(built))):
+            setting, file = one, self._engine.render(self.html(brief, page, one, fax=True, among=among))
+            first = pdf.read_back(file, facts)
+            if _is_signed(built, first):
+                return file
+        if not _on_page_one(built, first):
+            file = self._engine.render(self.html(brief, page, replace(setting, front=True), fax=True, among=among))
+            pdf.read_back(file, facts)
+        return file
+
+    def html(
+        self,
+        brief: Brief,
+        page: Page,
+        setting: Setting,
+        *,
+        fax: bool = False,
+        preview: bool = False,
+        among: tuple[int, int] | None = None,
+    ) -> str:
+        """Return the page as HTML, set so. `preview`: with the band that it was not sent."""
+        letter = {
+            "kind": page.kind,
+            "title": page.title,
+            "language": brief.language,
+            "created": created(brief.case.composed_at),
+            "ask": page.sheet.ask,
+            "body": page.body,
+            "notice": page.notice,
+            "form": page.form,
+            "beside": page.beside,
+            "fax": fax,
+            "preview": preview,
+            "apart": setting.apart,
+            "kept": setting.kept if setting.apart else len(page.parts["frame"].further_statements),
+            "long": setting.long,
+            "front": setting.front,
+            "among": among,
+        }
+        env = self._plain[brief.language] if brief.recipient.audience == "patient" else self._env
+        return rendered(env, "layout/letter.html", {**page.parts, "letter": letter})
+
+
+def _shorter(built: Frame) -> Sequence[Setting]:
+    """Return the ways to shorten page one: with the first of the further statements on it, then with none."""
+    return (Setting(apart=True, kept=1), Setting(apart=True)) if built.further_statements else ()
+
+
+def _on_page_one(built: Frame, text: str) -> bool:
+    """Return whether page one holds what has to stand on it; else it has to move up, before the body."""
+    return all(pdf.stands_in(one.text, text) for one in built.statements)
+
+
+def _is_signed(built: Frame, text: str) -> bool:
+    """Return whether page one holds the signature, with which a letter ends."""
+    return pdf.stands_in(f"{built.signature.at.text}.", text)
+
+
+def _has_room(rows: Sequence[Traced], words: int) -> bool:
+    """Return whether the first of these is no longer than so many words."""
+    return bool(rows) and words_of(rows[0].text) <= words
