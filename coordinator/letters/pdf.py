@@ -33,6 +33,10 @@ STYLE_SHEETS = ("print.css", "form.css", "fax.css")
 """The style sheets of the layout folder that a letter can have, in their order."""
 FAX_DPI = 204
 """Dots an inch across a fax page."""
+_UNIT_SLASH = re.compile(r"(?<=[mck]g/|mL/)(?=(?:kg|h|min)\b)")
+"""Behind the slash of a unit. Lines may end at a slash, and "0.5 mg/" at the end of one is another dose at a glance."""
+_WORD_JOINER = "\u2060"
+"""No line ends here. Nothing is drawn for it, and the text layer does not have it."""
 _SPACES = re.compile(r"\s+")
 _FILE_ID = re.compile(rb"/ID\[<[0-9A-F]{32}><[0-9A-F]{32}>\]")
 """pdfium draws the id of a joined file at random; ours is made from the content, in the same length."""
@@ -127,7 +131,8 @@ class PdfEngine:
                 if text in html:
                     html = html.replace(text, "", 1)
                     styles.append(parsed)
-            document = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:")
+            whole_units = _UNIT_SLASH.sub(_WORD_JOINER, html)
+            document = HTML(string=whole_units, url_fetcher=self._fetcher, base_url="letter:")
             made: bytes = document.write_pdf(stylesheets=styles, font_config=fonts, pdf_variant="pdf/ua-1")
         return made
 

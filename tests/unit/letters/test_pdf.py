@@ -67,6 +67,16 @@ def test_two_identifiers_and_the_reference_stand_on_every_page(written):
             assert f"{number}{of}{len(texts)}" in flat, row.name
 
 
+@pytest.mark.parametrize("unit", ["mg/kg", "mcg/kg/min", "mL/h"])
+def test_a_unit_is_never_torn_at_the_end_of_a_line(engine, unit):
+    torn = 0
+    for width_mm in range(40, 80):
+        html = f'<html lang="en"><head><title>x</title></head><body><p style="width: {width_mm}mm">'
+        (text,) = pages_text(engine.render(f"{html}intravenous, ordered: 0.5 {unit}, weight 62 kg</p></body></html>"))
+        torn += unit not in text
+    assert torn == 0
+
+
 def test_the_file_is_tagged_and_says_its_language_and_title(one):
     row = one("bp-spike.psychiatrist")
     reader = PdfReader(BytesIO(row.letter.pdf))
