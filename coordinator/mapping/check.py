@@ -21,7 +21,7 @@ from coordinator.mapping.content import build_content
 from coordinator.mapping.json_values import Value
 from coordinator.mapping.load import Mappings, load
 from coordinator.mapping.problems import MappingFileError, MappingHeld
-from coordinator.mapping.yaml_files import parse_yaml
+from coordinator.yaml_files import parse_yaml
 
 GOLDEN = Path("tests") / "golden" / "mapping"
 _EXAMPLES = (Path("docs") / "examples", Path("examples"))

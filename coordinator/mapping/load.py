@@ -18,7 +18,7 @@ from coordinator.mapping.paths import Condition, PathError, Reader, compile_cond
 from coordinator.mapping.problems import MappingFileError
 from coordinator.mapping.view import EVENT_TYPES, roots
 from coordinator.mapping.walk import Compiler, Names, Node, is_static
-from coordinator.mapping.yaml_files import read_yaml
+from coordinator.yaml_files import read_yaml
 
 Per = Literal["event", "recipient"]
 LEVELS = frozenset({"chart", "message", "fhir-document", "tasks"})

@@ -1,23 +1,13 @@
 """The files under rules/ and instruments/, read strictly: what is misspelt there is a fault, not silently nothing."""
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from coordinator.domain.errors import ConfigurationError
-
-
-class _Loader(yaml.CSafeLoader):
-    """PyYAML's safe loader without silent overwriting."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Return the mapping; raise ConstructorError for a key that stands twice."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+from coordinator.yaml_files import read_yaml
 
 
 def read_table(path: Path, keys: Collection[str] = ()) -> Mapping[str, Any]:
@@ -26,7 +16,7 @@ def read_table(path: Path, keys: Collection[str] = ()) -> Mapping[str, Any]:
     Raises ConfigurationError when the file is missing, is not YAML, or holds something else.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+        raw = read_yaml(path)
     except FileNotFoundError as wrong:
         raise ConfigurationError(f"{path.name}: there is no such file") from wrong
     except yaml.MarkedYAMLError as wrong:

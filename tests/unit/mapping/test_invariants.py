@@ -14,7 +14,7 @@ from coordinator.mapping import r4
 from coordinator.mapping.gate import inspect
 from coordinator.mapping.gate_bundle import check_bundle
 from coordinator.mapping.load import Mappings
-from coordinator.mapping.yaml_files import read_yaml
+from coordinator.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[3]
 LISTED = json.loads((ROOT / "tests" / "conformance" / "invariants.json").read_text())

@@ -7,8 +7,6 @@ from typing import Any
 
 import yaml
 
-from coordinator.mapping.json_values import Value
-
 _BOOL = "tag:yaml.org,2002:bool"
 
 
@@ -30,11 +28,11 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|false)$"), list("tf"))
 
 
-def read_yaml(file: Path) -> Value:
+def read_yaml(file: Path) -> Any:  # noqa: ANN401  (a file may hold anything)
     """Return the content of a YAML file. Raises yaml.YAMLError, whose text may quote the file."""
     return parse_yaml(file.read_text("utf-8"))
 
 
-def parse_yaml(text: str) -> Value:
+def parse_yaml(text: str) -> Any:  # noqa: ANN401  (a text may hold anything)
     """Return the content of a text in YAML. Raises yaml.YAMLError, whose text may quote it."""
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
