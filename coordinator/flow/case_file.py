@@ -17,7 +17,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.events import DoseChange
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.rows import MAYBE_THERE, InboxRow, MessageRecord, may_have_arrived
+from coordinator.flow.rows import InboxRow, MessageRecord, may_have_arrived
 from coordinator.planning.plan import lane_subject
 
 HISTORY = 200
@@ -150,10 +150,7 @@ def arrived_at(tx: Transaction, message: MessageRecord) -> datetime | None:
     """Return when a message reached, or may have reached, its recipient; None when it surely never left."""
     for delivery in tx.deliveries(message.id):
         maybe = may_have_arrived(delivery)
-        left = any(
-            one.on_wire_at and (one.outcome in {"taken", "proven", "in-doubt"} or one.cause in MAYBE_THERE)
-            for one in tx.attempts(delivery.id)
-        )
+        left = any(one.reached for one in tx.attempts(delivery.id))
         if maybe or left or (delivery.channel == "by-hand" and delivery.state == State.ACKNOWLEDGED):
             return delivery.updated_at
     return None

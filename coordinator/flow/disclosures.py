@@ -14,7 +14,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor, MessageFilter
 from coordinator.flow.releasing import part2_of
-from coordinator.flow.rows import MAYBE_THERE, DeliveryRow, MessageRecord
+from coordinator.flow.rows import DeliveryRow, MessageRecord
 
 PAGE = 200
 
@@ -73,9 +73,7 @@ def _left_at(tx: Transaction, delivery: DeliveryRow) -> datetime | None:
     if delivery.channel == "by-hand":
         return delivery.updated_at if delivery.state == State.ACKNOWLEDGED else None
     left = [
-        one.on_wire_at
-        for one in tx.attempts(delivery.id)
-        if one.on_wire_at and (one.outcome in {None, "taken", "proven", "in-doubt"} or one.cause in MAYBE_THERE)
+        one.on_wire_at for one in tx.attempts(delivery.id) if one.on_wire_at and (one.outcome is None or one.reached)
     ]
     return min(left, default=None)
 

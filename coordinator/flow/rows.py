@@ -165,6 +165,12 @@ class AttemptRow:
     status: int | None
     facts: tuple[tuple[str, str], ...]
 
+    @property
+    def reached(self) -> bool:
+        """Whether this try ended so that the far side has something of it, or may have."""
+        ended_there = self.outcome in {"taken", "proven", "in-doubt"} or self.cause in MAYBE_THERE
+        return self.on_wire_at is not None and ended_there
+
 
 @dataclass(frozen=True)
 class ReceiptRow:

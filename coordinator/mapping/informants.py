@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from coordinator.domain.case import Case, ClinicEvent
-from coordinator.domain.events import DoseChange, MedicineTaken, Regimen, SessionOutcome
+from coordinator.domain.events import DoseChange, Regimen
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.registry import Name, Provider
-from coordinator.domain.values import NotDone, Unknown
+from coordinator.domain.values import Unknown
 from coordinator.mapping.digits import npi_is_whole
 from coordinator.mapping.regimens import PRESCRIBER, Run, Runs, Said, State, fold, said_in
 
@@ -54,7 +54,6 @@ class Stated:
     source: str | None
     by_prescriber: bool
     """Whether `Told.prescriber` is who said it."""
-    last_taken_at: datetime | NotDone | Unknown | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def told_by(case: Case, event: ClinicEvent, on: date, *, retracted: bool) -> Tol
     prescriber = _prescriber(case, on)
     statements, report_over = _statements(case, event, on, prescriber, retracted=retracted)
     from_prescriber = prescriber is not None and _before_is_theirs(case, event, on, prescriber)
-    speaks = from_prescriber or any(one.by_prescriber for one in statements) or _told_on_the_day(event)
+    speaks = from_prescriber or any(one.by_prescriber for one in statements)
     return Told(
         informant=_reporter(case, event, prescriber),
         prescriber=prescriber if speaks else None,
@@ -123,15 +122,6 @@ def _before_is_theirs(case: Case, event: ClinicEvent, on: date, prescriber: Info
     return event.from_.source == PRESCRIBER and _prescriber(case, event.from_.as_of or on) == prescriber
 
 
-def _told_on_the_day(event: ClinicEvent) -> bool:
-    return any(one.role == STIMULANT and one.source == PRESCRIBER for one in _taken(event))
-
-
-def _taken(event: ClinicEvent) -> tuple[MedicineTaken, ...]:
-    taken = event.other_medications_taken if isinstance(event, SessionOutcome) else ()
-    return taken if isinstance(taken, tuple) else ()
-
-
 @dataclass(frozen=True)
 class _Teller:
     """What is needed to turn a run into the resource that tells of it."""
@@ -164,7 +154,6 @@ class _Teller:
             as_of=first.written,
             source=first.party,
             by_prescriber=self.is_theirs(first),
-            last_taken_at=first.last_taken_at,
         )
 
     def is_theirs(self, said: Said) -> bool:

@@ -14,7 +14,7 @@ from coordinator.domain.case import ClinicEvent, occurred_at
 from coordinator.domain.events import DoseChange, MedicineTaken, Regimen, SessionOutcome
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.registry import KnownMedication
-from coordinator.domain.values import NotDone, Unknown
+from coordinator.domain.values import Unknown
 
 State = Literal["original", "replaced", "stopped", "held"]
 Thing = Literal["known-regimen", "reported", "stated-regimen"]
@@ -43,7 +43,6 @@ class Said:
     party: str | None
     on: date
     written: date | datetime | None
-    last_taken_at: datetime | NotDone | Unknown | None = None
 
     @property
     def nameable(self) -> bool:
@@ -139,7 +138,7 @@ def stated_in(registry: Sequence[KnownMedication]) -> tuple[Said, ...]:
 def _taken(event: SessionOutcome, place: int, one: MedicineTaken) -> Said:
     return Said(
         "known-regimen", place, event, None, one.role, one.product, one.form, one.dose, one.frequency,
-        one.source, _day(event), event.recorded_at, one.last_taken_at,
+        one.source, _day(event), event.recorded_at,
     )  # fmt: skip
 
 

@@ -61,12 +61,6 @@ def one_of_each() -> list[Named]:
 
 
 @cache
-def outlines() -> list[Named]:
-    """Return those of them that differ in more than words, too: for a judge that takes long over each."""
-    return _distinct(one_of_each(), outline)
-
-
-@cache
 def bundles(kind: str) -> list[Named]:
     """Return the bundles of one type that differ in more than that and the words in them."""
     return _distinct((one for one in bodies() if one["resource"].get("type") == kind), outline)

@@ -6,7 +6,8 @@ import pytest
 
 from coordinator.domain.case import ClinicEvent
 from coordinator.domain.events import EVENT
-from tests.unit.mapping.conftest import Content, Make, a_recipient, example
+from coordinator.yaml_files import read_yaml
+from tests.unit.mapping.conftest import ROOT, Content, Make, a_recipient, example
 from tests.unit.mapping.test_who_told import GP, THIRTY, TWENTY, clinic, plans, told_event
 
 Json = dict[str, Any]
@@ -222,3 +223,10 @@ def test_a_correction_that_drops_a_medicine_takes_back_what_this_session_told_fi
     assert statuses(told(new, previous=read(old)[0])) == {"known-regimen 30": "entered-in-error"}
     later = {**session(15), "version": 2, "other_medications_taken": []}
     assert plans(told(later, session(14), previous=read(session(15))[0])) == {}
+
+
+def test_whatever_becomes_of_a_plan_its_four_files_build_the_same() -> None:
+    names = ("known-regimen", "confirmed-regimen", "stated-regimen", "replaced-regimen")
+    built = [read_yaml(ROOT / "mappings" / "events" / f"both.{name}.yaml")["build"] for name in names]
+    assert all(one.pop("status")["$map"] == "known-regimen-status" for one in built)
+    assert built[1:] == built[:1] * 3
