@@ -1,6 +1,5 @@
 """endpoints list and check: would an address take a message today?"""
 
-import getpass
 import sys
 from dataclasses import asdict
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coordinator.bootstrap import service
-from coordinator.flow.read_models import Actor
+from coordinator.cli.reading import at_terminal
 
 SIGNS = {True: "ok", False: "NO", None: "--"}
 
@@ -49,7 +48,7 @@ def check(endpoint_id: str, test_message: bool, as_json: bool) -> None:
     With --test-message the partner's own test patient is named, in one marked message, where the registry says that
     the partner agreed. Exit code 1 when any step failed.
     """
-    actor = Actor("staff", f"terminal:{getpass.getuser()}"[:64])
+    actor = at_terminal()
     steps = service().check_endpoint(endpoint_id, actor)
     if test_message:
         steps = (*steps, *service().test_endpoint(endpoint_id, actor)[-1:])

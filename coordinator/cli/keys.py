@@ -1,16 +1,9 @@
 """keys: the rotation of the field keys at a terminal. The keys themselves stand in the key file and nowhere else."""
 
-import getpass
-
 import click
 
-from coordinator.cli.reading import existing
-from coordinator.flow.read_models import Actor
+from coordinator.cli.reading import at_terminal, existing
 from coordinator.store.reseal import STEP_ROWS, KeyUse
-
-
-def _actor() -> Actor:
-    return Actor("staff", f"terminal:{getpass.getuser()}"[:64])
 
 
 @click.group()
@@ -53,7 +46,7 @@ def reseal(rows: int, *, restarted: bool) -> None:
         )
     desk = existing().keys()
     done = 0
-    for step in desk.reseal(_actor(), rows=rows):
+    for step in desk.reseal(at_terminal(), rows=rows):
         done = step.done
         click.echo(f"{step.done} of {step.of} ({step.table})")
     left = sum(one.values for one in desk.uses() if not one.seals)
@@ -69,6 +62,6 @@ def reseal(rows: int, *, restarted: bool) -> None:
 @click.argument("key_id")
 def forget(key_id: str) -> None:
     """Let the database start without KEY_ID, once nothing is sealed under it; then take its line out of the file."""
-    existing().keys().forget(key_id, _actor())
+    existing().keys().forget(key_id, at_terminal())
     click.echo(f"Take the line {key_id} out of the key file now, before anything is started again.")
     click.echo("Keep it with the copies of the database that were made until today: they cannot be read without it.")

@@ -1,6 +1,5 @@
 """messages list, show, resend, cancel: the console's verbs at a terminal."""
 
-import getpass
 import secrets
 from dataclasses import asdict
 from datetime import datetime
@@ -10,18 +9,14 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from coordinator.cli.reading import existing
+from coordinator.cli.reading import at_terminal, existing
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
 from coordinator.flow.desk import Desk
-from coordinator.flow.read_models import Actor, MessageFilter, MessageRow
+from coordinator.flow.read_models import MessageFilter, MessageRow
 
 SHOWN, WHOLE_ID = 8, 36
 """Characters of an id: what the list shows, and all of it."""
-
-
-def _actor() -> Actor:
-    return Actor("staff", f"terminal:{getpass.getuser()}"[:64])
 
 
 def _json(value: object) -> str:
@@ -51,7 +46,7 @@ def list_(
         text=search,
         limit=limit,
     )
-    rows = existing().desk.messages(wanted, _actor())
+    rows = existing().desk.messages(wanted, at_terminal())
     if as_json:
         click.echo(_json([asdict(row) for row in rows]))
         return
@@ -65,8 +60,10 @@ def whole_id(desk: Desk, said: str) -> str:
     """
     if len(said) == WHOLE_ID:
         return said
-    rows = [one for one in desk.messages(MessageFilter(limit=500), _actor()) if one.id.startswith(said)]
-    rows = rows if len(said) >= SHOWN and rows else list(desk.messages(MessageFilter(text=said, limit=2), _actor()))
+    rows = [one for one in desk.messages(MessageFilter(limit=500), at_terminal()) if one.id.startswith(said)]
+    rows = (
+        rows if len(said) >= SHOWN and rows else list(desk.messages(MessageFilter(text=said, limit=2), at_terminal()))
+    )
     if len(rows) > 1:
         raise click.UsageError("More than one message is meant by that; give its whole id (list --json shows it).")
     if not rows:
@@ -91,7 +88,7 @@ def table_of(rows: list[MessageRow]) -> Table:
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: what happened, why, and what may be done."""
     desk = existing().desk
-    detail = desk.message(whole_id(desk, message_id), _actor())
+    detail = desk.message(whole_id(desk, message_id), at_terminal())
     if as_json:
         click.echo(_json(asdict(detail)))
         return
@@ -122,7 +119,7 @@ def disclosures_(patient: str, part2: bool | None, since: datetime | None, as_js
     """List what has left about PATIENT (the clinic's number): when, to whom, where, what and why."""
     found = [
         one
-        for one in existing().desk.disclosures(patient, _actor())
+        for one in existing().desk.disclosures(patient, at_terminal())
         if (part2 is None or one.part2 == part2) and (since is None or one.at.date() >= since.date())
     ]
     if as_json:
@@ -152,9 +149,9 @@ def _when(at: datetime) -> str:
 def resend(message_id: str, reason: str, by_next: bool) -> None:
     """Send the stored letter again, on today's route and with today's consent."""
     desk = existing().desk
-    detail = desk.message(whole_id(desk, message_id), _actor())
+    detail = desk.message(whole_id(desk, message_id), at_terminal())
     act = desk.send_by_next if by_next else desk.resend
-    name = act(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=_actor())
+    name = act(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=at_terminal())
     click.echo(f"Resend {name} is on its way.")
 
 
@@ -164,5 +161,5 @@ def resend(message_id: str, reason: str, by_next: bool) -> None:
 def cancel(message_id: str, reason: str) -> None:
     """Withdraw a message of which nothing has left."""
     desk = existing().desk
-    desk.cancel(whole_id(desk, message_id), reason=reason, actor=_actor())
+    desk.cancel(whole_id(desk, message_id), reason=reason, actor=at_terminal())
     click.echo("Withdrawn.")

@@ -1,12 +1,20 @@
-"""The service for verbs that look at a database that is there already."""
+"""The service for verbs that look at a database that is there already, and who uses them."""
+
+import getpass
 
 import click
 
 from coordinator.bootstrap import Service, build, service
+from coordinator.flow.read_models import Actor
 from coordinator.settings import Settings
 from coordinator.store import migrate as schema
 
 DEMO_FOLDER = "demo-data"
+
+
+def at_terminal() -> Actor:
+    """Return who works at the terminal, as the operating system names them."""
+    return Actor("staff", f"terminal:{getpass.getuser()}"[:64])
 
 
 def existing() -> Service:

@@ -1,6 +1,5 @@
 """holds, restore-hold and resend: sending as a whole, at a terminal."""
 
-import getpass
 import json
 from dataclasses import asdict
 from datetime import datetime
@@ -10,14 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from coordinator.cli.reading import existing
+from coordinator.cli.reading import at_terminal, existing
 from coordinator.flow.hold_rows import JobMode, Selection
-from coordinator.flow.read_models import Actor
 from coordinator.flow.resend_jobs import DEFAULT_PER_MINUTE, JobView, Verb
-
-
-def _actor() -> Actor:
-    return Actor("staff", f"terminal:{getpass.getuser()}"[:64])
 
 
 def _json(value: object) -> str:
@@ -50,7 +44,7 @@ def list_(as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why; kept with the record.")
 def place(scope: str, reason: str) -> None:
     """Hold SCOPE: endpoint:ID, channel:KIND (fax, direct, fhir-rest, ...) or everything."""
-    view = existing().sending.hold(scope, reason=reason, actor=_actor())
+    view = existing().sending.hold(scope, reason=reason, actor=at_terminal())
     click.echo(f"Held. {view.waiting} waiting behind it.")
 
 
@@ -59,7 +53,7 @@ def place(scope: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why it may go on; kept with the record.")
 def release(scope: str, reason: str) -> None:
     """Let SCOPE go on; what waited goes out, the most pressing first."""
-    click.echo(f"Released. {existing().sending.let_go(scope, reason=reason, actor=_actor())} go on.")
+    click.echo(f"Released. {existing().sending.let_go(scope, reason=reason, actor=at_terminal())} go on.")
 
 
 @click.group("restore-hold")
@@ -72,7 +66,7 @@ def restore_hold() -> None:
 def on(reason: str) -> None:
     """Hold everything, and have every far side asked what it has."""
     made = existing()
-    fresh = made.sending.restore_on(reason=reason, actor=_actor())
+    fresh = made.sending.restore_on(reason=reason, actor=at_terminal())
     made.anchor.write()
     click.echo("Everything is held." if fresh else "Everything is held already.")
 
@@ -81,7 +75,7 @@ def on(reason: str) -> None:
 @click.option("--reason", required=True, help="What was looked at; kept with the record.")
 def off(reason: str) -> None:
     """Let sending go on. What nobody can say anything about stays in doubt, each for a person."""
-    click.echo(f"Ended. {existing().sending.restore_off(reason=reason, actor=_actor())} go on.")
+    click.echo(f"Ended. {existing().sending.restore_off(reason=reason, actor=at_terminal())} go on.")
 
 
 @restore_hold.command()
@@ -125,7 +119,7 @@ def plan(
     """Freeze the list and show its count and a sample. Nothing is sent by this."""
     chosen = Selection(endpoint, recipient, channel, cause, since and since.astimezone(), with_arrived)
     mode: JobMode = "recomposed" if recompose else "stored"
-    view = existing().sending.plan_job(chosen, reason=reason, actor=_actor(), mode=mode, per_minute=per_minute)
+    view = existing().sending.plan_job(chosen, reason=reason, actor=at_terminal(), mode=mode, per_minute=per_minute)
     _say(view)
     click.echo(f"Start it with: coordinator resend start {view.id}")
 
@@ -142,7 +136,7 @@ def jobs() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def show(job_id: str, as_json: bool) -> None:
     """Show how far JOB_ID is, and what came of each message."""
-    view = existing().sending.job(job_id, _actor(), limit=500)
+    view = existing().sending.job(job_id, at_terminal(), limit=500)
     click.echo(_json(asdict(view))) if as_json else _say(view)
 
 
@@ -150,7 +144,7 @@ def _verb(name: Verb, help_text: str) -> click.Command:
     @click.command(name, help=help_text)
     @click.argument("job_id")
     def act(job_id: str) -> None:
-        _say(existing().sending.move_job(job_id, name, actor=_actor()))
+        _say(existing().sending.move_job(job_id, name, actor=at_terminal()))
 
     return act
 

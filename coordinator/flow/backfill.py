@@ -52,7 +52,7 @@ def _store(
         for delivery in tx.deliveries(message.id):
             if delivery.state == State.HELD:
                 tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause="release.withdrawn")
-        tx.open_withheld(message.id, letters=made.plan.letters, priority=made.plan.priority, plan=plan, at=now)
+        tx.open_waiting(message.id, letters=made.plan.letters, priority=made.plan.priority, plan=plan, at=now)
         for document in documents_of(message.id, made):
             tx.add_document(document, at=now)
         tx.audit(actor, "told afterwards", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)

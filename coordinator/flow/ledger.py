@@ -154,7 +154,7 @@ class MessagePart(Protocol):
         """Change a message's state."""
         ...
 
-    def open_withheld(
+    def open_waiting(
         self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
     ) -> None:
         """Turn a message that was withheld, or waited for its digest, into an open one with what it says now."""

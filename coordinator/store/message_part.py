@@ -119,7 +119,7 @@ class MessageRows(Part):
             change["clock_at"] = _CLOCK
         self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
-    def open_withheld(
+    def open_waiting(
         self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
     ) -> None:
         """Turn a message that was withheld, or waited for its digest, into an open one with what it says now."""
