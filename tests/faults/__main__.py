@@ -27,7 +27,7 @@ PARTS = {
 }
 """What pytest selects for each process, by the name of the engine in the test's own."""
 PORTS = ("PG_PORT", "AMQP_PORT", "DIST_PORT", "EPMD_PORT", "REDIS_PORT", "SMTP_PORT")
-FIRST_PORT = int(os.environ.get("FAULTS_FIRST_PORT", "56800"))
+FIRST_PORT = int(os.environ.get("FAULTS_FIRST_PORT", "16800"))
 
 
 @dataclass
