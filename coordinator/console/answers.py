@@ -18,6 +18,7 @@ MAX_REASON = 500
 DONE: Mapping[str, str] = {
     "accepted": "The answer was accepted. A reported dose is now one more statement in the patient's record.",
     "recorded": "The answer is recorded. It waits here for a clinician's review.",
+    "still-open": "The answer is recorded. It does not tell the dose that is asked for, so the call stays owed.",
     "incident": "The incident is open, and the address carries nothing for anybody. Tell the privacy officer.",
     "closed": "The incident is closed.",
     "rejected": "The answer was rejected. It stays on record and changes nothing.",

@@ -62,7 +62,8 @@ def add_routes(router: APIRouter, service: Service, answers: AnswersService, pag
             answers.answers.record(message_id, said, via=via, evidence=evidence, token=token, actor=person.actor)
         except Refused as refused:
             return _form(request, service, pages, person, message_id, wrong=refused.reason, status=422, kept=fields)
-        return RedirectResponse("/answers?done=recorded", 303)
+        done = "still-open" if answers.answers.still_open(message_id) else "recorded"
+        return RedirectResponse(f"/answers?done={done}", 303)
 
     @router.post("/messages/{message_id}/incident")
     def incident(message_id: Code, request: Request, fields: Form, person: Recorder) -> Response:

@@ -53,6 +53,20 @@ BY: Mapping[str, str] = {
     "none": "with no way to send it yet",
 }
 
+ANSWERED: Mapping[str, str] = {
+    "acknowledged": "has read the letter",
+    "agree": "agrees and will do what is asked",
+    "different-plan": "has a different plan",
+    "call-me": "wants to be called",
+    "current-dose": "reports the current dose",
+    "left-care": "no longer treats this patient",
+    "not-my-patient": "says this is not their patient",
+    "misdirected-fax": "it went to a wrong number or mailbox",
+    "wrong-recipient": "says the letter is not meant for this office",
+    "wrong-record": "the recipient's system filed it in another patient's record",
+}
+"""What a recipient answered, or what is said of where a letter went, after the name of who said it."""
+
 ROLES: Mapping[str, str] = {
     "front-desk": "Front desk",
     "nurse": "Nurse",

@@ -15,6 +15,7 @@ from coordinator.flow.incidents import IncidentView, close_incident, open_incide
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import AnswerRow, AnswerState, AnswerVia
 from coordinator.flow.misdirected import open_about
+from coordinator.flow.owed import close_calls, open_question, reopen
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor
@@ -30,7 +31,6 @@ from coordinator.flow.said import (
     ReportedDose,
     Said,
 )
-from coordinator.observe.log import Log, write
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class AnswerView:
     answered_at: datetime
     recorded_by: str
     has_evidence: bool
+    still_open: str | None
+    """What the message asks to be told, while nobody has told it: the calls for it stay owed."""
     statements: tuple[KnownMedication, ...]
     """What the registry holds about the stimulant, when the answer reports a dose."""
 
@@ -75,10 +77,15 @@ class AnswersDesk(Protocol):
         """Record an answer that came by reply form (with the page) or by telephone; return its id; raise Refused."""
         ...
 
+    def still_open(self, message_id: str) -> bool:
+        """Return whether the message asks to be told something that no answer has told."""
+        ...
+
     def review(self, answer_id: str, *, accepted: bool, actor: Actor, licence: str | None, reason: str) -> None:
         """Settle a waiting answer as a clinician of this licence; raise Refused.
 
-        An accepted dose becomes a statement in the patient's registry.
+        An accepted dose becomes a statement in the patient's registry. With a rejected one
+        the question that it answered is open again.
         """
         ...
 
@@ -113,9 +120,9 @@ def take(
 ) -> tuple[str, bool]:
     """Store one answer, once, with what follows from it at once; return (its id, whether it is new).
 
-    The calls that were owed about the message are done, but for a wish to be called, and
-    but for an answer of somebody who should not have been asked. A wrong recipient opens
-    an incident and closes the address for every patient.
+    The calls that were owed about the message are done, but for a wish to be called, for
+    an answer of somebody who should not have been asked, and for a question that it does
+    not answer. A wrong recipient opens an incident and closes the address for every patient.
     """
     now = parts.clock.now()
     name = stable_uuid("answer", once)
@@ -138,23 +145,10 @@ def take(
         return name, False
     tx.audit(actor, f"answered: {said.kind}", at=now, patient_key=message.patient_key, subject=message.id, code=via)
     if said.kind not in UNSETTLING:
-        _close_calls(tx, message, said, now)
+        close_calls(tx, message, said.kind, now)
     if said.kind in MISDIRECTED:
         open_about(tx, message, said.kind, now, actor, answer_id=name, delivery=delivery)
     return name, True
-
-
-def _close_calls(tx: Transaction, message: MessageRecord, said: Said, now: datetime) -> None:
-    """Close the calls owed about the message; one for its answer that is not due yet will never be raised."""
-    if message.acknowledge_by_at is not None:
-        name = stable_uuid("task", message.id, "answer")
-        tx.add_task(name, message.id, "call", "answer.overdue", message.acknowledge_by_at, now)
-    for task_id, *_ in tx.open_tasks(message.id):
-        tx.close_task(task_id, by="answer", note=f"answered: {said.kind}", at=now)
-    if said.kind == "call-me":
-        due = stable_uuid("task", message.id, "call-back")
-        if tx.add_task(due, message.id, "call-back", "call.due", now, now):
-            write(Log.TASK_RAISED, message_id=message.id, code="call.due")
 
 
 class StaffAnswers:
@@ -199,10 +193,17 @@ class StaffAnswers:
             once = f"staff|{token}"
             return take(self._parts, tx, message, said, via=via, once=once, actor=actor, evidence=evidence)[0]
 
+    def still_open(self, message_id: str) -> bool:
+        """Return whether the message asks to be told something that no answer has told."""
+        with self._parts.ledger.begin(write=False) as tx:
+            message = tx.message(message_id)
+            return message is not None and open_question(message, tx.answers_of(message_id)) is not None
+
     def review(self, answer_id: str, *, accepted: bool, actor: Actor, licence: str | None, reason: str) -> None:
         """Settle a waiting answer as a clinician of this licence; raise Refused.
 
-        An accepted dose becomes a statement in the patient's registry.
+        An accepted dose becomes a statement in the patient's registry. With a rejected one
+        the question that it answered is open again.
         """
         if not licence:
             raise Refused("answer.clinician", "Only a clinician may review an answer, under their own licence.")
@@ -224,6 +225,8 @@ class StaffAnswers:
                 )
             except StateConflict as settled:
                 raise Refused("answer.reviewed", "Somebody has reviewed this answer already.") from settled
+            if not accepted:
+                reopen(tx, message, row, now)
             said = Said.model_validate_json(_json(row))
             if accepted and said.dose is not None:
                 _state_dose(tx, row, message, said.dose, now, actor)
@@ -325,6 +328,7 @@ def _view(tx: Transaction, row: AnswerRow) -> AnswerView | None:
         answered_at=row.answered_at,
         recorded_by=row.recorded_by,
         has_evidence=row.evidence_sha256 is not None,
+        still_open=open_question(message, tx.answers_of(message.id)),
         statements=tuple(one for one in known if said.dose is not None and one.role == "stimulant"),
     )
 

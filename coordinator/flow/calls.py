@@ -6,6 +6,7 @@ from datetime import datetime
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.ledger import Transaction
+from coordinator.flow.owed import open_question
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor, CallToMake
@@ -26,6 +27,7 @@ def calls(parts: Parts, actor: Actor) -> Sequence[CallToMake]:
             if message is None or message.state in {"superseded", "cancelled"}:
                 continue
             cause = parts.causes.get(code)
+            answers = tx.answers_of(message_id)
             found.append(
                 CallToMake(
                     task_id=task_id,
@@ -40,6 +42,8 @@ def calls(parts: Parts, actor: Actor) -> Sequence[CallToMake]:
                     why=cause.sentence,
                     next_step=cause.next_step,
                     due_at=due_at,
+                    answered=tuple((one.kind, one.answered_at) for one in answers),
+                    still_open=open_question(message, answers) if answers else None,
                 )
             )
         if found:

@@ -10,6 +10,7 @@ from coordinator.flow.answers import prescribes_stimulant, take
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link import READER, look, token_key
 from coordinator.flow.link_rows import LinkRow
+from coordinator.flow.owed import open_question
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.rows import DeliveryRow, MessageRecord, NewDocument
@@ -55,6 +56,8 @@ class ReaderView:
     may_report_dose: bool
     answered: tuple[tuple[str, datetime], ...]
     """(kind, when) of the answers given over this link."""
+    still_open: bool
+    """The question of the message has not been answered, over this link or any other way."""
 
 
 class LetterReader:
@@ -143,7 +146,8 @@ class LetterReader:
             return None
         prescribes = self._may_report(tx, message, now)
         products = dict.fromkeys(one.product for one in patient.medications if one.role == "stimulant")
-        mine = [one for one in tx.answers_of(message.id) if one.delivery_id == row.delivery_id]
+        answers = tx.answers_of(message.id)
+        mine = [one for one in answers if one.delivery_id == row.delivery_id]
         return ReaderView(
             clinic=registry.clinic.name,
             clinic_phone=registry.clinic.phone,
@@ -165,6 +169,7 @@ class LetterReader:
             products=tuple(products) if prescribes else (),
             may_report_dose=prescribes,
             answered=tuple((one.kind, one.answered_at) for one in mine),
+            still_open=open_question(message, answers) is not None,
         )
 
 

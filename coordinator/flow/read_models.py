@@ -153,6 +153,8 @@ class MessageDetail:
     """When the recipient's answer is due, while something is asked and none has come."""
     answers: int = 0
     """How many answers came."""
+    still_open: str | None = None
+    """What is asked and none of the answers told."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,10 @@ class CallToMake:
     why: str
     next_step: str
     due_at: datetime
+    answered: tuple[tuple[str, datetime], ...] = ()
+    """(kind, when) of what the recipient has answered so far."""
+    still_open: str | None = None
+    """What is asked and none of those answers told."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from coordinator.flow import resend as acts
 from coordinator.flow.disclosures import Disclosure, disclosures
 from coordinator.flow.fallback import take_next, why_not_next
 from coordinator.flow.mapping_gap import mapping_gaps
+from coordinator.flow.owed import answer_owed, open_question
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import delivery_view, message_row
 from coordinator.flow.read_models import (
@@ -104,8 +105,8 @@ class StaffDesk:
             tx.audit(actor, "message opened", at=now, patient_key=message.patient_key, subject=message_id)
             evidence = tx.audit_of([message_id])
             consent = message.plan["consent"]
-            answers = len(tx.answers_of(message_id))
-            asked = message.state == "open" and message.plan["requests"] and not answers
+            answers = tx.answers_of(message_id)
+            asked = message.state == "open" and answer_owed(message, answers)
             version = "" if consent["version"] is None else f", version {consent['version']}"
             return MessageDetail(
                 row=message_row(parts, tx, message),
@@ -123,7 +124,8 @@ class StaffDesk:
                 ),
                 action_token=parts.dice.token(),
                 answer_by_at=message.acknowledge_by_at if asked else None,
-                answers=answers,
+                answers=len(answers),
+                still_open=open_question(message, answers) if asked and answers else None,
                 rules_off=tuple((one[0], one[2]) for one in message.plan.get("rules_off", [])),
             )
 

@@ -122,7 +122,7 @@ def test_a_message_that_was_answered_in_time_never_becomes_a_call(links):
 def test_a_wish_to_be_called_is_a_call_to_make(links):
     message = links.told()
     links.reader.answer(links.enter(), said("call-me", phone="+12185550143"), "n-1")
-    assert links.tasks(message) == [("call-back", "call.due")]
+    assert links.tasks(message) == [("call-back", "answer.call-me")]
 
 
 def test_who_no_longer_treats_the_patient_leaves_the_call_owed_and_opens_no_incident(links):
