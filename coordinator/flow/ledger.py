@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from coordinator.domain.registry import Patient, Registry
@@ -217,6 +217,14 @@ class AheadPart(Protocol):
         ...
 
 
+class PutOffPart(Protocol):
+    """Waits that a clock which was ahead has made too long."""
+
+    def bring_nearer(self, now: datetime, *, ahead: timedelta, lease: timedelta) -> int:
+        """Let what was written more than `ahead` after now wait as long as was meant; return how much there was."""
+        ...
+
+
 class RecordPart(Protocol):
     """Audit, telephone tasks, and once-only action tokens."""
 
@@ -270,6 +278,7 @@ class Transaction(
     AnswerPart,
     HoldPart,
     JobPart,
+    PutOffPart,
     Protocol,
 ):
     """One transaction over everything."""

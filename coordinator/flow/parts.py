@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from coordinator.flow.bell import Bell
+from coordinator.flow.clock_back import LastLook
 from coordinator.flow.ledger import Ledger
 from coordinator.flow.ports import Channel, Clock, Dice
 from coordinator.flow.together import Together
@@ -65,5 +66,7 @@ class Parts:
     identifier_system: str = "urn:ietf:rfc:3986"
     together: Together = field(default_factory=Together)
     """Where the sending threads of this process fold their marks and outcomes into one commit."""
+    last_look: LastLook = field(default_factory=LastLook)
+    """At the clock, by whoever sweeps in this process."""
     bell: Bell = field(default_factory=Bell)
     """Rung after a commit that made something due."""

@@ -7,6 +7,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import SPOILT
 from coordinator.domain.ids import stable_uuid
 from coordinator.flow.calls import escalate
+from coordinator.flow.clock_back import catch_up
 from coordinator.flow.digest import prepare_digests
 from coordinator.flow.fallback import after_clock, after_silence
 from coordinator.flow.holds import review_restored
@@ -38,6 +39,11 @@ def _guarded(parts: Parts, part: Callable[[Parts], int]) -> int:
     except SPOILT as bug:
         write(Log.BUG, error_type=type(bug).__name__, job=part.__name__)
         return 0
+
+
+def put_off(parts: Parts) -> int:
+    """Shorten the waits that were written while the clock was ahead."""
+    return catch_up(parts.ledger, parts.last_look, parts.clock.now(), parts.policy.lease)
 
 
 def take_back_leases(parts: Parts, *, everybody: bool = False) -> int:
@@ -168,6 +174,7 @@ def due_now(parts: Parts, limit: int = BATCH) -> tuple[Sequence[str], Sequence[s
 
 
 PARTS: tuple[Callable[[Parts], int], ...] = (
+    put_off,
     take_back_leases,
     review_restored,
     settle_doubts,

@@ -34,6 +34,7 @@ class Log(Enum):
     DELIVERY_IN_DOUBT = (logging.WARNING, "delivery in doubt; the far side is asked first")
     DELIVERY_SETTLED = (logging.INFO, "delivery settled by the far side's answer")
     LEASE_EXPIRED = (logging.WARNING, "lease of a dead worker taken back")
+    CLOCK_WENT_BACK = (logging.WARNING, "clock went back; what it had put off while it was ahead was brought nearer")
     RECEIPT_TAKEN_IN = (logging.INFO, "receipt taken in")
     RECEIPT_UNMATCHED = (logging.WARNING, "receipt matches no delivery; kept as evidence")
     RECEIPT_SOURCE_DOWN = (logging.WARNING, "receipt source cannot be reached")

@@ -15,11 +15,22 @@ from coordinator.store.hold_part import HoldRows, JobRows
 from coordinator.store.inbox_part import InboxRows
 from coordinator.store.link_part import AnswerRows, LinkRows
 from coordinator.store.message_part import MessageRows
+from coordinator.store.put_off_part import PutOffRows
 from coordinator.store.record_part import RecordRows
 
 
 class StoreTransaction(
-    InboxRows, MessageRows, DeliveryRows, AttemptRows, RecordRows, LinkRows, AnswerRows, HoldRows, JobRows, EventsAhead
+    InboxRows,
+    MessageRows,
+    DeliveryRows,
+    AttemptRows,
+    RecordRows,
+    LinkRows,
+    AnswerRows,
+    HoldRows,
+    JobRows,
+    EventsAhead,
+    PutOffRows,
 ):
     """Implements flow.ledger.Transaction."""
 

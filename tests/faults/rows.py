@@ -112,7 +112,12 @@ ROWS: dict[str, Row] = {
     ),
     "T1": Row(
         "clock jumps by an hour and a day",
-        (f"{ORDER}a_clock_that_jumps", SIM, "peers/test_smart_at_oidc_provider.py::test_a_clock"),
+        (
+            f"{ORDER}a_clock_that_jumps",
+            SIM,
+            "integration/test_clock_back.py::test_a_retry",
+            "peers/test_smart_at_oidc_provider.py::test_a_clock",
+        ),
     ),
     "T2": Row(
         "daylight saving begins and ends",
