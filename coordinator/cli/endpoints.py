@@ -31,7 +31,7 @@ def list_(as_json: bool) -> None:
     for name in ("Endpoint", "Recipient", "Kind", "Address", "Verified", "Usable"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        usable = "yes" if row.usable else f"no: {row.why_not}"
+        usable = ", ".join(filter(None, ("yes", row.pace))) if row.usable else f"no: {row.why_not}"
         table.add_row(
             row.id, f"{row.recipient} ({row.provider_id})", row.kind, row.address, row.verified_on or "never", usable
         )

@@ -112,6 +112,13 @@ class AgreedTest(Record):
     identifiers: tuple[Identifier, ...] = ()
 
 
+class EndpointPace(Record):
+    """How fast the partner wants to be sent to. Without it: as many at once as any endpoint, and no limit a minute."""
+
+    at_once: Annotated[int, Field(ge=1, le=100)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=6000)] | None = None
+
+
 class Endpoint(Record):
     """One address of a provider. It carries PHI only after somebody verified it (`verified_on`)."""
 
@@ -128,6 +135,7 @@ class Endpoint(Record):
     partner: Code | None = None
     patient_match: Literal["identifier", "demographics"] | None = None
     test: AgreedTest | None = None
+    pace: EndpointPace | None = None
 
 
 def plain_address(address: str) -> str:

@@ -29,6 +29,8 @@ class Claimed:
     loaded: Loaded
     attempt: int
     claimed_at: datetime
+    at_once: int
+    """How many sends its endpoint may have at the same time."""
 
 
 def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
@@ -107,7 +109,7 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=wrong.code)
         return None
     number = tx.open_attempt(row, parts.dice.uuid(), worker, now, answer.directive, answer.version)
-    return Claimed(row, message, loaded, number, now)
+    return Claimed(row, message, loaded, number, now, tx.at_once(row.endpoint_id, parts.policy.per_endpoint))
 
 
 def attempt(parts: Parts, claimed: Claimed) -> None:

@@ -51,6 +51,14 @@ class DeliveryPart(Protocol):
         """Lease due pending deliveries fairly over endpoints, skipping the `shut` ones; fence raised, state claimed."""
         ...
 
+    def put_pace(self, endpoint_id: str, at_once: int | None, per_minute: int | None) -> None:
+        """Remember how fast an endpoint may be sent to; None for no limit of its own."""
+        ...
+
+    def at_once(self, endpoint_id: str, usual: int) -> int:
+        """Return how many sends an endpoint may have at the same time, of those claimed in this transaction."""
+        ...
+
     def due_ids(self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]) -> Sequence[str]:
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""
         ...

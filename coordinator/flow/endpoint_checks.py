@@ -84,6 +84,8 @@ class EndpointRow:
     """Empty when it may carry PHI today."""
     test_agreed: bool = False
     """Whether the partner agreed to a message about its own test patient."""
+    pace: str = ""
+    """How fast it is sent to, in words, where the registry says so."""
 
 
 def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
@@ -172,7 +174,17 @@ def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...]) -> End
         usable=not why,
         why_not=why,
         test_agreed=endpoint.test is not None,
+        pace=_pace(endpoint),
     )
+
+
+def _pace(endpoint: Endpoint) -> str:
+    """Return "at most 2 at once, 30 a minute", or nothing where the registry gives no pace."""
+    if endpoint.pace is None:
+        return ""
+    limits = ((endpoint.pace.at_once, "at once"), (endpoint.pace.per_minute, "a minute"))
+    said = ", ".join(f"{number} {each}" for number, each in limits if number is not None)
+    return f"at most {said}" if said else ""
 
 
 def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> Step:
@@ -192,7 +204,8 @@ def _breaker(parts: Parts, tx: Transaction, endpoint: Endpoint) -> Step:
     """Return whether the breaker lets messages through."""
     health = tx.health(endpoint.id)
     if health.open_since is None:
-        return Step("flow", True, "Nothing holds messages back from it.")
+        slowly = f"; {pace}, as the registry says" if (pace := _pace(endpoint)) else ""
+        return Step("flow", True, f"Nothing holds messages back from it{slowly}.")
     cause = parts.causes.get(health.cause or "net.breaker")
     since = f"{health.open_since:%Y-%m-%d %H:%M} UTC"
     return Step(

@@ -72,7 +72,7 @@ class Hand:
         """Say that a delivery that was taken is no longer ours, whatever came of it."""
         endpoint = one.delivery.endpoint_id
         with self._given:
-            full = self._out[endpoint] >= self._parts.policy.per_endpoint
+            full = self._out[endpoint] >= one.at_once
             self._out[endpoint] -= 1
             if not self._out[endpoint]:
                 del self._out[endpoint]

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from coordinator.domain.errors import NotFound
 from coordinator.domain.plan import Fault
-from coordinator.domain.registry import Provider, Registry
+from coordinator.domain.registry import EndpointPace, Provider, Registry
 from coordinator.domain.values import Record
 from coordinator.flow.addresses import note_changes
+from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.planning.faults import Unreadable
@@ -118,12 +119,19 @@ class RegistryDesk:
                 changed += 1
                 if isinstance(entity, Provider):
                     note_changes(tx, before, entity, now, actor)
+                    _note_paces(tx, entity)
                 patient_key = key if kind == "patients" else None
                 tx.audit(actor, f"{STORED[kind]} stored", at=now, patient_key=patient_key, subject=key)
         outcome: Literal["created", "updated", "unchanged"] = "unchanged"
         if changed:
             outcome = "created" if created == len(entities) else "updated"
         return Written(outcome, changed=changed, same=same)
+
+
+def _note_paces(tx: Transaction, provider: Provider) -> None:
+    for endpoint in provider.endpoints:
+        pace = endpoint.pace or EndpointPace()
+        tx.put_pace(endpoint.id, pace.at_once, pace.per_minute)
 
 
 def dumped(entity: Record) -> bytes:

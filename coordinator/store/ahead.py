@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from coordinator.domain.pace import Pace
 from coordinator.flow.hold_rows import Closed
 from coordinator.flow.rows import DeliveryRow, EndpointHealth, InboxRow, MessageRecord, NewDocument
 from coordinator.store.tables import METADATA
@@ -29,6 +30,8 @@ class ReadAhead:
     """(made at, channel) of a message's deliveries that were tried, oldest first."""
     contents: dict[str, list[NewDocument]] = field(default_factory=dict)
     health: dict[str, EndpointHealth] = field(default_factory=dict)
+    paces: dict[str, tuple[Pace, int]] = field(default_factory=dict)
+    """Of the endpoints that have one: the pace, and the turn it was read at."""
     bodies: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
     """Registry entities by kind and key, sealed as they are stored."""
     open_attempts: dict[tuple[str, int], str | None] = field(default_factory=dict)

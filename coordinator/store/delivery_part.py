@@ -1,5 +1,6 @@
 """Deliveries and attempts in the database: the claim, the lease, the fence, and the one way to move."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import State, check_move
 from coordinator.domain.errors import NotFound, StateConflict
+from coordinator.domain.pace import Pace
 from coordinator.flow.rows import DeliveryRow, EndpointHealth, MessageRecord, NewDelivery
 from coordinator.store.delivery_queries import (
     BUSY,
@@ -28,8 +30,11 @@ from coordinator.store.delivery_queries import (
     WAITING,
     WAITING_LATERAL,
 )
-from coordinator.store.sealed import Part
+from coordinator.store.pace_part import PaceRows
 from coordinator.store.tables import deliveries
+
+USUAL = Pace()
+"""Of an endpoint that the registry gives none."""
 
 
 def next_fence(fence: int) -> int:
@@ -37,7 +42,7 @@ def next_fence(fence: int) -> int:
     return fence + 1
 
 
-class DeliveryRows(Part):
+class DeliveryRows(PaceRows):
     """Implements the moving half of flow.ledger.DeliveryPart."""
 
     def add_delivery(self, delivery: NewDelivery, *, at: datetime) -> None:
@@ -177,29 +182,43 @@ class DeliveryRows(Part):
 
         Fair: the endpoints take turns, each with its most urgent and longest due first, and
         none gets more than `per_endpoint` rows less what it already holds claimed or on the
-        wire. Only the first few of each endpoint's queue are read, however long it is.
+        wire, nor more than its own pace allows. Only the first few of each endpoint's queue
+        are read, however long it is.
         """
         most = min(per_endpoint, limit * (2 if self._postgres else 1))
         waiting = self._all(WAITING_LATERAL if self._postgres else WAITING, now=now, most=most)
         if not waiting:
             return []
-        busy = {row.endpoint_id: row.busy for row in self._all(BUSY)}
-        closed, closed_channels = set(shut), set(shut_channels)
-        turns: dict[str, int] = {}
-        queue = []
-        for row in sorted(waiting, key=lambda one: (URGENCY.index(one.priority), one.due_at, one.id)):
-            if row.endpoint_id in closed or row.channel in closed_channels:
-                continue
-            turn = turns[row.endpoint_id] = turns.get(row.endpoint_id, 0) + 1
-            if turn + busy.get(row.endpoint_id, 0) <= per_endpoint:
-                queue.append((turn, row.id))
-        order = [name for _, name in sorted(queue)]
+        free = [one for one in waiting if one.endpoint_id not in shut and one.channel not in shut_channels]
+        endpoint_of = {row.id: row.endpoint_id for row in free}
+        order = self._in_turn(free, now, per_endpoint)
         leased: list[DeliveryRow] = []
         while order and len(leased) < limit:
             wanted, order = order[: limit - len(leased)], order[limit - len(leased) :]
-            rows = {row.id: row for row in self._all(PENDING_FREE if self._postgres else PENDING, ids=wanted)}
-            leased += [self._lease(rows[one], worker, now, lease_until) for one in wanted if one in rows]
+            lost = self._take_turns(Counter(endpoint_of[one] for one in wanted), now)
+            ids = [one for one in wanted if endpoint_of[one] not in lost]
+            rows = {row.id: row for row in self._all(PENDING_FREE if self._postgres else PENDING, ids=ids)}
+            leased += [self._lease(rows[one], worker, now, lease_until) for one in ids if one in rows]
         return leased
+
+    def _in_turn(self, free: Sequence[Row[Any]], now: datetime, per_endpoint: int) -> list[str]:
+        """Return the ids of those that have room at their endpoints, first those whose turn comes first."""
+        busy = {row.endpoint_id: row.busy for row in self._all(BUSY)}
+        for row in free:
+            if row.turn is not None:
+                self._ahead.paces[row.endpoint_id] = (Pace(row.at_once, row.per_minute, row.next_at), row.turn)
+        rooms: dict[str, int] = {}
+        turns: Counter[str] = Counter()
+        queue = []
+        for row in sorted(free, key=lambda one: (URGENCY.index(one.priority), one.due_at, one.id)):
+            name = row.endpoint_id
+            if name not in rooms:
+                pace, _ = self._ahead.paces.get(name, (USUAL, 0))
+                rooms[name] = pace.room(now, busy.get(name, 0), per_endpoint)
+            turns[name] += 1
+            if turns[name] <= rooms[name]:
+                queue.append((turns[name], row.id))
+        return [name for _, name in sorted(queue)]
 
     def due_ids(self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]) -> Sequence[str]:
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""

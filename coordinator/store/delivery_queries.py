@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from coordinator.domain.delivery import State
-from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, messages
+from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, endpoint_paces, messages
 
 URGENCY = ("stat", "urgent", "routine")
 
@@ -90,12 +90,18 @@ def _waiting(*, lateral: bool) -> sa.Select[Any]:
         .correlate(walk, levels)
     )
     one = deliveries
-    columns = (one.c.id, one.c.endpoint_id, one.c.channel, one.c.priority, one.c.due_at)
+    pace = endpoint_paces
+    columns = (
+        one.c.id, one.c.endpoint_id, one.c.channel, one.c.priority, one.c.due_at,
+        pace.c.at_once, pace.c.per_minute, pace.c.next_at, pace.c.turn,
+    )  # fmt: skip
     both = walk.join(levels, sa.true())
     if lateral:
         next_up = first.lateral("next_up")
-        return sa.select(*columns).select_from(both.join(next_up, sa.true()).join(one, one.c.id == next_up.c.id))
-    return sa.select(*columns).select_from(both.join(one, one.c.id.in_(first)))
+        rows = both.join(next_up, sa.true()).join(one, one.c.id == next_up.c.id)
+    else:
+        rows = both.join(one, one.c.id.in_(first))
+    return sa.select(*columns).select_from(rows.outerjoin(pace, pace.c.endpoint_id == one.c.endpoint_id))
 
 
 WAITING, WAITING_LATERAL = _waiting(lateral=False), _waiting(lateral=True)

@@ -292,6 +292,18 @@ endpoint_health = sa.Table(
     sa.Column("updated_at", UtcInstant, nullable=False),
 )
 
+endpoint_paces = sa.Table(
+    "endpoint_paces",
+    METADATA,
+    sa.Column("endpoint_id", WORD, primary_key=True),
+    sa.Column("at_once", sa.Integer),
+    sa.Column("per_minute", sa.Integer),
+    sa.Column("next_at", UtcInstant),
+    sa.Column("turn", sa.Integer, nullable=False, server_default="0"),
+)
+"""Only endpoints that the registry gives a pace. `turn` rises with each claim, so that two workers cannot both take the
+last room."""
+
 search_terms = sa.Table(
     "search_terms",
     METADATA,
