@@ -71,7 +71,7 @@ ROWS: dict[str, Row] = {
         "20 s by `make faults`, not 30 min (COORDINATOR_AWAY_S sets it)",
     ),
     "D3": Row(
-        "power cut under SQLite", (f"{KILL}sqlite_is_told_to_wait",), "the setting is tested, the cut is not played"
+        "power cut under SQLite", ("faults/test_power_cut.py::test_a_power_cut", f"{KILL}sqlite_is_told_to_wait")
     ),
     "D4": Row("SQLite locked by somebody else", (f"{OUT}a_sqlite_file",)),
     "D5": Row(
