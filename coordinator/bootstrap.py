@@ -13,6 +13,7 @@ from coordinator.channels.direct import SmtpConfig
 from coordinator.channels.receipts.fax_callback import FaxPoller
 from coordinator.channels.secure_link import SecureLink
 from coordinator.domain.delivery import State
+from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import EndpointRow, Step, check_endpoint, list_endpoints
 from coordinator.flow.endpoint_test import send_test
@@ -199,7 +200,7 @@ class Service:
         `senders` None is the settings' number. From now on this process hints only what is more than it takes at once.
         """
         others, self.parts.bell.listeners[:] = tuple(self.parts.bell.listeners), ()
-        return Runner(
+        made = Runner(
             self.parts,
             senders=senders or self.settings.senders,
             idle_s=1.0,
@@ -207,6 +208,8 @@ class Service:
             alone=False,
             others=others,
         )
+        _CREWS.append(made)
+        return made
 
     def health(self) -> Mapping[str, object]:
         """Return `ready` and what was checked. No PHI, no addresses."""
@@ -235,6 +238,10 @@ class Service:
         if isinstance(notices, SecureLink):
             checkers["secure-link"] = SecureLinkChecker(notices)
         return check_endpoint(self.parts, checkers, endpoint_id, actor)
+
+    def approve_address(self, endpoint_id: str, address: str, actor: Actor) -> None:
+        """Put a changed address into use, as another person than who entered it; raises NotFound or Refused."""
+        approve(self.parts, endpoint_id, address, actor)
 
     def test_endpoint(self, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
         """Send the agreed test patient's message to one endpoint; return what came back. Raises NotFound or Refused."""
@@ -269,6 +276,7 @@ def build(settings: Settings) -> Service:
         policy=Policy(
             lease=timedelta(seconds=settings.lease_s),
             resend_alone=settings.resend_alone,
+            address_alone=settings.address_alone,
             retry_scale=settings.retry_scale,
             breaker_probe=timedelta(seconds=settings.breaker_probe_s),
             doubt_pause=timedelta(seconds=settings.doubt_pause_s),
@@ -306,6 +314,8 @@ def build(settings: Settings) -> Service:
 
 
 _ADOPTED: list[Service] = []
+_CREWS: list[Runner] = []
+"""The loops of this process, when it is a worker behind a broker."""
 _BUILDING = threading.Lock()
 
 
@@ -321,3 +331,8 @@ def service() -> Service:
             if not _ADOPTED:
                 adopt(build(Settings()))
     return _ADOPTED[0]
+
+
+def has_loops() -> bool:
+    """Return whether this process prepares and sends by itself, as a worker does whose tasks only wake it."""
+    return bool(_CREWS)

@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """Seconds before a far side is asked about a send that may have arrived."""
     resend_alone: int = Field(default=50, ge=0, le=10_000)
     """The most messages that one person may have sent again within an hour without a second person; 0: none at all."""
+    address_alone: bool = False
+    """Whether a recipient's changed address is used once it was verified anew, without a second person's approval."""
     lease_s: float = Field(default=180, ge=10)
     """How long a worker may hold a delivery before it is taken for dead. Longer than a send may take (60 s)."""
     session_idle_s: int = Field(default=900, ge=60)

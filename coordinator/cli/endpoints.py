@@ -10,6 +10,7 @@ from rich.table import Table
 
 from coordinator.bootstrap import service
 from coordinator.cli.reading import at_terminal
+from coordinator.domain.errors import NotFound, Refused
 
 SIGNS = {True: "ok", False: "NO", None: "--"}
 
@@ -36,6 +37,23 @@ def list_(as_json: bool) -> None:
             row.id, f"{row.recipient} ({row.provider_id})", row.kind, row.address, row.verified_on or "never", usable
         )
     Console().print(table)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@click.argument("address")
+def approve(endpoint_id: str, address: str) -> None:
+    """Put the changed address of ENDPOINT_ID into use, as another person than who entered it.
+
+    ADDRESS is the number or address as the recipient told it to you: it must be the one in the registry.
+    """
+    try:
+        service().approve_address(endpoint_id, address, at_terminal())
+    except Refused as refused:
+        raise click.ClickException(refused.reason) from None
+    except NotFound:
+        raise click.ClickException("No provider has an endpoint of that id. See: coordinator endpoints list") from None
+    click.echo("Approved. Messages that were held for it go once they are released.")
 
 
 @endpoints.command()

@@ -1,12 +1,16 @@
 """serve, worker, beat, migrate: the processes of the service."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import uvicorn
 
 from coordinator.bootstrap import Service, build, service
+from coordinator.flow.runner import Runner
 from coordinator.observe.log import Log, configure, write
 from coordinator.settings import Settings
 from coordinator.store import migrate as schema
@@ -27,16 +31,35 @@ def serve(port: int | None, console_port: int | None) -> None:
     made = service()
     if not settings.broker():
         made.open()
-        with only_one(settings.data_dir):
-            runner = made.runner()
-            runner.start()
+        with only_one(settings.data_dir), ending_in_order(made.runner()):
             write(Log.SERVICE_STARTED, port=port or settings.port)
             run_servers(settings.host, port or settings.port, console_port or settings.console_port)
-            write(Log.SERVICE_STOPPING)
-            runner.stop()
         return
     need_schema(made)
     run_servers(settings.host, port or settings.port, console_port or settings.console_port)
+
+
+@contextmanager
+def ending_in_order(runner: Runner) -> Iterator[None]:
+    """Let the runner work; at the end, or at any SIGTERM, finish what is on the wire and give back the rest.
+
+    The servers and Celery have ways of their own to end at a signal, but only once they
+    are up; and uvicorn raises the signal again when it is done, which would end the
+    process before the runner has.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not cut short what the first one began
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        runner.start()
+        yield
+    finally:
+        write(Log.SERVICE_STOPPING)
+        runner.stop()
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_servers(host: str, port: int, console_port: int) -> None:
@@ -70,21 +93,19 @@ def need_schema(made: Service) -> None:
 )
 def worker(concurrency: int | None) -> None:
     """Run a Celery worker (needs COORDINATOR_BROKER_URL). Any number may run."""
+    configure()
     _need_broker()
     made = service()
     need_schema(made)
-    crew = made.crew(concurrency)
-    crew.start()
-    try:
+    with ending_in_order(made.crew(concurrency)):
         _celery("worker", "--pool", "threads", "--concurrency", TASKS_AT_ONCE, "--loglevel", "WARNING",
                 "--without-gossip", "--without-mingle")  # fmt: skip
-    finally:
-        crew.stop()
 
 
 @click.command()
 def beat() -> None:
     """Run the Celery beat: the sweeper's clock. One is enough; two do no harm."""
+    configure()
     _need_broker()
     need_schema(service())
     schedule = Settings().data_dir / "beat-schedule"

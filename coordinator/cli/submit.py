@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from coordinator.bootstrap import service
+from coordinator.cli.reading import at_terminal
 from coordinator.domain.plan import Fault
-from coordinator.flow.read_models import Actor, Recorded
+from coordinator.flow.read_models import Recorded
 from coordinator.planning.csv_rows import read_rows
 from coordinator.planning.json_stream import read_lines
 
@@ -114,7 +115,7 @@ def import_(file: str) -> None:
     made = service()
     made.open()
     with click.open_file(file, "rb") as stream:
-        written = made.registry.write_whole(stream.read(), Actor("staff", "command-line"))
+        written = made.registry.write_whole(stream.read(), at_terminal())
     for pointer, message, fix in written.faults:
         click.echo(f"{pointer or '/'}: {message} {fix}", err=True)
     if written.outcome == "refused":

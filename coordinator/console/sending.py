@@ -18,6 +18,7 @@ from coordinator.flow.sending_desk import SendingDesk
 MAX_REASON = 500
 DONE: Mapping[str, str] = {
     "held": "It is held. What waits stays in view here and uses up no attempt.",
+    "approved": "The address is in use. What was held for it goes once it is released.",
     "released": "It is released. What waited goes out now, the most pressing first.",
     "restored": "Everything is held, and the far sides are being asked what they have.",
     "ended": "Sending goes on. What nobody could say anything about stays in doubt, each for a person.",
@@ -42,6 +43,10 @@ class SendingService(Protocol):
 
     def check_endpoint(self, endpoint_id: str, actor: Actor) -> Sequence[Step]:
         """Return what one endpoint's far side is like; raise NotFound."""
+        ...
+
+    def approve_address(self, endpoint_id: str, address: str, actor: Actor) -> None:
+        """Put a changed address into use as a second person; raise Refused or NotFound."""
         ...
 
     def test_endpoint(self, endpoint_id: str, actor: Actor) -> Sequence[Step]:
@@ -111,6 +116,15 @@ def _add_checks(router: APIRouter, service: SendingService, pages: Pages) -> Non
         """Ask the far side of one address whether it would take a message today."""
         steps = service.check_endpoint(endpoint_id, person.actor)
         return _page(request, service, pages, person, checked=endpoint_id, steps=steps)
+
+    @router.post("/sending/endpoints/{endpoint_id}/approve")
+    def approve(endpoint_id: Code, request: Request, fields: Form, person: Holder) -> Response:
+        """Put a changed address into use, typed anew by another person than who entered it."""
+        try:
+            service.approve_address(endpoint_id, fields.get("address", "")[:300], person.actor)
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        return RedirectResponse("/sending?done=approved", 303)
 
     @router.post("/sending/endpoints/{endpoint_id}/test")
     def test(endpoint_id: Code, request: Request, fields: Form, person: Holder) -> Response:

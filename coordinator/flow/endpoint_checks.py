@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import DeliveryError, NotFound, Transient
 from coordinator.domain.registry import Endpoint, Provider, Registry
-from coordinator.flow.addresses import closed_because, is_closed
+from coordinator.flow.addresses import closed_because, is_closed, waits_for_approval
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -86,6 +86,8 @@ class EndpointRow:
     """Whether the partner agreed to a message about its own test patient."""
     pace: str = ""
     """How fast it is sent to, in words, where the registry says so."""
+    to_approve: bool = False
+    """Whether it was changed and verified, and waits for a second person."""
 
 
 def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
@@ -96,7 +98,12 @@ def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
             return ()
         today = _today(parts, registry)
         return tuple(
-            _row(provider, one, (_address(parts, tx, one, today), _breaker(parts, tx, one)))
+            _row(
+                provider,
+                one,
+                (_address(parts, tx, one, today), _breaker(parts, tx, one)),
+                to_approve=waits_for_approval(tx, one),
+            )
             for provider in registry.providers
             for one in provider.endpoints
         )
@@ -160,7 +167,7 @@ def _today(parts: Parts, registry: Registry) -> date:
     return parts.clock.now().astimezone(ZoneInfo(registry.clinic.time_zone)).date()
 
 
-def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...]) -> EndpointRow:
+def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...], *, to_approve: bool) -> EndpointRow:
     why = " ".join(one.seen for one in steps if one.ok is False)
     on = None if endpoint.verified_on is None else endpoint.verified_on.isoformat()
     return EndpointRow(
@@ -175,6 +182,7 @@ def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...]) -> End
         why_not=why,
         test_agreed=endpoint.test is not None,
         pace=_pace(endpoint),
+        to_approve=to_approve,
     )
 
 

@@ -45,6 +45,8 @@ class Policy:
     prepare_tries: int = 3
     resend_alone: int = 50
     """The most messages that one person may have sent again within an hour without a second person's word."""
+    address_alone: bool = False
+    """Whether a changed address that was verified anew is used without a second person's word."""
     retry_scale: float = 1.0
     """Multiplies every wait; the demo sets it small."""
 

@@ -118,7 +118,7 @@ class RegistryDesk:
                     continue
                 changed += 1
                 if isinstance(entity, Provider):
-                    note_changes(tx, before, entity, now, actor)
+                    note_changes(tx, before, entity, now, actor, alone=self._parts.policy.address_alone)
                     _note_paces(tx, entity)
                 patient_key = key if kind == "patients" else None
                 tx.audit(actor, f"{STORED[kind]} stored", at=now, patient_key=patient_key, subject=key)

@@ -195,6 +195,8 @@ class EndpointHealth:
     suspended_at: datetime | None = None
     suspended_address_key: str | None = None
     cause: str | None = None
+    entered_by: tuple[str, ...] = ()
+    """Who stored a changed address and its verification; none of them approves it."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Log(Enum):
 
     SERVICE_STARTED = (logging.INFO, "service started")
     SERVICE_STOPPING = (logging.INFO, "service stopping")
+    WORKER_REFUSED = (logging.CRITICAL, "a Celery worker that would prepare and send nothing ended at its start")
     EVENT_ACCEPTED = (logging.INFO, "event accepted")
     EVENT_HELD = (logging.WARNING, "event held until a person answers")
     EVENT_REFUSED = (logging.WARNING, "event refused")

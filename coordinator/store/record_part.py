@@ -61,6 +61,7 @@ def _health(row: Row[Any]) -> EndpointHealth:
         row.suspended_at,
         row.suspended_address_key,
         row.cause,
+        tuple((row.entered_by or "").splitlines()),
     )
 
 
@@ -131,6 +132,7 @@ class RecordRows(Part):
             "suspended_at": health.suspended_at,
             "suspended_address_key": health.suspended_address_key,
             "cause": health.cause,
+            "entered_by": "\n".join(health.entered_by) or None,
             "updated_at": at,
         }
         if not self._insert_once(endpoint_health, values):

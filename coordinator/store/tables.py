@@ -289,6 +289,7 @@ endpoint_health = sa.Table(
     sa.Column("suspended_at", UtcInstant),
     sa.Column("suspended_address_key", ID),
     sa.Column("cause", WORD),
+    sa.Column("entered_by", sa.String(200)),
     sa.Column("updated_at", UtcInstant, nullable=False),
 )
 

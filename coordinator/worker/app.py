@@ -1,7 +1,10 @@
 """The Celery application. Tasks carry ids and nothing else; the database decides whether there is anything to do."""
 
 from celery import Celery
+from celery.signals import celeryd_init
 
+from coordinator.bootstrap import has_loops
+from coordinator.observe.log import Log, configure, write
 from coordinator.settings import Settings
 
 SWEEP_EVERY_S = 2.0
@@ -41,6 +44,18 @@ def make() -> Celery:
     if made.conf.broker_url.startswith(("amqp", "memory")):
         made.conf.broker_transport_options = {}
     return made
+
+
+@celeryd_init.connect
+def refuse_a_worker_without_loops(**_: object) -> None:
+    """End a worker that was started by hand: it would take every hint from the broker and do nothing with it."""
+    if has_loops():
+        return
+    configure()
+    write(Log.WORKER_REFUSED, code="worker.by-hand")
+    raise SystemExit(
+        "This worker would take the hints meant for others and send nothing. Start it with: coordinator worker"
+    )
 
 
 app = make()

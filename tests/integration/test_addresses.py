@@ -2,16 +2,21 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Transient
-from coordinator.flow.endpoint_checks import check_endpoint
+from coordinator.domain.errors import NotFound, Refused, Transient
+from coordinator.flow.addresses import approve
+from coordinator.flow.endpoint_checks import check_endpoint, list_endpoints
 from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.read_models import Actor
 from coordinator.flow.track import take_in
 
+OTHER, VERIFIER = Actor("staff", "rae"), Actor("staff", "terminal:lee")
+FAX = next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp")["endpoints"][0]["id"]
 OLD, NEW = "+1-218-555-0143", "+1-218-555-0199"
 
 
@@ -20,11 +25,11 @@ def database_url(tmp_path):
     return f"sqlite:///{tmp_path / 'coordinator.sqlite'}"
 
 
-def edit(bench, address, **more):
+def edit(bench, address, actor=STAFF, **more):
     """Change the family doctor's fax number as a person or a nightly import would, the rest left as it was."""
     provider = copy.deepcopy(next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp"))
     provider["endpoints"][0] |= {"address": address, **more}
-    written = bench.registry.write("providers", "pr-pcp", json.dumps(provider).encode(), STAFF)
+    written = bench.registry.write("providers", "pr-pcp", json.dumps(provider).encode(), actor)
     assert written.outcome in {"updated", "unchanged"}, written.faults
 
 
@@ -54,15 +59,73 @@ def test_the_same_file_read_again_verifies_nothing(bench):
     assert bench.cause(message) == "release.address-changed"
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_verification_of_that_day_or_later_opens_the_new_address(bench, at_once):
+def verify(bench, at_once=True, actor=STAFF):
+    """Enter the new number, and with it or after it that it was verified today."""
     today = bench.clock.now().date().isoformat()
     if not at_once:
         edit(bench, NEW)
-    edit(bench, NEW, verified_on=today, verified_by="st-2", verified_how="read back by telephone")
+    edit(bench, NEW, verified_on=today, verified_by="st-2", verified_how="read back by telephone", actor=actor)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_verification_of_that_day_or_later_and_a_second_person_open_the_new_address(bench, at_once):
+    verify(bench, at_once)
     message = told(bench)
     bench.send_due()
-    assert bench.state(message) == State.ACKNOWLEDGED
+    assert (bench.state(message), bench.cause(message)) == (State.HELD, "release.address-not-approved")
+    assert "Somebody else" in bench.desk.message(message, STAFF).row.next_step
+    approve(bench.parts, FAX, " +12185550199 ", OTHER)
+    after = told(bench, "dose-change.ketamine")
+    bench.send_due()
+    assert bench.state(after) == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize("actor", [STAFF, Actor("staff", "terminal:Dana"), VERIFIER, Actor("source", "charting")])
+def test_neither_who_entered_it_nor_who_verified_it_nor_a_program_approves(bench, actor):
+    edit(bench, NEW)
+    verify(bench, actor=VERIFIER)
+    with pytest.raises(Refused, match=r"address\.(second-person|person)"):
+        approve(bench.parts, FAX, NEW, actor)
+    assert not usable(bench)
+
+
+def test_the_second_person_types_the_address_again(bench):
+    verify(bench)
+    with pytest.raises(Refused, match=r"address\.differs"):
+        approve(bench.parts, FAX, "+1-218-555-0198", OTHER)
+    assert not usable(bench)
+
+
+def test_nothing_is_approved_before_it_was_verified_nor_twice_nor_unasked(bench):
+    with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
+        approve(bench.parts, FAX, OLD, OTHER)
+    edit(bench, NEW)
+    with pytest.raises(Refused, match=r"address\.unverified"):
+        approve(bench.parts, FAX, NEW, OTHER)
+    verify(bench)
+    approve(bench.parts, FAX, NEW, OTHER)
+    with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
+        approve(bench.parts, FAX, NEW, OTHER)
+    with pytest.raises(NotFound):
+        approve(bench.parts, "ep-nobodys", NEW, OTHER)
+
+
+def test_a_change_after_the_approval_asks_for_both_again(bench):
+    verify(bench)
+    edit(bench, "+1-218-555-0177")
+    with pytest.raises(Refused, match=r"address\.unverified"):
+        approve(bench.parts, FAX, "+1-218-555-0177", OTHER)
+
+
+def test_a_clinic_where_one_person_must_do_may_say_so(bench):
+    object.__setattr__(bench.parts, "policy", replace(bench.parts.policy, address_alone=True))
+    verify(bench)
+    assert usable(bench)
+
+
+def usable(bench):
+    return next(one for one in list_endpoints(bench.parts) if one.id == FAX).usable
 
 
 def test_an_older_or_missing_verification_opens_nothing(bench):

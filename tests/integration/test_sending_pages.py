@@ -16,6 +16,7 @@ from coordinator.console.access import form_token
 from coordinator.console.app import build
 from coordinator.domain.delivery import State
 from coordinator.flow import holds
+from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import check_endpoint, list_endpoints
 from coordinator.flow.endpoint_test import send_test
@@ -51,6 +52,7 @@ class Desk:
             endpoints=lambda: list_endpoints(parts),
             check_endpoint=lambda name, actor: check_endpoint(parts, {}, name, actor),
             test_endpoint=lambda name, actor: send_test(parts, name, actor),
+            approve_address=lambda name, address, actor: approve(parts, name, address, actor),
             settings=SimpleNamespace(console_url=CONSOLE, environment="development"),
         )
         app = build(self.service, now=bench.clock.now, answers_service=self.service, sending_service=self.service)
@@ -162,6 +164,23 @@ def test_a_check_and_a_test_message_say_what_was_seen_and_what_to_do(bench, desk
     assert "test message" in page
     assert "Ask the partner whether it lies with their test patient" in page
     assert desk.post("/sending/endpoints/ep-pcp-fax/test").status_code == 409
+
+
+def test_a_changed_address_is_approved_by_somebody_else_who_types_it_again(bench, desk):
+    clinic = example("clinic")
+    fax = clinic["providers"][1]["endpoints"][0]
+    fax |= {"address": "+1-218-555-0199", "verified_on": bench.clock.now().date().isoformat()}
+    assert bench.registry.write_whole(json.dumps(clinic).encode(), STAFF).outcome == "updated"
+    page = desk.get("/sending").text
+    assert "nobody but who entered it has looked at it" in page
+    assert page.count(">Approve</button>") == 1
+    place = f"/sending/endpoints/{fax['id']}/approve"
+    wrong = desk.post(place, address="+1-218-555-0143")
+    assert (wrong.status_code, "not the address in the registry" in wrong.text) == (409, True)
+    assert desk.post(place, address="+12185550199").headers["location"] == "/sending?done=approved"
+    page = desk.get("/sending?done=approved").text
+    assert "The address is in use" in page
+    assert ">Approve</button>" not in page
 
 
 def answered(bench):

@@ -1,0 +1,137 @@
+"""SIGTERM, at any moment: what is on the wire is finished and written down, and nobody has to ask about it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from coordinator.bootstrap import build
+from coordinator.flow.prepare import prepare_all
+from coordinator.flow.read_models import Actor, MessageFilter
+from coordinator.flow.record import record
+from coordinator.flow.sweep import due_now
+from coordinator.settings import Settings
+from tests.faults.intake import free_port
+from tests.faults.servers import database, needed
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
+TESTER = Actor("staff", "tester")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.loopback]
+
+
+def installation(data, monkeypatch, **more):
+    """Make an installation with one event, its letters written and nothing sent; return its environment."""
+    settings = {"COORDINATOR_DATA_DIR": str(data), "COORDINATOR_SENDERS": "4", **more}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    made = build(Settings())
+    made.open()
+    assert made.registry.write_whole((EXAMPLES / "clinic.json").read_bytes(), TESTER).outcome == "created"
+    record(made.parts, "ehr", (EXAMPLES / "session-outcome.bp-spike.json").read_bytes())
+    prepare_all(made.parts, due_now(made.parts)[0])
+    made.close()
+    return {**os.environ, **settings}
+
+
+def states():
+    made = build(Settings())
+    rows = made.desk.messages(MessageFilter(), TESTER)
+    made.close()
+    return sorted(str(row.state) for row in rows)
+
+
+class Started:
+    """A process of the service with a slow far side, and the log it writes."""
+
+    def __init__(self, *arguments, settings, data):
+        self.log, self.data = data / "log", data
+        command = [sys.executable, "-m", "tests.e2e.slow_service", *map(str, arguments)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=log, stderr=log)
+
+    def until(self, condition, within_s=60):
+        ends = time.monotonic() + within_s
+        while not condition():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < ends, self.log.read_text()
+            time.sleep(0.01)
+
+    def until_sending(self):
+        self.until((self.data / "SENDING").exists)
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Return (environment, data folder) of an embedded installation."""
+    return installation(tmp_path, monkeypatch), tmp_path
+
+
+@pytest.fixture
+def behind_a_broker(tmp_path, monkeypatch):
+    """Return (environment, data folder) of an installation at scale, whose broker is away."""
+    nowhere = f"amqp://guest:guest@127.0.0.1:{free_port()}//"
+    with database() as url:
+        more = {"COORDINATOR_DATABASE_URL": url, "COORDINATOR_BROKER_URL": nowhere}
+        yield installation(tmp_path, monkeypatch, **more), tmp_path
+
+
+def finished_in_order(started):
+    assert (started.data / "SENT").exists(), "the send was cut off"
+    found = states()
+    assert "acknowledged" in found
+    assert not {"on-wire", "claimed", "in-doubt"} & set(found)
+
+
+def serve(settings, data):
+    return Started("serve", "--port", free_port(), "--console-port", free_port(), settings=settings, data=data)
+
+
+def test_the_embedded_service_finishes_what_is_on_the_wire(told):
+    settings, data = told
+    started = serve(settings, data)
+    started.until_sending()
+    assert started.end() == 0, started.log.read_text()
+    assert "service stopping" in started.log.read_text()
+    finished_in_order(started)
+
+
+def test_the_embedded_service_that_has_hardly_begun_ends_in_order_too(told):
+    settings, data = told
+    started = serve(settings, data)
+    started.until(lambda: "service started" in started.log.read_text())
+    assert started.end() == 0, started.log.read_text()
+    assert "service stopping" in started.log.read_text()
+    assert "claimed" not in states()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("broker", "after_s"), [(True, 0), (True, 2), (False, 0), (False, 2)])
+def test_a_worker_finishes_what_is_on_the_wire_however_early_it_is_stopped(behind_a_broker, broker, after_s):
+    settings, data = behind_a_broker
+    there = {"COORDINATOR_BROKER_URL": needed("COORDINATOR_TEST_AMQP")} if broker else {}
+    started = Started("worker", settings=settings | there, data=data)
+    started.until_sending()
+    time.sleep(after_s)
+    assert started.end() == 0, started.log.read_text()
+    finished_in_order(started)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_celery_worker_started_by_hand_says_that_it_would_send_nothing_and_ends(pool):
+    settings = {**os.environ, "COORDINATOR_BROKER_URL": needed("COORDINATOR_TEST_AMQP")}
+    command = [sys.executable, "-m", "celery", "--app", "coordinator.worker.app", "worker", "--pool", pool]
+    done = subprocess.run(command, env=settings, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0
+    assert "WORKER_REFUSED" in done.stderr
+    assert "worker.by-hand" in done.stderr
+    assert "Start it with: coordinator worker" in done.stderr
