@@ -31,7 +31,7 @@ from coordinator.flow.staff_desk import StaffDesk
 from coordinator.hints import Hints
 from coordinator.letters.write import load_letters
 from coordinator.mapping.load import load
-from coordinator.outside import FaxReceipts, Outside, outside, secret
+from coordinator.outside import FaxReceipts, Outside, outside, revocation_lists, secret
 from coordinator.planning.causes import load_causes
 from coordinator.planning.checks import load_checks
 from coordinator.planning.clocks import load_retries
@@ -102,6 +102,7 @@ def notice_channel(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str
         secret(settings.notice_smtp_password_file),
         settings.notice_from,
         None if settings.notice_ca_file is None else str(settings.notice_ca_file),
+        lists=revocation_lists(settings),
     )
     return {"secure-link": SecureLink(smtp, LinkBook(ledger, clock), settings.public_url, clock)}
 

@@ -33,6 +33,7 @@ from coordinator.security.outbound import HttpClient, OutboundConfig, guarded_cl
 from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
 from coordinator.security.smart import load_key as load_smart_key
 from coordinator.settings import Settings
+from coordinator.trust import RevocationLists
 
 CCDA_TYPE_WORD = "progress-note"
 """The word of mappings/codes/document-type.yaml under which nearly every letter is filed."""
@@ -114,6 +115,15 @@ def secret(path: Path | None) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
+def revocation_lists(settings: Settings) -> RevocationLists | None:
+    """Return where the lists of revoked certificates are; raise ConfigurationError when the folder is not there."""
+    if settings.crl_dir is None:
+        return None
+    if not settings.crl_dir.is_dir():
+        raise ConfigurationError("COORDINATOR_CRL_DIR names no folder; without it no certificate would be checked")
+    return RevocationLists(settings.crl_dir, settings.crl_whole_chain)
+
+
 def _http(settings: Settings) -> HttpClient:
     pair = (settings.client_certificate_file, settings.client_key_file)
     if (pair[0] is None) != (pair[1] is None):
@@ -123,6 +133,7 @@ def _http(settings: Settings) -> HttpClient:
             allow_loopback=settings.allow_loopback,
             private_hosts=frozenset(settings.private_hosts),
             ca_file=None if settings.ca_file is None else str(settings.ca_file),
+            lists=revocation_lists(settings),
             client_cert=None if pair[0] is None or pair[1] is None else (str(pair[0]), str(pair[1])),
         )
     )
@@ -144,6 +155,7 @@ def _smtp(settings: Settings, mappings: Mappings) -> SmtpConfig:
         None if settings.mail_ca_file is None else str(settings.mail_ca_file),
         _smime(settings),
         _ccda_type(mappings),
+        revocation_lists(settings),
     )
 
 
@@ -169,7 +181,14 @@ def _notices(settings: Settings) -> DirectNotices | None:
     password = secret(settings.imap_password_file)
     ca_file = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
     return DirectNotices(
-        ImapConfig(settings.imap_host, settings.imap_port, settings.imap_username, password, ca_file=ca_file),
+        ImapConfig(
+            settings.imap_host,
+            settings.imap_port,
+            settings.imap_username,
+            password,
+            ca_file=ca_file,
+            lists=revocation_lists(settings),
+        ),
         None if (smime := _smime(settings)) is None else Agent(smime),
     )
 

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     """Whether outgoing calls may go to this machine over plain http (trials and tests)."""
     ca_file: Path | None = None
     """Extra certificate authority for outgoing TLS."""
+    crl_dir: Path | None = None
+    """Folder with a list of revoked certificates (CRL, PEM) for each server whose certificate is checked against one,
+    named after it: ehr.north.example.pem. For HTTPS, SMTP and IMAP; a renewed file counts at once."""
+    crl_whole_chain: bool = False
+    """Whether every authority of the chain needs a list in the server's file, not only the one that signed it."""
     broker_url: str = ""
     """Celery broker (amqp:// or redis://); empty means the embedded runner."""
     broker_url_file: Path | None = None

@@ -16,10 +16,11 @@ from coordinator.channels.ccda import Coded, wrap
 from coordinator.channels.cutoff import Cutoff
 from coordinator.channels.mail import compose, message_id_for
 from coordinator.channels.smime import Agent, SmimeConfig
-from coordinator.channels.tls import certificate_cause, client_context
+from coordinator.channels.tls import certificate_cause
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
+from coordinator.trust import RevocationLists, Trust
 
 Phase = Literal["connect", "starttls", "sign-in", "signed-in", "sender", "recipient", "data", "after"]
 
@@ -62,6 +63,8 @@ class SmtpConfig:
     """Our own signing key and the recipients' certificates; None where the HISP signs and encrypts."""
     ccda_type: Coded | None = None
     """The document type of the C-CDA wrap, for endpoints that want one beside the PDF."""
+    lists: RevocationLists | None = None
+    """Lists of revoked certificates by server; None where nobody is asked."""
 
 
 class Direct:
@@ -73,7 +76,7 @@ class Direct:
     def __init__(self, config: SmtpConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._tls = client_context(config.ca_file)
+        self._trust = Trust(config.ca_file, lists=config.lists)
         self._agent = None if config.smime is None else Agent(config.smime)
 
     @property
@@ -130,7 +133,7 @@ class Direct:
         if remaining_s <= 0:
             raise Transient("net.timeout", uses_attempt=False)
         with Cutoff(remaining_s) as cutoff:
-            session = _Session(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
+            session = _Session(self._config, self._trust.context(self._config.host), cutoff, min(STEP_S, remaining_s))
             try:
                 yield session
             finally:

@@ -18,11 +18,11 @@ from coordinator.channels.cutoff import Cutoff
 from coordinator.channels.direct import STEP_S, SmtpConfig
 from coordinator.channels.direct import _Session as SmtpSession
 from coordinator.channels.mail import message_id_for, plain
-from coordinator.channels.tls import client_context
 from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.link import NoticeLink
 from coordinator.flow.ports import Clock, Lookup, Package, Taken
+from coordinator.trust import Trust
 
 CAUSES: Mapping[str, str] = MappingProxyType(
     {
@@ -66,7 +66,7 @@ class SecureLink:
         self._links = links
         self._public_url = public_url.rstrip("/")
         self._clock = clock
-        self._tls = client_context(config.ca_file)
+        self._trust = Trust(config.ca_file, lists=config.lists)
         self._notice = resources.files("coordinator.channels").joinpath("secure_link_notice.txt").read_text("utf-8")
 
     def send(
@@ -97,7 +97,9 @@ class SecureLink:
         """Return what the mail service of the notices is like. Names no recipient, sends nothing."""
         remaining_s = max((deadline - self._clock.now()).total_seconds(), 1.0)
         with Cutoff(remaining_s) as cutoff:
-            session = SmtpSession(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
+            session = SmtpSession(
+                self._config, self._trust.context(self._config.host), cutoff, min(STEP_S, remaining_s)
+            )
             try:
                 session.open()
                 return f"{self._config.host} speaks {session.facts.get('tls', 'TLS')} and takes our sign-in."
@@ -121,7 +123,9 @@ class SecureLink:
         about_to_send: Callable[[str | None], None],
     ) -> Taken:
         with Cutoff(remaining_s) as cutoff:
-            session = SmtpSession(self._config, self._tls, cutoff, min(STEP_S, remaining_s))
+            session = SmtpSession(
+                self._config, self._trust.context(self._config.host), cutoff, min(STEP_S, remaining_s)
+            )
             try:
                 session.open()
                 session.envelope(endpoint.address)

@@ -15,6 +15,7 @@ import httpx
 
 from coordinator.domain.errors import NeedsHuman
 from coordinator.security.lines import Lines
+from coordinator.trust import RevocationLists, Trust
 
 IDLE_S = 5.0
 """How long a connection that is not used is kept."""
@@ -35,6 +36,8 @@ class OutboundConfig:
     ca_file: str | None = None
     client_cert: tuple[str, str] | None = None
     """(certificate file, key file) where the far side wants mutual TLS."""
+    lists: RevocationLists | None = None
+    """Lists of revoked certificates by server; None where nobody is asked."""
     max_connections: int = 50
 
 
@@ -174,9 +177,10 @@ class GuardedTransport(httpx.BaseTransport):
         self._lock = threading.Lock()
 
     def _new_lines(self, config: OutboundConfig) -> Lines:
-        context = _context(config)
+        trust = Trust(config.ca_file, certificate=config.client_cert, lists=config.lists)
 
         def connection(origin: httpcore.Origin) -> httpcore.HTTPConnection:
+            context = trust.context(origin.host.decode("ascii"))
             return httpcore.HTTPConnection(
                 origin, ssl_context=context, keepalive_expiry=IDLE_S, retries=0, network_backend=self._backend
             )
@@ -232,14 +236,6 @@ class GuardedTransport(httpx.BaseTransport):
 
     def _plain_allowed(self, url: httpx.URL) -> bool:
         return url.scheme == "http" and self._config.allow_loopback and url.host in ("127.0.0.1", "localhost", "::1")
-
-
-def _context(config: OutboundConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=config.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if config.client_cert is not None:
-        context.load_cert_chain(*config.client_cert)
-    return context
 
 
 class GuardedClient(httpx.Client):

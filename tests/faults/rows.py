@@ -165,13 +165,15 @@ ROWS: dict[str, Row] = {
         "201 without a location, 204, nothing", (f"{JUDGE}a_success_that_proves_nothing", f"{PEOPLE}however_the_ehr")
     ),
     "R9": Row(
-        "bad certificates, old TLS",
+        "bad and revoked certificates, old TLS",
         (
             "peers/test_tls_at_openssl.py::test_a_bad_certificate",
+            "peers/test_tls_at_openssl.py::test_a_revoked_certificate",
+            "peers/test_direct_at_exim.py::test_a_revoked_certificate",
             "peers/test_tls_at_openssl.py::test_tls_older",
             f"{WIRE}a_certificate_that",
         ),
-        "revoked certificates: revocation is not checked",
+        "only servers that have a list (CRL) are checked; OCSP is not asked",
     ),
     "R10": Row("redirects", (f"{WIRE}a_redirect", f"{TABLES}a_redirect", f"{PEOPLE}however_the_ehr")),
     "R11": Row(

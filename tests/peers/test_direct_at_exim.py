@@ -5,15 +5,19 @@ import os
 import smtplib
 import ssl
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import policy
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint
+from coordinator.trust import RevocationLists
 from tests.contract.people import CANARY, WallClock, a_package
 
 pytestmark = pytest.mark.servers
@@ -125,6 +129,24 @@ def test_a_certificate_for_another_name_is_held(edge):
 def test_a_certificate_of_nobody_we_trust_is_held(edge):
     assert refused(edge.config(ca_file=str(edge.folder / "wrong.pem"))) == "tls.untrusted"
     assert refused(edge.config(ca_file=None)) == "tls.untrusted"
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_a_revoked_certificate_of_the_edge_is_held(edge, tmp_path, revoked):
+    certificate = x509.load_pem_x509_certificate((edge.folder / "edge.pem").read_bytes())
+    key = load_pem_private_key((edge.folder / "edge.key").read_bytes(), None)
+    now = datetime.now(UTC)
+    made = x509.CertificateRevocationListBuilder().issuer_name(certificate.subject)
+    made = made.last_update(now - timedelta(days=1)).next_update(now + timedelta(days=1))
+    if revoked:
+        one = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+        made = made.add_revoked_certificate(one.revocation_date(now - timedelta(hours=1)).build())
+    (tmp_path / "127.0.0.1.pem").write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    config = edge.config(lists=RevocationLists(tmp_path))
+    if revoked:
+        assert refused(config) == "tls.revoked"
+    else:
+        assert send(config, a_package())[1]
 
 
 def test_a_wrong_password_is_held(edge):

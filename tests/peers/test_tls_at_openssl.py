@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from coordinator.channels.fhir_rest import FhirRest
+from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 from coordinator.channels.wire import Wire
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from coordinator.security.smart import SignIn, SmartConfig
+from coordinator.trust import RevocationLists
 from tests.contract.people import NoSignIn, WallClock, a_package
 from tests.contract.scripted import a_dead_port
 
@@ -52,6 +54,21 @@ class Authority:
         certificate.write_bytes(signed.public_bytes(Encoding.PEM))
         private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return certificate, private
+
+    def revokes(self, host, *certificates, start=-DAY, end=7 * DAY, signed_by=None):
+        """Write the list of revoked certificates of this authority for a server; return the folder of the lists."""
+        now, folder = dt.datetime.now(dt.UTC), self.folder / "lists"
+        folder.mkdir(exist_ok=True)
+        made = x509.CertificateRevocationListBuilder().issuer_name(self.name)
+        made = made.last_update(now + start).next_update(now + end)
+        for file in certificates:
+            serial = x509.load_pem_x509_certificate(file.read_bytes()).serial_number
+            made = made.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - DAY).build()
+            )
+        signed = made.sign(signed_by or self.key, hashes.SHA256())
+        (folder / f"{host}.pem").write_bytes(signed.public_bytes(Encoding.PEM))
+        return folder
 
     def _builder(self, subject, key, start, end, issuer=None):
         now = dt.datetime.now(dt.UTC)
@@ -131,6 +148,76 @@ def test_a_certificate_of_a_trusted_authority_is_taken(authority):
 def test_a_bad_certificate_is_held_for_a_person_and_nothing_leaves(authority, how, code):
     with s_server(*authority.issue("bad", **how)) as port:
         assert what_happens(port, ca_file=str(authority.file)) == (NeedsHuman, code)
+
+
+GOOD = (NeedsHuman, "fhir.not-fhir")
+"""How a letter to `openssl s_server` ends whose certificate was taken: its page is no FHIR."""
+HERE = "127.0.0.1"
+
+
+def test_a_revoked_certificate_is_held_and_the_same_authoritys_others_are_taken(authority):
+    revoked, other = authority.issue("revoked"), authority.issue("other")
+    lists = RevocationLists(authority.revokes(HERE, revoked[0]))
+    with s_server(*revoked) as port:
+        assert what_happens(port, ca_file=str(authority.file), lists=lists) == (NeedsHuman, "tls.revoked")
+        assert what_happens(port, ca_file=str(authority.file)) == GOOD, "nobody is asked without a list"
+    with s_server(*other) as port:
+        assert what_happens(port, ca_file=str(authority.file), lists=lists) == GOOD
+        whole = RevocationLists(lists.folder, whole_chain=True)
+        assert what_happens(port, ca_file=str(authority.file), lists=whole) == GOOD
+
+
+@pytest.mark.parametrize("how", ["run out", "not valid yet", "another authority's", "signed by a stranger", "no list"])
+def test_a_list_that_says_nothing_about_the_certificate_holds_everything(authority, tmp_path, how):
+    stranger = Authority(tmp_path, "stranger")
+    if how == "no list":
+        folder = authority.revokes(HERE)
+        (folder / f"{HERE}.pem").write_text("what is this", "ascii")
+    elif how == "another authority's":
+        folder = stranger.revokes(HERE)
+    else:
+        more = {
+            "run out": {"start": -9 * DAY, "end": -DAY},
+            "not valid yet": {"start": DAY},
+            "signed by a stranger": {"signed_by": stranger.key},
+        }[how]
+        folder = authority.revokes(HERE, **more)
+    with s_server(*authority.issue("good")) as port:
+        lists = RevocationLists(folder)
+        assert what_happens(port, ca_file=str(authority.file), lists=lists) == (NeedsHuman, "tls.crl")
+
+
+def test_a_list_is_one_servers_and_a_renewed_one_counts_at_once(authority):
+    certificate = authority.issue("good")
+    lists = RevocationLists(authority.revokes("elsewhere.example", certificate[0]))
+    config = OutboundConfig(allow_loopback=True, ca_file=str(authority.file), lists=lists)
+    with s_server(*certificate) as port, guarded_client(config) as http:
+        channel = FhirRest(http, NoSignIn(), WallClock())
+        endpoint = Endpoint(id="ep", kind="fhir-rest", address=f"https://127.0.0.1:{port}/fhir")
+
+        def ends():
+            deadline = WallClock().now() + timedelta(seconds=15)
+            with pytest.raises(NeedsHuman) as caught:
+                channel.send(a_package(), endpoint, deadline=deadline, about_to_send=lambda _: None)
+            return caught.value.code
+
+        assert ends() == "fhir.not-fhir"
+        authority.revokes(HERE, start=-9 * DAY, end=-DAY)
+        assert ends() == "tls.crl"
+        authority.revokes(HERE)
+        assert ends() == "fhir.not-fhir"
+        authority.revokes(HERE, certificate[0])
+        assert ends() == "tls.revoked"
+
+
+def test_the_mailbox_of_the_notices_is_checked_by_the_same_lists(authority):
+    certificate = authority.issue("mail")
+    lists = RevocationLists(authority.revokes(HERE, certificate[0]))
+    with s_server(*certificate) as port:
+        config = ImapConfig(HERE, port, "u", "p", ca_file=str(authority.file), lists=lists, timeout_s=5)
+        with pytest.raises(NeedsHuman) as caught:
+            list(DirectNotices(config).fetch())
+    assert caught.value.code == "tls.revoked"
 
 
 def test_an_authority_that_we_do_not_trust_is_held(authority, tmp_path):

@@ -16,9 +16,10 @@ from typing import Literal, NamedTuple
 from coordinator.channels.cutoff import Cutoff
 from coordinator.channels.smime import Agent
 from coordinator.channels.smime_in import Opened, is_for
-from coordinator.channels.tls import certificate_cause, client_context
+from coordinator.channels.tls import certificate_cause
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.flow.ports import ReceiptNews
+from coordinator.trust import RevocationLists, Trust
 
 Verdict = Literal["processed", "acknowledged", "failed", "partial"]
 
@@ -68,6 +69,7 @@ class ImapConfig:
     password: str
     folder: str = "INBOX"
     ca_file: str | None = None
+    lists: RevocationLists | None = None
     timeout_s: float = 15.0
     total_s: float = 120.0
     """One round's limit; what is left comes in the next."""
@@ -80,7 +82,7 @@ class DirectNotices:
         """`agent`: our own keys, where notices come encrypted to us and have to be signed by the recipient."""
         self._config = config
         self._agent = agent
-        self._tls = client_context(config.ca_file)
+        self._trust = Trust(config.ca_file, lists=config.lists)
         self._no_notices: set[str] = set()
         """UIDs of mail that is no notice: left unseen for people, and never in the way of the notices behind it."""
 
@@ -136,7 +138,9 @@ class DirectNotices:
     def _open(self) -> imaplib.IMAP4_SSL:
         one = self._config
         try:
-            mailbox = imaplib.IMAP4_SSL(one.host, one.port, ssl_context=self._tls, timeout=one.timeout_s)
+            mailbox = imaplib.IMAP4_SSL(
+                one.host, one.port, ssl_context=self._trust.context(one.host), timeout=one.timeout_s
+            )
         except ssl.SSLCertVerificationError as fault:
             raise NeedsHuman(certificate_cause(fault)) from fault
         except (imaplib.IMAP4.error, OSError) as fault:
