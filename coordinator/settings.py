@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     allow_loopback: bool = False
     """Whether outgoing calls may go to this machine over plain http (trials and tests)."""
     ca_file: Path | None = None
-    """Extra certificate authority for outgoing TLS."""
+    """PEM file with a certificate authority beside the system's, for HTTPS: a partner's own."""
     crl_dir: Path | None = None
     """Folder with a list of revoked certificates (CRL, PEM) for each server whose certificate is checked against one,
     named after it: ehr.north.example.pem. For HTTPS, SMTP and IMAP; a renewed file counts at once."""

@@ -37,9 +37,11 @@ class Trust:
         *,
         certificate: tuple[str, str] | None = None,
         lists: RevocationLists | None = None,
+        system_too: bool = False,
     ) -> None:
-        """`ca_file` takes the place of the system's authorities; `certificate` is ours, with its key."""
+        """`ca_file` takes the place of the system's authorities, or stands beside them; `certificate`: ours, its key."""
         self._ca_file, self._certificate, self._lists = ca_file, certificate, lists
+        self._system_too = system_too
         self._plain = self._made()
         self._with_list: dict[str, tuple[int, ssl.SSLContext]] = {}
         self._lock = threading.Lock()
@@ -64,7 +66,9 @@ class Trust:
         return known[1]
 
     def _made(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self._ca_file)
+        context = ssl.create_default_context(cafile=None if self._system_too else self._ca_file)
+        if self._system_too and self._ca_file is not None:
+            context.load_verify_locations(cafile=self._ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self._certificate is not None:
             context.load_cert_chain(*self._certificate)

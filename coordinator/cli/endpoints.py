@@ -30,7 +30,7 @@ def list_(as_json: bool) -> None:
         return
     table = Table(show_lines=False, pad_edge=False)
     for name in ("Endpoint", "Recipient", "Kind", "Address", "Verified", "Usable"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "Endpoint")  # an id is copied whole
     for row in rows:
         usable = ", ".join(filter(None, ("yes", row.pace))) if row.usable else f"no: {row.why_not}"
         table.add_row(

@@ -34,6 +34,7 @@ class OutboundConfig:
     ports: frozenset[int] | None = None
     """Ports that may be connected to; None means any port that an administrator entered."""
     ca_file: str | None = None
+    """An authority beside those of the system: a partner's own."""
     client_cert: tuple[str, str] | None = None
     """(certificate file, key file) where the far side wants mutual TLS."""
     lists: RevocationLists | None = None
@@ -177,7 +178,7 @@ class GuardedTransport(httpx.BaseTransport):
         self._lock = threading.Lock()
 
     def _new_lines(self, config: OutboundConfig) -> Lines:
-        trust = Trust(config.ca_file, certificate=config.client_cert, lists=config.lists)
+        trust = Trust(config.ca_file, certificate=config.client_cert, lists=config.lists, system_too=True)
 
         def connection(origin: httpcore.Origin) -> httpcore.HTTPConnection:
             context = trust.context(origin.host.decode("ascii"))

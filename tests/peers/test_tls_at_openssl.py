@@ -150,6 +150,14 @@ def test_a_bad_certificate_is_held_for_a_person_and_nothing_leaves(authority, ho
         assert what_happens(port, ca_file=str(authority.file)) == (NeedsHuman, code)
 
 
+def test_an_authority_of_our_own_choice_stands_beside_those_of_the_system(authority, tmp_path, monkeypatch):
+    public = Authority(tmp_path, "public")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public.file))  # as the system's own authorities
+    for one in (authority, public):
+        with s_server(*one.issue(f"server-of-{one.file.stem}")) as port:
+            assert what_happens(port, ca_file=str(authority.file)) == GOOD
+
+
 GOOD = (NeedsHuman, "fhir.not-fhir")
 """How a letter to `openssl s_server` ends whose certificate was taken: its page is no FHIR."""
 HERE = "127.0.0.1"
