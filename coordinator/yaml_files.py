@@ -1,24 +1,35 @@
-"""YAML as people expect it: `on`, `no` and `yes` are words, and a key that stands twice is a fault."""
+"""YAML as people expect it: `on`, `no` and `yes` are words, and a key that stands twice is a fault.
+
+A mapping may take in another (`<<`) and overrule what it takes in: that is no key that stands twice.
+"""
 
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-_BOOL = "tag:yaml.org,2002:bool"
+_BOOL, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.CSafeLoader):
     """PyYAML's safe loader without YAML 1.1's extra booleans and without silent overwriting."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Return the mapping; raise ConstructorError for a key that stands twice."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._looked_at: dict[int, yaml.MappingNode] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Take in what the mapping merges (`<<`); raise ConstructorError for a key that stands twice in it.
+
+        Every mapping comes here before it is built. Once: what is merged into it afterwards it may well overrule.
+        """
+        if id(node) not in self._looked_at:
+            self._looked_at[id(node)] = node
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
+            if len(set(keys)) != len(keys):
+                raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+        super().flatten_mapping(node)
 
 
 _Loader.yaml_implicit_resolvers = {

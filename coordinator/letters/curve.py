@@ -1,11 +1,13 @@
 """The picture of a session: blood pressure and pulse over its time, with the signed limits as lines.
 
 Every picture has the same scale, so that a calm session looks calm and two letters can be laid side by side.
-Labelled are the readings that the table beside it tells of: before the dose, the highest, at discharge.
+Labelled are the readings that the table beside it tells of: before the dose, the highest, at discharge. The table
+names them; below the picture stand their times alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from coordinator.domain.events import SessionOutcome, VitalSigns
 from coordinator.letters import formats
@@ -36,6 +38,8 @@ _UNIT_AT, _TOP, _BOTTOM = 5.0, 17.0, 79.0
 _SLOWEST, _FASTEST = 50, 130
 """Beats a minute that every picture shows."""
 _PULSE_TOP, _PULSE_BOTTOM = 109.0, 125.0
+_Slot = Literal["before", "highest", "discharge"]
+"""The columns of the table beside the picture."""
 _FEWEST = 3
 """Readings that a curve needs; with fewer the table says it all."""
 
@@ -68,12 +72,12 @@ def curve(brief: Brief, session: SessionOutcome, at: str) -> Curve | None:
     rates = _rates(session, x)
     sheet.height = (_PULSE_BOTTOM if rates else _BOTTOM + 16) + 7
     sheet.draw("rules", f"M{pt(LEFT)} {pt(sheet.height)}H{pt(sheet.right)}")
-    shown: dict[int, Word | None] = {}
-    for index, word in _worth_labelling(session, rows).items():
+    shown: dict[int, _Slot | None] = {}
+    for index, slot in _worth_labelling(session, rows).items():
         when = session.vitals[index].at
         clock = fact(formats.clock_time(when, brief.zone), when, f"{at}/vitals/{index}/at")
-        if sheet.time(x(when.timestamp()), clock, word):
-            shown[index] = word
+        if sheet.time(x(when.timestamp()), clock):
+            shown[index] = slot
     heights = _pressure(sheet, rows, x, shown, limits, at)
     if rates:
         _pulse(sheet, rates, x, shown, at)
@@ -84,22 +88,22 @@ def curve(brief: Brief, session: SessionOutcome, at: str) -> Curve | None:
         drawing,
         limits,
         bool(rates),
-        _unsaid(drawing, {f"{at}/vitals/{index}" for index, word in shown.items() if word}),
+        _unsaid(drawing, {f"{at}/vitals/{index}" for index, slot in shown.items() if slot}),
     )
 
 
-def _worth_labelling(session: SessionOutcome, rows: Sequence[tuple[int, VitalSigns]]) -> dict[int, Word | None]:
-    """Return the readings to label, the most important first, each with its word.
+def _worth_labelling(session: SessionOutcome, rows: Sequence[tuple[int, VitalSigns]]) -> dict[int, _Slot | None]:
+    """Return the readings to label, the most important first, each with what the table calls it.
 
-    A curve that begins or ends with another reading has that one labelled too, without a word.
+    A curve that begins or ends with another reading has that one labelled too.
     """
     base, peak, last = baseline_of(session), peak_of(session), discharge_of(session)
-    wanted: list[tuple[int, Word | None]] = [(peak[0], "highest")] if peak else []
+    wanted: list[tuple[int, _Slot | None]] = [(peak[0], "highest")] if peak else []
     wanted.append((base[0], "before") if base else (rows[0][0], None))
     wanted.append((last[0], "discharge") if last else (rows[-1][0], None))
-    shown: dict[int, Word | None] = {}
-    for index, word in wanted:
-        shown.setdefault(index, word)
+    shown: dict[int, _Slot | None] = {}
+    for index, slot in wanted:
+        shown.setdefault(index, slot)
     return shown
 
 
@@ -107,7 +111,7 @@ def _pressure(
     sheet: Sheet,
     rows: Sequence[tuple[int, VitalSigns]],
     x: Scale,
-    shown: dict[int, Word | None],
+    shown: dict[int, _Slot | None],
     limits: Limits | None,
     at: str,
 ) -> list[float]:
@@ -133,14 +137,14 @@ def _pressure(
     names += [("limit", one) for one in signed]
     for height, (word, text) in zip(beside, names, strict=True):
         sheet.name(height, text, word)
-    for index, said in shown.items():
+    for index, slot in shown.items():
         one = rows[places[index]][1]
         for name, value, points, above in (
             ("systolic", one.systolic, high, True),
             ("diastolic", one.diastolic, low, False),
         ):
             text = fact(str(value), value, f"{at}/vitals/{index}/{name}")
-            sheet.value(points[places[index]], text, above=above, must=said == "highest")
+            sheet.value(points[places[index]], text, above=above, must=slot == "highest")
     return lines
 
 
@@ -155,7 +159,7 @@ def _rates(session: SessionOutcome, x: Scale) -> list[tuple[int, float, int]]:
 
 
 def _pulse(
-    sheet: Sheet, rows: Sequence[tuple[int, float, int]], x: Scale, shown: dict[int, Word | None], at: str
+    sheet: Sheet, rows: Sequence[tuple[int, float, int]], x: Scale, shown: dict[int, _Slot | None], at: str
 ) -> None:
     rates = [rate for *_, rate in rows]
     y = Scale(min(_SLOWEST, *rates), max(_FASTEST, *rates), _PULSE_BOTTOM, _PULSE_TOP)

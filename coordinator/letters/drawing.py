@@ -13,9 +13,8 @@ from typing import Literal
 from coordinator.letters.traced import Traced
 
 Point = tuple[float, float]
-Anchor = Literal["start", "middle", "end"]
 Style = Literal["rules", "limits", "solid", "dashed", "full", "hollow"]
-Word = Literal["pressure", "systolic", "diastolic", "pulse", "limit", "before", "highest", "discharge", "dose", "of"]
+Word = Literal["pressure", "systolic", "diastolic", "pulse", "limit", "dose", "of"]
 """A word beside a point; the picture macro has its wording."""
 
 WIDTH = 250.0
@@ -46,11 +45,14 @@ WORD_WIDE = 48.0
 
 @dataclass(frozen=True)
 class Label:
-    """Text beside a point: a traced fact, a word, or a word and its fact. `x` is where `anchor` stands."""
+    """Text beside a point: a traced fact, a word, or a word and its fact. It begins at `x`.
+
+    Where it begins is worked out here also where it stands in the middle of something: the
+    engine sets a text that it has to centre itself twice.
+    """
 
     x: str
     y: str
-    anchor: Anchor
     text: Traced | None
     word: Word | None = None
 
@@ -208,27 +210,24 @@ class Sheet:
         free = (one for one in inside if self._is_free(_box(one, wide)))
         found = next(free, places[0] if must else None)
         if found is not None:
-            self._put(found, wide, "middle", text, None)
+            self._put(found[0] - wide / 2, found[1], wide, text, None)
 
     def name(self, height: float, text: Traced | None, word: Word | None) -> None:
         """Write what a line is, beside its end at this height."""
         said = " ".join(part for part in (word, str(text) if text else None) if part)
-        self._put((self.right + _NAMES_APART, height + CAPITALS / 2), text_width(said), "start", text, word)
+        self._put(self.right + _NAMES_APART, height + CAPITALS / 2, text_width(said), text, word)
 
-    def time(self, x: float, text: Traced, word: Word | None) -> bool:
-        """Write a time under the picture, with its word where there is room for it; return whether it found room."""
-        for said in dict.fromkeys((word, None)):
-            wide = max(text_width(str(text)), text_width(said or ""))
-            middle = min(max(x, wide / 2), WIDTH - wide / 2)
-            places = [(middle + shift, self.height + CAPITALS + 6) for shift in (0.0, 4.0, -4.0, 8.0, -8.0)]
-            free = next((one for one in places if self._is_free(_box(one, wide), 5.0)), None)
-            if free is not None:
-                self.draw("rules", f"M{pt(x)} {pt(self.height)}v4")
-                self._put(free, wide, "middle", text, None)
-                if said:
-                    self._put((free[0], free[1] + SIZE), wide, "middle", None, said)
-                return True
-        return False
+    def time(self, x: float, text: Traced) -> bool:
+        """Write a time under the picture; return whether it found room."""
+        wide = text_width(str(text))
+        middle = min(max(x, wide / 2), WIDTH - wide / 2)
+        places = [(middle + shift, self.height + CAPITALS + 6) for shift in (0.0, 4.0, -4.0, 8.0, -8.0)]
+        free = next((one for one in places if self._is_free(_box(one, wide), 5.0)), None)
+        if free is None:
+            return False
+        self.draw("rules", f"M{pt(x)} {pt(self.height)}v4")
+        self._put(free[0] - wide / 2, free[1], wide, text, None)
+        return True
 
     def limit(self, y: float) -> None:
         """Draw a limit across the picture, open where a label stands."""
@@ -255,10 +254,9 @@ class Sheet:
         clear = Box(box.left - _OFF_A_LINE, box.top - _OFF_A_LINE, box.right + _OFF_A_LINE, box.bottom + _OFF_A_LINE)
         return not any(clear.cut_by(one, two) for line in self._lines for one, two in pairwise(line))
 
-    def _put(self, at: Point, wide: float, anchor: Anchor, text: Traced | None, word: Word | None) -> None:
-        left = at[0] if anchor == "start" else at[0] - wide / 2
-        self._boxes.append(_box((left + wide / 2, at[1]), wide))
-        self.labels.append(Label(pt(at[0]), pt(at[1]), anchor, text, word))
+    def _put(self, left: float, y: float, wide: float, text: Traced | None, word: Word | None) -> None:
+        self._boxes.append(_box((left + wide / 2, y), wide))
+        self.labels.append(Label(pt(left), pt(y), text, word))
 
 
 def _box(at: Point, wide: float) -> Box:

@@ -74,6 +74,11 @@ def clinic_date(on: date, language: str = "en") -> str:
     return f"{day.replace(' ', NO_BREAK_SPACE)} {year}"
 
 
+def day_of_year(on: date) -> str:
+    """Return the day without its year, "14 October", for where the year stands beside it."""
+    return clinic_date(on).rsplit(" ", 1)[0]
+
+
 def zone_name(at: datetime, zone: str) -> str:
     """Return the zone's usual short name at that instant: "CDT", or "UTC−03" where it has none."""
     name = at.astimezone(ZoneInfo(zone)).tzname() or "UTC"

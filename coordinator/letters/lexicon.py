@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from coordinator import yaml_files
 from coordinator.letters.refusal import LetterRefused
 
 
@@ -64,8 +63,10 @@ class Lexicon:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the file's data: a table at the top."""
-    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Return the file's data, a table at the top; raise yaml.YAMLError, or TypeError where it holds something else."""
+    data = yaml_files.read_yaml(path)
+    if not isinstance(data, dict):
+        raise TypeError("a table is needed")
     return data
 
 

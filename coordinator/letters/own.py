@@ -8,10 +8,11 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+
+import yaml
 
 from coordinator.letters.lexicon import read_yaml
 from coordinator.letters.lint import Finding, Lint
@@ -30,13 +31,6 @@ INK_LEAST, INK_MOST, GREY_MOST = 0.01, 0.8, 0.25
 _SVG_TAGS = frozenset(
     {"svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "title", "desc", "defs"}
 )
-_BLOCKS = frozenset(
-    {"h2", "h3", "p", "ul", "ol", "li", "section", "div", "dl", "dt", "dd", "br", "strong", "em", "span"}
-)
-_TABLE = frozenset({"table", "caption", "thead", "tbody", "tr", "th", "td"})
-_TAGS = _BLOCKS | _TABLE
-_ATTRIBUTES = frozenset({"class", "scope", "colspan"})
-_CODE = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -69,39 +63,6 @@ class Own:
         return replace(head, name=head.phone if telling.search(name.text) else name, closing=None)
 
 
-class _Source(HTMLParser):
-    """Looks for what a body may not have: styles, scripts, pictures, hidden parts, closing tags of the frame."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _TAGS:
-            self.found.append(f"the element {tag} is not for a letter's body")
-        self.found.extend(f"the attribute {name} is not for a letter's body" for name, _ in attrs
-                          if name not in _ATTRIBUTES)  # fmt: skip
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in _TAGS:
-            self.found.append(f"the element {tag} is not for a letter's body")
-
-    def handle_data(self, data: str) -> None:
-        if re.search(r"\d", data):
-            self.found.append("a template prints no number of its own; every number comes from the view")
-
-
-def check_body(source: str, element: str) -> Iterator[Finding]:
-    """Yield what the source of a clinic's own body has that it may not, each thing once."""
-    reader = _Source()
-    if "<!" in source:
-        reader.found.append("a comment of HTML can hide what follows; write {# … #}")
-    reader.feed(_CODE.sub(" ", source))
-    reader.close()
-    for why in dict.fromkeys(reader.found):
-        yield Finding(element, why)
-
-
 def read_own(folder: Path, lint: Lint, engine: PdfEngine) -> tuple[Own, tuple[tuple[str, Finding], ...]]:
     """Return a clinic's own letterhead and logo, and what is wrong with them: (file, finding)."""
     path = folder / LETTERHEAD
@@ -109,8 +70,8 @@ def read_own(folder: Path, lint: Lint, engine: PdfEngine) -> tuple[Own, tuple[tu
         return Own(), ()
     try:
         words = read_yaml(path)
-    except Exception as wrong:
-        return Own(), ((LETTERHEAD, Finding(LETTERHEAD, f"not readable as YAML ({type(wrong).__name__})")),)
+    except (OSError, UnicodeError, TypeError, yaml.YAMLError) as wrong:
+        return Own(), ((LETTERHEAD, Finding(LETTERHEAD, _why_unread(wrong))),)
     found = [(LETTERHEAD, one) for one in _check_words(words, lint, engine)]
     logo = None
     if isinstance(words.get("logo"), dict):
@@ -118,6 +79,16 @@ def read_own(folder: Path, lint: Lint, engine: PdfEngine) -> tuple[Own, tuple[tu
         logo = made
         found += [(str(words["logo"].get("file", "logo")), Finding("logo", why)) for why in wrong_logo]
     return Own(words, logo), tuple(found)
+
+
+def _why_unread(wrong: Exception) -> str:
+    """Return why the letterhead's file cannot be read, with the line where the reader of YAML stopped."""
+    if isinstance(wrong, TypeError):
+        return "it needs lines such as `name: …`; README.md of the templates has them all"
+    place = getattr(wrong, "problem_mark", None)
+    if place is None:
+        return f"it cannot be read ({type(wrong).__name__})"
+    return f"not readable as YAML in line {place.line + 1}: {getattr(wrong, 'problem', None) or 'something is missing'}"
 
 
 def _check_words(words: Mapping[str, Any], lint: Lint, engine: PdfEngine) -> Iterator[Finding]:

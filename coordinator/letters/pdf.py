@@ -138,9 +138,11 @@ class PdfEngine:
 
     def greys_of(self, source: str, width_mm: int, height_mm: int) -> Mapping[int, int]:
         """Return how many dots of a picture have each grey (0 black, 255 white), drawn as a fax machine scans it."""
-        page = f"@page {{ size: {width_mm}mm {height_mm}mm; margin: 0 }} body {{ margin: 0 }} img {{ display: block }}"
-        size = f'width="{width_mm * 96 / 25.4:.0f}" height="{height_mm * 96 / 25.4:.0f}"'
-        html = f'<html><body><img src="{source}" alt="" {size}></body></html>'
+        page = (
+            f"@page {{ size: {width_mm}mm {height_mm}mm; margin: 0 }} body {{ margin: 0 }} "
+            f"img {{ display: block; width: {width_mm}mm; height: {height_mm}mm }}"
+        )
+        html = f'<html><body><img src="{source}" alt=""></body></html>'
         with _ENGINE, _stopped_for_its_cause():
             made = HTML(string=html, url_fetcher=self._fetcher, base_url="letter:").write_pdf(
                 stylesheets=[CSS(string=page)]

@@ -1,7 +1,7 @@
 """The picture of a course so far: each dose as a stem, and up to two scores on the whole range of their scale."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from coordinator.domain.events import SessionOutcome
@@ -88,7 +88,7 @@ def trend(brief: Brief, *, ended: bool = False) -> Trend | None:
     first_on, last_on = (_told_day(brief, *row) for row in (rows[0], rows[-1]))
     one_dose = doses is not None and len(doses.points) == len(rows) and len({value for _, value in doses.points}) == 1
     return Trend(
-        drawing=None if one_dose and not totals else _drawn(days, doses, totals, (first_on, last_on)),
+        drawing=None if one_dose and not totals else _drawn(days, doses, totals, _under(days, first_on, last_on)),
         first_on=first_on,
         last_on=last_on,
         first_dose=doses.first if doses else None,
@@ -108,9 +108,17 @@ def _drawn(
         _draw_doses(sheet, doses, x)
     for place, one in enumerate(totals):
         _draw_totals(sheet, one, x, first=place == 0)
-    sheet.time(LEFT, ends[0], None)
-    sheet.time(sheet.right, ends[1], None)
+    sheet.time(LEFT, ends[0])
+    sheet.time(sheet.right, ends[1])
     return sheet.done()
+
+
+def _under(days: Sequence[date], first: Traced, last: Traced) -> tuple[Traced, Traced]:
+    """Return the first and the last day as they stand under the picture: the year is told once, in its sentence."""
+    if days[0].year != days[-1].year:
+        return first, last
+    short = formats.day_of_year
+    return replace(first, text=short(days[0])), replace(last, text=short(days[-1]))
 
 
 def _panel(sheet: Sheet, low: float, high: float) -> Scale:

@@ -24,7 +24,7 @@ class Setting:
     apart: bool = False
     """Whether further statements stand behind the letter."""
     kept: int = 0
-    """How many of them stay on page one all the same: the first, where it has room."""
+    """How many of them stay on page one all the same: the first ones, as many as it has room for."""
     long: bool = False
     """Whether page one has more words than it should even so."""
     front: bool = False
@@ -67,8 +67,10 @@ class Typesetter:
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
         first = pdf.read_back(made, facts)
-        if setting.kept and not _is_signed(built, first):
-            setting = Setting(apart=True)
+        for fewer in _fewer(setting.kept):
+            if _is_signed(built, first):
+                break
+            setting = replace(setting, kept=fewer)
             html = self.html(brief, page, setting)
             made = self._engine.render(html)
             first = pdf.read_back(made, facts)
@@ -88,7 +90,7 @@ class Typesetter:
             return AS_IT_COMES, html
         html = self.html(brief, page, Setting(apart=True))
         words = page_one_words(html)
-        kept = int(_has_room(built.further_statements, PAGE_ONE_WORDS - words))
+        kept = _room_for(built.further_statements, PAGE_ONE_WORDS - words)
         setting = Setting(apart=True, kept=kept, long=words > PAGE_ONE_WORDS)
         return setting, html if setting == Setting(apart=True) else self.html(brief, page, setting)
 
@@ -100,7 +102,7 @@ class Typesetter:
         """
         facts, built = page.facts(), page.parts["frame"]
         setting, file, first = AS_IT_COMES, b"", ""
-        for one in dict.fromkeys((Setting(laid.setting.apart, laid.setting.kept), *_shorter(built))):
+        for one in dict.fromkeys((Setting(laid.setting.apart, laid.setting.kept), *_shorter(built, laid.setting))):
             setting, file = one, self._engine.render(self.html(brief, page, one, fax=True, among=among))
             first = pdf.read_back(file, facts)
             if _is_signed(built, first):
@@ -143,9 +145,15 @@ class Typesetter:
         return rendered(env, "layout/letter.html", {**page.parts, "letter": letter})
 
 
-def _shorter(built: Frame) -> Sequence[Setting]:
+def _shorter(built: Frame, printed: Setting) -> Sequence[Setting]:
     """Return the ways to shorten page one: with the first of the further statements on it, then with none."""
-    return (Setting(apart=True, kept=1), Setting(apart=True)) if built.further_statements else ()
+    most = printed.kept if printed.apart else len(built.further_statements)
+    return [Setting(apart=True, kept=fewer) for fewer in _fewer(most)]
+
+
+def _fewer(kept: int) -> Sequence[int]:
+    """Return what is tried where so many statements on page one are too many: one of them, then none."""
+    return [one for one in (1, 0) if one < kept]
 
 
 def _on_page_one(built: Frame, text: str) -> bool:
@@ -158,6 +166,12 @@ def _is_signed(built: Frame, text: str) -> bool:
     return pdf.stands_in(f"{built.signature.at.text}.", text)
 
 
-def _has_room(rows: Sequence[Traced], words: int) -> bool:
-    """Return whether the first of these is no longer than so many words."""
-    return bool(rows) and words_of(rows[0].text) <= words
+def _room_for(rows: Sequence[Traced], words: int) -> int:
+    """Return how many of these, from the first, are no longer than so many words. One is not left behind alone."""
+    taken = 0
+    for one in rows:
+        words -= words_of(one.text)
+        if words < 0:
+            break
+        taken += 1
+    return taken - 1 if taken > 1 and taken == len(rows) - 1 else taken

@@ -18,7 +18,8 @@ from coordinator.letters.catalogue import Sheet, load_catalogue
 from coordinator.letters.environment import environment, sandboxed
 from coordinator.letters.lexicon import Lexicon, load_lexicon
 from coordinator.letters.lint import Finding, Lint, load_lint
-from coordinator.letters.own import LETTERHEAD, Own, check_body, read_own
+from coordinator.letters.own import LETTERHEAD, Own, read_own
+from coordinator.letters.own_body import check_body
 from coordinator.letters.pages import Page, Pages
 from coordinator.letters.papers import ABOUT_NOBODY, Papers
 from coordinator.letters.pdf import PdfEngine

@@ -122,7 +122,7 @@ def pictures(html: str) -> list[str]:
 
 CLOSER = (1.0, 2 / 3, 4 / 3)
 """How near a reader holds a label: as the rest of the page, further away, nearer."""
-LABEL = re.compile(r'<text x="([\d.]+)" y="([\d.]+)"( text-anchor="middle")?>([^<]*\d[^<]*)</text>')
+LABEL = re.compile(r'<text x="([\d.]+)" y="([\d.]+)">([^<]*\d[^<]*)</text>')
 UP, DOWN, ASIDE, EM = 10.5, 3.0, 3.5, 6.2
 """Points around a label that a reader looks at, and about how wide one of its characters is."""
 
@@ -135,9 +135,9 @@ def lost_of_picture(picture: str, page: Image.Image, left: float, top: float) ->
     """
     point = SHARPER * ACROSS_DPI / 72
     cuttings = []
-    for x, y, middle, text in LABEL.findall(picture):
+    for x, y, text in LABEL.findall(picture):
         wide = EM * len(text)
-        start = left + float(x) - (wide / 2 if middle else 0)
+        start = left + float(x)
         box = (start - ASIDE, top + float(y) - UP, start + wide + ASIDE, top + float(y) + DOWN)
         cuttings.append(page.crop(tuple(round(edge * point) for edge in box)))
     high = cuttings[0].height

@@ -1,5 +1,6 @@
 """The letters about a change of dose: L3 (notice) and L4 (request about a stimulant, and its copy for information)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -75,19 +76,28 @@ def change_view(brief: Brief) -> ChangeView:
     requested = one.kind == "requested-of-prescriber"
     asked_of = _asked_of(brief) if requested and brief.recipient.audience != "psychiatrist" else ()
     told = requested and not asked_of
+    said = [one.text for one in brief.recipient.requests] + [str(ask.text) for one in asked_of for ask in one.asks]
+    scope = one.scope and brief.words("scope", one.scope, "event:/scope")
     return ChangeView(
         ours=one.subject == "clinic-drug",
         kind=one.kind,
         product_switch=is_switch(one),
         asked=brief.words("asked", one.action, "event:/action") if told else None,
-        scope=brief.words("scope", one.scope, "event:/scope") if told and one.scope else None,
-        resume_when=fact(one.resume_when, None, "event:/resume_when") if requested and one.resume_when else None,
+        scope=scope if told and scope and not _stands_in(scope.text, said) else None,
+        resume_when=fact(one.resume_when, None, "event:/resume_when")
+        if requested and one.resume_when and not _stands_in(one.resume_when, said)
+        else None,
         row=change_row(brief, _prescriber(brief, one) if requested else None),
         stimulant=stimulant(brief, None, "event:"),
         evidence=evidence(brief, one),
         asked_of=asked_of,
         by_weight=by_weight(brief, one),
     )
+
+
+def _stands_in(words: str, said: Sequence[str]) -> bool:
+    """Return whether a request says it already, in Box A or as the copy quotes it: no letter says it twice."""
+    return any(words in one for one in said)
 
 
 def _prescriber(brief: Brief, one: DoseChange) -> Traced | None:

@@ -49,6 +49,16 @@ class CorrectionView:
     asked_nothing: bool
     """Whether nothing was asked before and nothing is now."""
 
+    @property
+    def some_stand(self) -> bool:
+        """Whether a request of the earlier letter still stands."""
+        return any(one.stands for one in self.asked_before)
+
+    @property
+    def asks_changed(self) -> bool:
+        """Whether a request was taken back, or a new one is made."""
+        return self.asks_new or not all(one.stands for one in self.asked_before)
+
 
 def correction_view(brief: Brief, asks: Sequence[Asked]) -> CorrectionView:
     """Return the front of a correction. Needs the earlier version, or a letter already sent. `asks`: of this letter."""

@@ -133,7 +133,7 @@ def end_view(brief: Brief) -> EndView:
         from_day=_day(brief, *rows[0]),
         to_day=_day(brief, *rows[-1]),
         doses=_doses(brief, rows),
-        stimulant=stimulant(brief, session, "event:"),
+        stimulant=stimulant(brief, None, "event:"),
         holds=open_holds(brief),
         scores=course_scores(brief, tuple(rows)),
         events=tuple(lines),

@@ -58,11 +58,13 @@ class Stimulant:
     """The stimulant as we understand it. Both tuples empty: none is known to us.
 
     `asked_apart`: a letter of its own (L12) in the same message asks which statement holds.
+    `asked_prescriber`: that letter goes to another reader.
     """
 
     statements: tuple[Statement, ...]
     taken: tuple[Taken, ...]
     asked_apart: bool = False
+    asked_prescriber: bool = False
 
 
 @dataclass(frozen=True)
@@ -299,6 +301,11 @@ def stimulant(brief: Brief, session: SessionOutcome | None, at: str) -> Stimulan
         statements=tuple(_statement(brief, one, index) for index, one in said),
         taken=tuple(lines),
         asked_apart="L12" in brief.recipient.letters,
+        asked_prescriber=any(
+            "L12" in one.letters and one.consent.permits and one.not_sent_because is None
+            for one in brief.plan.recipients
+            if one.provider != brief.recipient.provider
+        ),
     )
 
 

@@ -1,6 +1,11 @@
+import fcntl
+import os
+import pickle
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +19,7 @@ from coordinator.letters.write import LetterRoom, load_letters
 from coordinator.mapping.load import load
 from coordinator.planning.rules import load_rules
 
+Made = TypeVar("Made")
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -58,9 +64,30 @@ def room(templates: Path) -> LetterRoom:
     return load_letters(templates)
 
 
+def shared(name: str, make: Callable[[], Made], factory: pytest.TempPathFactory) -> Made:
+    """Return what is made once in a run: by the first of its processes that needs it, the others read it from a file.
+
+    The file stands in the run's own folder and holds what these tests made, so that nothing old or foreign is read.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return make()
+    file = factory.getbasetemp().parent / f"{name}.pickle"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            begun = file.with_suffix(".begun")
+            begun.write_bytes(pickle.dumps(make()))
+            begun.rename(file)
+    return pickle.loads(file.read_bytes())  # type: ignore[no-any-return]
+
+
 @pytest.fixture(scope="session")
-def composed(room: LetterRoom) -> dict[str, Composed]:
+def composed(room: LetterRoom, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Composed]:
     """Every story, planned with the shipped rules under their demonstration signatures, and written."""
+    return shared("composed", lambda: _composed(room), tmp_path_factory)
+
+
+def _composed(room: LetterRoom) -> dict[str, Composed]:
     from stories import stories
 
     rules = ROOT / "mappings" / "rules"
@@ -70,8 +97,14 @@ def composed(room: LetterRoom) -> dict[str, Composed]:
 
 
 @pytest.fixture(scope="session")
-def written(room: LetterRoom, composed: dict[str, Composed]) -> tuple[Written, ...]:
+def written(
+    room: LetterRoom, composed: dict[str, Composed], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Written, ...]:
     """Every letter of every sample for every audience, and every letter of every story."""
+    return shared("written", lambda: _written(room, composed), tmp_path_factory)
+
+
+def _written(room: LetterRoom, composed: dict[str, Composed]) -> tuple[Written, ...]:
     rows = []
     for name, made in composed.items():
         for recipient in made.recipients:

@@ -77,7 +77,7 @@ def test_adverse_events_are_listed_or_said_to_be_none_or_unknown(macro):
 def test_the_risk_line_says_how_it_was_screened(macro):
     risk = Part(risk="low risk", risk_tool="C-SSRS screener", risk_how="by interview", item_9="0", item_9_highest="3")
     assert macro("safety.risk_line", risk) == (
-        "Suicide-risk screen: low risk (C-SSRS screener, by interview); self-harm item: 0 of 3."
+        "Suicide-risk screen: low risk (C-SSRS screener, by interview); self-harm item of the depression scale: 0 of 3."
     )
     bare = Part(risk="not recorded", risk_tool=None, risk_how=None, item_9=None, item_9_highest=None)
     assert macro("safety.risk_line", bare) == "Suicide-risk screen: not recorded."
@@ -100,21 +100,25 @@ def test_dissociation_is_present_absent_or_missing(macro):
 def test_the_stimulant_is_told_as_understood_or_as_unknown_to_us(macro):
     said = Part(regimen="Adderall XR 30 mg once daily", said_by="patient", as_of="1 October 2026")
     taken = Part(product=None, dose="30 mg", at="07:30 CDT", known_time=True, day=None, report="patient report")
-    told = Part(statements=(said,), taken=(taken,), asked_apart=False)
+    told = Part(statements=(said,), taken=(taken,), asked_apart=False, asked_prescriber=False)
     assert macro("medicines.stimulant_lines", told) == (
         "Stimulant as we understand it: Adderall XR 30 mg once daily (patient, 1 October 2026). "
         "Last taken: 30 mg at 07:30 CDT that day (patient report). Please tell us if this is wrong."
     )
-    assert macro("medicines.stimulant_lines", Part(statements=(), taken=(), asked_apart=False)) == (
+    nothing = Part(statements=(), taken=(), asked_apart=False, asked_prescriber=False)
+    assert macro("medicines.stimulant_lines", nothing) == (
         "Stimulant: none is known to us. Please tell us if this is wrong."
     )
 
 
 def test_where_another_letter_asks_which_statement_holds_this_one_does_not_ask_too(macro):
     said = Part(regimen="Adderall XR 30 mg once daily", said_by="patient", as_of="1 October 2026")
-    text = macro("medicines.stimulant_lines", Part(statements=(said, said), taken=(), asked_apart=True))
+    told = {"statements": (said, said), "taken": ()}
+    text = macro("medicines.stimulant_lines", Part(**told, asked_apart=True, asked_prescriber=False))
     assert text.endswith("These statements differ; the other letter sent with this one asks you which of them holds.")
     assert "Please tell us" not in text
+    text = macro("medicines.stimulant_lines", Part(**told, asked_apart=False, asked_prescriber=True))
+    assert text.endswith("These statements differ; we have asked the prescriber which of them holds.")
 
 
 def test_a_time_taken_that_nobody_knows_is_said_to_be_unknown(macro):

@@ -4,13 +4,14 @@ import base64
 import io
 from datetime import UTC, datetime
 
+import pypdfium2
 import pytest
 from PIL import Image, ImageDraw
 from test_clinic_templates import GOOD
 
 from coordinator.bootstrap import workshop
 from coordinator.domain.errors import ConfigurationError
-from coordinator.letters.pdf import pages_text
+from coordinator.letters.pdf import page_count, pages_text
 from coordinator.letters.web_page import page_policy
 from coordinator.settings import Settings
 
@@ -102,7 +103,10 @@ def test_a_cover_never_names_illness_or_drug_even_in_the_clinics_name(room, fold
         ("logo: {file: mark.svg, alt: x, height_mm: 30}", "whole number from 5 to 20"),
         ("logo: {file: ../x.svg, alt: x}", "not in this folder"),
         ("logo: {file: 'https://cdn.example/x.svg', alt: x}", "not in this folder"),
-        ("name: [", "not readable"),
+        ("name: [", "not readable as YAML in line"),
+        ("name: A\nclosing_line: x\nname: B", "not readable as YAML in line 1: a key stands twice"),
+        ("- name: A", "it needs lines such as"),
+        ("", "it needs lines such as"),
     ],
 )
 def test_a_letterhead_that_breaks_a_rule_is_refused_with_the_reason(room, folder, words, why):
@@ -184,10 +188,10 @@ def test_the_service_writes_with_them_and_does_not_start_with_broken_ones(folder
         ('<img src="https://cdn.example/x.png">', "element img"),
         ("<script>x</script>", "element script"),
         ("</main>", "element main"),
-        ("{{ ''.__class__.__mro__ }}", "letter.template"),
-        ("{% for one in range(999999999) %}x{% endfor %}", "letter.template"),
+        ("{{ ''.__class__.__mro__ }}", "printed as it is"),
+        ("{% for one in range(999999999) %}x{% endfor %}", "range is not known here"),
         ("{{ view.no_such_thing }}", "letter.template"),
-        ("{% import 'macros/none.html' as x %}", "letter.template"),
+        ("{% import 'macros/none.html' as x %}", "come in by"),
         ("<p>It is safe.</p>", "no claim of safety"),
     ],
 )
@@ -199,3 +203,36 @@ def test_a_letter_that_breaks_a_rule_is_refused_with_the_reason(room, folder, ad
 def test_a_letter_that_leaves_a_fact_out_is_refused_with_the_field(room, folder):
     body(folder, "<p>{{ view.on }}</p>")
     assert "letter.text-layer" in reasons(room, folder)
+
+
+def _inked(pdf, box):
+    """Return how many dots of a part of page one (millimetres: left, top, right, bottom) are black."""
+    document = pypdfium2.PdfDocument(pdf)
+    page = document[0].render(scale=4, grayscale=True).to_pil()
+    document.close()
+    part = page.crop([round(edge * 4 * 72 / 25.4) for edge in box])
+    return part.histogram()[0]
+
+
+@pytest.mark.parametrize("file", ["mark.svg", "mark.png"])
+def test_a_logo_is_as_large_as_the_clinic_says_however_large_its_file_is(room, folder, sample, file):
+    shape = png(lambda draw: draw.rectangle((0, 0, 2000, 1000), outline="black", width=120), size=(2000, 1000))
+    (folder / "mark.png").write_bytes(shape)
+    (folder / "letterhead.yaml").write_text(WORDS.replace("mark.svg", file))
+    own = room.using(folder)
+    plain = room.write(sample.case, sample.plan, sample.recipients["psychiatrist"], fax=False)[0]
+    made = own.write(sample.case, sample.plan, sample.recipients["psychiatrist"], fax=True)[0]
+    assert page_count(made.pdf) == page_count(plain.pdf)
+    sheet = 215.9
+    for pdf in (made.pdf, pdf_from_page_two(made.cover_pdf)):
+        assert _inked(pdf, (sheet - 18 - 24, 12, sheet - 18, 12 + 12)) > 0
+        assert _inked(pdf, (sheet - 18 - 60, 12, sheet - 18 - 25, 12 + 12)) == 0
+
+
+def pdf_from_page_two(pdf):
+    whole = pypdfium2.PdfDocument(pdf)
+    whole.del_page(0)
+    body = io.BytesIO()
+    whole.save(body)
+    whole.close()
+    return body.getvalue()

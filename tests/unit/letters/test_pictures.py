@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from shapes import COURSES, SESSIONS, brief_of, course, drawn, session
+from shapes import BEGUN, COURSES, SESSIONS, brief_of, course, drawn, session
 
 from coordinator.letters.curve import curve
 from coordinator.letters.drawing import CAPITALS, SIZE, WIDTH, Box, spread, text_width
@@ -31,8 +32,7 @@ def said(label) -> str:
 
 
 def box(label) -> Box:
-    wide, x, y = text_width(said(label)), float(label.x), float(label.y)
-    left = x if label.anchor == "start" else x - wide / 2
+    wide, left, y = text_width(said(label)), float(label.x), float(label.y)
     return Box(left, y - CAPITALS, left + wide, y)
 
 
@@ -69,7 +69,8 @@ def test_no_line_of_a_series_runs_through_a_label(pictures, name):
 @pytest.mark.parametrize("name", SESSIONS)
 def test_the_highest_reading_is_labelled_in_both_halves_with_its_time(pictures, name):
     highest = max(SESSIONS[name][1:], key=lambda row: row[2:4])
-    assert {str(highest[2]), str(highest[3]), "highest"} <= set(labels(pictures[name]))
+    time = (BEGUN + timedelta(minutes=highest[1])).strftime("%H:%M")
+    assert {str(highest[2]), str(highest[3]), time} <= set(labels(pictures[name]))
 
 
 def test_units_names_and_limits_stand_beside_the_lines(pictures):
@@ -77,10 +78,19 @@ def test_units_names_and_limits_stand_beside_the_lines(pictures):
     assert pictures["spike"].drawing.limits
 
 
-def test_before_highest_and_discharge_stand_under_their_times(pictures):
-    told = {said(one): float(one.x) for one in pictures["spike"].drawing.labels}
-    for word, time in (("before", "09:50"), ("highest", "10:40"), ("discharge", "12:00")):
-        assert told[word] == told[time]
+def test_the_times_of_before_highest_and_discharge_stand_under_their_readings(pictures):
+    drawing = pictures["spike"].drawing
+    middles = {said(one): (box(one).left + box(one).right) / 2 for one in drawing.labels}
+    high = points(drawing.solid)[0]
+    for time, place in (("09:50", 0), ("10:40", 2), ("12:00", -1)):
+        assert middles[time] == pytest.approx(high[place][0], abs=0.2)
+
+
+def test_the_days_under_a_course_leave_the_year_to_its_sentence_unless_there_are_two(room, sample, pictures):
+    assert [one.replace("\u00a0", " ") for one in labels(pictures["three"])[-2:]] == ["1 September", "7 September"]
+    long = course(sample, [0, 200], lambda i: str(40 + i), lambda i: [])
+    told = labels(trend(brief_of(room, sample, long[-1], long[:-1])))[-2:]
+    assert [one.replace("\u00a0", " ") for one in told] == ["1 September 2026", "20 March 2027"]
 
 
 def test_no_limit_is_drawn_where_its_rule_was_not_evaluated(room, sample):

@@ -120,7 +120,7 @@ def test_the_form_has_a_part_for_each_letter_that_asks(messages):
     plan, choice = form.index("To “Safety alert”, tick one:"), form.index("To “Question about a medicine”, tick one:")
     assert (
         plan
-        < form.index("I agree with what is asked.")
+        < form.index("I agree and will do what is asked.")
         < form.index("A different plan (dose, from which day):")
         < choice
     )
@@ -170,7 +170,7 @@ def test_a_correction_of_both_letters_says_whether_each_numbered_request_stands(
     text = _flat(first.text)
     assert first.kind, question.kind == ("L9", "L12")
     assert "Request 1 of the earlier letter still stands." in text
-    assert "Yes: request 2 in our letter of 14 October 2026" in text
+    assert "Yes. Request 1 of the earlier letter still stands. Request 2 in our letter of 14 October 2026" in text
     assert "What is asked below is new." not in text
     assert "Nothing is asked now." not in text
     assert _flat(first.text + question.text).count(_flat(one.requests[1].text)) == 1
