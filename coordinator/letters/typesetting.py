@@ -67,7 +67,8 @@ class Typesetter:
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
         first = pdf.read_back(made, facts)
-        for fewer in _fewer(setting.kept):
+        allowed = setting.kept
+        for fewer in _fewer(allowed):
             if _is_signed(built, first):
                 break
             setting = replace(setting, kept=fewer)
@@ -75,7 +76,8 @@ class Typesetter:
             made = self._engine.render(html)
             first = pdf.read_back(made, facts)
         if not _on_page_one(built, first):
-            setting = replace(setting, front=True)
+            # It runs over in any case, so the first of the further statements goes up with them.
+            setting = replace(setting, front=True, kept=min(allowed, 1))
             html = self.html(brief, page, setting)
             made = self._engine.render(html)
             pdf.read_back(made, facts)
@@ -108,7 +110,8 @@ class Typesetter:
             if _is_signed(built, first):
                 return file
         if not _on_page_one(built, first):
-            file = self._engine.render(self.html(brief, page, replace(setting, front=True), fax=True, among=among))
+            front = replace(setting, front=True, kept=min(_most(built, laid.setting), 1))
+            file = self._engine.render(self.html(brief, page, front, fax=True, among=among))
             pdf.read_back(file, facts)
         return file
 
@@ -147,8 +150,12 @@ class Typesetter:
 
 def _shorter(built: Frame, printed: Setting) -> Sequence[Setting]:
     """Return the ways to shorten page one: with the first of the further statements on it, then with none."""
-    most = printed.kept if printed.apart else len(built.further_statements)
-    return [Setting(apart=True, kept=fewer) for fewer in _fewer(most)]
+    return [Setting(apart=True, kept=fewer) for fewer in _fewer(_most(built, printed))]
+
+
+def _most(built: Frame, printed: Setting) -> int:
+    """Return how many of the further statements page one of the print may have."""
+    return printed.kept if printed.apart else len(built.further_statements)
 
 
 def _fewer(kept: int) -> Sequence[int]:
