@@ -39,7 +39,7 @@ class Trust:
         lists: RevocationLists | None = None,
         system_too: bool = False,
     ) -> None:
-        """`ca_file` takes the place of the system's authorities, or stands beside them; `certificate`: ours, its key."""
+        """`ca_file` takes the place of the system's authorities, or stands beside them. `certificate` is ours."""
         self._ca_file, self._certificate, self._lists = ca_file, certificate, lists
         self._system_too = system_too
         self._plain = self._made()

@@ -99,8 +99,11 @@ ROWS: dict[str, Row] = {
     "B6": Row("a poisonous task", (f"{ORDER}a_poisonous_task",)),
     "F1": Row(
         "disk full",
-        (f"{OUT}a_full_disk_under_sqlite", f"{OUT}a_full_disk_under_postgresql"),
-        "PostgreSQL's data only, not its write-ahead log",
+        (
+            f"{OUT}a_full_disk_under_sqlite",
+            f"{OUT}a_full_disk_under_postgresql",
+            f"{OUT}a_full_disk_under_the_write_ahead_log",
+        ),
     ),
     "F2": Row(
         "out of file handles or memory",

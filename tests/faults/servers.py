@@ -4,11 +4,13 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.faults.intake import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKERS = {"PostgreSQL + RabbitMQ": ("COORDINATOR_TEST_AMQP", "rabbit"),
@@ -60,6 +62,35 @@ def database(tablespace: Path | None = None) -> Iterator[str]:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         if tablespace is not None:
             admin.execute(f'DROP TABLESPACE "{name}"')
+
+
+@contextmanager
+def cluster(folder: Path, wal: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield (URL, a call that starts it when it has gone down) of a PostgreSQL whose write-ahead log is in `wal`."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    as_owner = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    data, port = folder / "data", free_port()
+
+    def run(*command: object, check: bool = True) -> int:
+        whole = [*as_owner, *map(str, command)]
+        # No pipes, and no folder of root's: a server that was started keeps both for as long as it lives.
+        done = subprocess.run(whole, check=False, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=120)  # fmt: skip
+        assert done.returncode == 0 or not check, whole
+        return done.returncode
+
+    def start() -> None:
+        if run(found / "pg_ctl", "-D", data, "status", check=False):
+            more = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c min_wal_size=2MB -c max_wal_size=4MB"
+            run(found / "pg_ctl", "-D", data, "-w", "-l", folder / "server.log", "-o", more, "start")
+
+    run(found / "initdb", "-D", data, "-X", wal / "log", "--wal-segsize=1", "-U", "coordinator", "-A", "trust",
+        "--no-instructions")  # fmt: skip
+    start()
+    try:
+        yield f"postgresql+psycopg://coordinator@127.0.0.1:{port}/postgres", start
+    finally:
+        run(found / "pg_ctl", "-D", data, "-m", "immediate", "stop", check=False)
 
 
 def flush(broker: str) -> None:

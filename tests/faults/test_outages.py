@@ -6,6 +6,7 @@ The intake answers 503 while the database is away and never a 2xx that does not 
 import contextlib
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -172,8 +173,8 @@ def fill(folder):
     return filler
 
 
-def _through_a_full_disk(made, disk):
-    """Intake and sending go on while the disk fills up and after it has room again."""
+def _through_a_full_disk(made, disk, operator=lambda: None):
+    """Intake and sending go on while the disk fills up and after it has room again; then comes the operator."""
     posting = Poster(made, every_s=0.3)
     process = posting.serve()
     worker = made.start_worker() if made.broker else process
@@ -195,6 +196,7 @@ def _through_a_full_disk(made, disk):
             stop.set()
             keeper.join()
             filler.unlink()
+        operator()
         before = posting.statuses[202]
         until(lambda: posting.statuses[202] >= before + 2, 60, f"events after: {posting.statuses} {process.said()}")
     assert only(posting.statuses, 202, 503) == {}
@@ -234,5 +236,32 @@ def test_a_full_disk_under_postgresql_refuses_and_recovers_by_itself(tmp_path, t
         _through_a_full_disk(made, disk)
         verdict = made.judge()
         report.keep(made.name, "disk full under intake and sending, then room again", 0, verdict,
+                    time.monotonic() - began)  # fmt: skip
+        assert verdict.kept, verdict
+
+
+@pytest.mark.servers
+def test_a_full_disk_under_the_write_ahead_log_of_postgresql_loses_and_doubles_nothing(tmp_path, template):
+    """PostgreSQL stops by itself when it cannot write its log; somebody makes room and starts it again."""
+    from tests.faults import report
+
+    variable, _ = servers.BROKERS["PostgreSQL + RabbitMQ"]
+    owner = "postgres" if os.getuid() == 0 else None
+    place = Path(servers.needed("COORDINATOR_TEST_SERVERS_DIR"))
+    folder = place / f"cluster-{os.getpid()}"
+    folder.mkdir()
+    if owner:
+        shutil.chown(folder, owner)
+    with (
+        small_disk(place / f"log-{os.getpid()}", 16, owner) as disk,
+        servers.cluster(folder, disk) as (url, start),
+        engine(tmp_path, "PostgreSQL + RabbitMQ", template, url, servers.needed(variable)) as made,
+    ):
+        made.start("beat")
+        began = time.monotonic()
+        _through_a_full_disk(made, disk, start)
+        assert "No space left on device" in (folder / "server.log").read_text("utf-8", "replace")
+        verdict = made.judge()
+        report.keep(made.name, "disk of the database's log full under intake and sending, then room again", 0, verdict,
                     time.monotonic() - began)  # fmt: skip
         assert verdict.kept, verdict
