@@ -9,8 +9,8 @@ import orjson
 
 from coordinator.cli.history import earlier_contents
 from coordinator.cli.reading import existing
+from coordinator.mapping.check import CheckReport, approve, unraised
 from coordinator.mapping.check import check_mappings as run_check
-from coordinator.mapping.check import unraised
 from coordinator.planning.rule_check import rule_problems
 from coordinator.settings import Settings
 
@@ -32,11 +32,19 @@ def verify(as_json: bool) -> None:
 
 @click.command("check-mappings")
 @click.option("--mappings", type=click.Path(path_type=Path, file_okay=False), help="Folder to check.")
-def check_mappings(mappings: Path | None) -> None:
+@click.option("--approve", "approving", is_flag=True, help="Make what the files make now the approved resources.")
+def check_mappings(mappings: Path | None, approving: bool) -> None:
     """Check the mapping files, their versions against git, and show what they make of the sample events."""
     folder = mappings or Settings().mappings_dir
     report = run_check(folder)
     click.echo(str(report))
+    if approving:
+        report = _approved(folder, report)
+    elif report.differs:
+        click.echo(
+            "This differs from what was approved. When every line is what you meant: "
+            "coordinator check-mappings --approve, and commit tests/golden/mapping with the files."
+        )
     shipped_signatures = folder / "rules" / "signatures.demonstration.yaml"
     rules = rule_problems(folder, shipped_signatures if shipped_signatures.is_file() else None)
     click.echo("The rules and instruments can be used." if not rules else f"{len(rules)} problems of the rules.")
@@ -50,3 +58,13 @@ def check_mappings(mappings: Path | None) -> None:
         click.echo(one)
     if faults or rules or not report.ok:
         sys.exit(1)
+
+
+def _approved(folder: Path, report: CheckReport) -> CheckReport:
+    """Approve what was shown, unless something has to be mended first; return the report as it is then."""
+    if report.problems or any(one.held for one in report.cases):
+        click.echo("Nothing was approved: mend what is named above first.")
+        return report
+    for file in approve(folder):
+        click.echo(f"Approved: {file.name}")
+    return run_check(folder)

@@ -55,6 +55,11 @@ class CheckReport:
         """Whether the files load, no sample is held, and nothing differs from what was approved."""
         return not self.problems and not any(one.held or one.changes for one in self.cases)
 
+    @property
+    def differs(self) -> bool:
+        """Whether a sample is not what was approved."""
+        return any(one.changes for one in self.cases)
+
     def __str__(self) -> str:
         """Return the report as lines for a person."""
         if self.problems:
@@ -134,8 +139,15 @@ def _check_case(mappings: Mappings, name: str, case: Case, approved: Path) -> Ca
         return CaseReport(name, 0, tuple(f"{one.element}: {one.sentence} {one.fix}" for one in held.problems))
     if not approved.is_file():
         return CaseReport(name, len(made))
-    changes = sorted(differences(_read(approved), made, ""), key=lambda one: "-~+".index(one[0]))
+    known = _under_todays_titles(_read(approved), made)
+    changes = sorted(differences(known, made, ""), key=lambda one: "-~+".index(one[0]))
     return CaseReport(name, len(made), (), tuple(changes), approved=True)
+
+
+def _under_todays_titles(approved: Mapping[str, Value], made: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the approved resources by the titles of today: one whose wording changed is the same resource."""
+    titles = {title.rpartition(" ")[2]: title for title in made}
+    return {titles.get(title.rpartition(" ")[2], title): one for title, one in approved.items()}
 
 
 def differences(before: Value, after: Value, place: str) -> Iterator[str]:

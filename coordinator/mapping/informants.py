@@ -5,7 +5,7 @@ is, and where US Core lets one be named at all. Else a regimen is just "reported
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from coordinator.domain.case import Case, ClinicEvent
@@ -183,8 +183,36 @@ def _statements(
         stand = [one for one in _told(left, teller, about, registry=False, revived=True) if one.event is not None]
         return (*back, *stand), False
     registry = not isinstance(event, DoseChange) or event.subject == STIMULANT
-    told = tuple(one for one in _told(runs, teller, about, registry=registry) if not _is_report(one))
-    return told, any(run.first.thing == "reported" and run.state == "replaced" for run in _own(runs, event))
+    told = [one for one in _told(runs, teller, about, registry=registry) if not _is_report(one)]
+    before = fold(listed, case.others[:came_before])
+    now = fold(listed, (*case.others[:came_before], event))
+    told += [replace(teller.tell(run, said=False), state="replaced") for run in _names_lost(before, now, about, told)]
+    return tuple(told), any(run.first.thing == "reported" and run.state == "replaced" for run in _own(runs, event))
+
+
+def _names_lost(before: Runs, now: Runs, about: set[str], told: Sequence[Stated]) -> Iterator[Run]:
+    """Yield what stood under a name of its own until this event came, and stands under another from now on.
+
+    So it is where a change is reported late, after a session had said the new dose: the report
+    stands now, and without this the session's plan would stand beside it in the same words.
+    """
+    names = {(one.thing, one.event, one.place) for one in told} | {_name(run) for run in _standing(now)}
+    yield from (
+        run
+        for run in _standing(before)
+        if run.first.event is not None and run.first.product.casefold() in about and _name(run) not in names
+    )
+
+
+def _standing(runs: Runs) -> Iterator[Run]:
+    """Yield every run that is one plan at the far side as things stand."""
+    for (product, party), listed in runs.items():
+        if listed[-1].state == "original" and not _says_what_stands(runs, listed[-1], product, party):
+            yield listed[-1]
+
+
+def _name(run: Run) -> tuple[str, str | None, int | None]:
+    return run.first.thing, run.first.event.id if run.first.event else None, run.first.place
 
 
 def _is_report(one: Stated) -> bool:

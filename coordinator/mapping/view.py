@@ -46,8 +46,10 @@ class Facts:
     session: str | None
     priority: str
     from_prescriber: bool | None
-    part2: bool | None
     """True when the regimen before a change is the word of `prescriber`."""
+    part2: bool | None
+    amendment_reason: str | None
+    """Why this version was made; a retraction's too, though it is built from the version that it takes back."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         priority=priority,
         from_prescriber=told.from_prescriber or None,
         part2=is_part2(case) or None,
+        amendment_reason=case.event.amendment_reason,
     )
     author = author_of(case, event)
     return {

@@ -288,8 +288,11 @@ class Compiler:
             if fixed is not None:
                 number, unit = found, fixed
             else:
-                amount = Quantity(value=found["value"], unit=found["unit"]).normalised()
-                number, unit = amount.value, amount.unit
+                told = Quantity(value=found["value"], unit=found["unit"])
+                amount = told.normalised()
+                # What was multiplied has no more digits than it was measured with: 1.70 m is 170 cm, not 170.00.
+                number = amount.value if amount.unit == told.unit else Decimal(plain(amount.value))
+                unit = amount.unit
             row = units.row(unit)
             if row is None:
                 run.unmapped(path, "ucum")

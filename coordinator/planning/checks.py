@@ -33,7 +33,7 @@ PREDICATES: Mapping[str, Predicate] = {
     **COURSE_PREDICATES,
     **CHANGE_PREDICATES,
 }
-_ROLES = ("clinician", "nurse", "front-desk")
+ROLES = ("clinician", "nurse", "front-desk")
 _ALWAYS = frozenset({"patient-unknown", "patient-changed", "staff-unknown", "provider-unknown"})
 """Asked even of a record that was entered in error: who it is about must hold."""
 
@@ -58,7 +58,7 @@ class CheckBook:
     instruments: Instruments
 
 
-_ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "units": (("id", "at", "units", "says", "fix"), ()),
     "limits": (
         ("id", "accept", "refuse_outside", "says", "fix", "asks"),
@@ -75,8 +75,8 @@ _ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def load_checks(rules_dir: Path, instruments_dir: Path) -> CheckBook:
     """Return the table of `rules_dir`/validation.yaml with the instruments; raise ConfigurationError."""
     path = rules_dir / "validation.yaml"
-    raw = read_table(path, ("version", *_ROWS))
-    for part, (required, optional) in _ROWS.items():
+    raw = read_table(path, ("version", *ROWS))
+    for part, (required, optional) in ROWS.items():
         for row in rows_of(f"{path.name}: {part}", raw[part]):
             check_keys(f"{path.name}: {row['id']}", row, required=required, optional=optional)
             if "only" in row:
@@ -244,6 +244,6 @@ def _question(row: Mapping[str, Any], found: Found) -> Question:
         id=f"{row['id']}@{found.pointer}",
         pointer=found.pointer,
         text=row["asks"].format_map(found.words),
-        role=role if role in _ROLES else "clinician",
+        role=role if role in ROLES else "clinician",
         suggestion=suggestion.format_map(found.words) if suggestion else None,
     )

@@ -38,7 +38,7 @@ class Answer:
 
 
 _YES, _NO = Answer(True), Answer(False)
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "at_least": lambda left, right: left >= right,
     "above": lambda left, right: left > right,
     "at_most": lambda left, right: left <= right,
@@ -73,7 +73,7 @@ def _compare(name: str, fact: Fact, right: object) -> Answer:
     if fact.value is None:
         return Answer(None, (fact.missing or "a value is missing",))
     wanted = tuple(right) if isinstance(right, list) else right
-    if _COMPARE[name](fact.value, wanted):
+    if COMPARISONS[name](fact.value, wanted):
         # A lower bound that passes a rising comparison passes for the full value too.
         return _YES if fact.missing is None or name in _RISING else Answer(None, (fact.missing,))
     return _NO if fact.missing is None else Answer(None, (fact.missing,))
@@ -108,7 +108,7 @@ def check_tree(tree: object, names: frozenset[str], thresholds: Mapping[str, Any
     elif name in ("true", "known"):
         if body not in names:
             raise ConfigurationError(f"{where}: there is no fact {body}")
-    elif name in _COMPARE:
+    elif name in COMPARISONS:
         if not isinstance(body, list) or len(body) != 2 or body[0] not in names or body[1] not in thresholds:
             raise ConfigurationError(f"{where}: {name} needs a fact that exists and a threshold of this rule")
     else:

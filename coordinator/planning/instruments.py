@@ -45,7 +45,8 @@ class Instrument:
 
 
 Instruments = Mapping[str, Instrument]
-_PARTS = ("id", "title", "version", "range", "recall", "source")
+INSTRUMENT_PARTS = ("items", "bands")
+INSTRUMENT_KEYS = ("id", "title", "version", "range", "recall", "source")
 
 
 def load_instruments(folder: Path) -> Instruments:
@@ -53,7 +54,7 @@ def load_instruments(folder: Path) -> Instruments:
     found: dict[str, Instrument] = {}
     for path in sorted(folder.glob("*.yaml")):
         row = read_table(path)
-        check_keys(path.name, row, required=_PARTS, optional=("items", "bands"))
+        check_keys(path.name, row, required=INSTRUMENT_KEYS, optional=INSTRUMENT_PARTS)
         try:
             one = _instrument(row)
         except (KeyError, TypeError, ValueError) as wrong:

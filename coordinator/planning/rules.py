@@ -11,26 +11,21 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from string import Formatter
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
 
 from coordinator.domain.case import Case
 from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.events import SessionOutcome
-from coordinator.domain.plan import PRIORITIES, Priority, RuleOutcome
+from coordinator.domain.plan import Priority, RuleOutcome
 from coordinator.domain.quantities import plain
-from coordinator.domain.registry import Audience
-from coordinator.planning.conditions import Facts, check_tree, holds, names_in
-from coordinator.planning.facts import FACT_NAMES, facts_of
-from coordinator.planning.recipients import STIMULANT_PRESCRIBER
-from coordinator.planning.rule_files import check_keys, read_table, rows_of
+from coordinator.planning.conditions import Facts, holds, names_in
+from coordinator.planning.facts import facts_of
+from coordinator.planning.rule_files import read_table, rows_of
+from coordinator.planning.rule_rows import check_rule, placeholders
 
-_REQUIRED = ("id", "version", "title", "applies_to", "thresholds", "when", "priority", "tells", "says", "requests")
-_ROLES = (*get_args(Audience), STIMULANT_PRESCRIBER)
 _State = Literal["evaluated", "could-not-evaluate", "off", "not-applicable"]
-_DUE = frozenset({"business_days", "elapsed_hours", "days", "before_next_session"})
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ def load_rules(rules_file: Path, signatures_file: Path | None, *, accept_demonst
     signatures = _signatures(signatures_file) if signatures_file is not None else ()
     rules = []
     for row in rows:
-        _check(row, rules_file.name)
+        check_rule(row, rules_file.name)
         digest = row_digest(row)
         valid = [
             one
@@ -241,7 +236,7 @@ def _applies(wanted: Mapping[str, Any] | Sequence[Mapping[str, Any]], case: Case
 
 def _inputs(rule: Rule, facts: Facts) -> dict[str, Any]:
     """Return the facts the rule looked at or speaks of, as plain values; None is not known."""
-    names = set(names_in(rule.row["when"])) | _placeholders(rule.row["says"])
+    names = set(names_in(rule.row["when"])) | placeholders(rule.row["says"])
     for upgrade in rule.row.get("upgrades", ()):
         names |= names_in(upgrade["when"])
     return {name: _shown(facts[name].value) for name in sorted(names)}
@@ -255,13 +250,9 @@ def _shown(value: object) -> object:
 
 def fill(text: str, facts: Facts) -> str:
     """Return the wording with its placeholders filled; what is not known reads "unknown"."""
-    values = {name: facts[name].value for name in _placeholders(text)}
+    values = {name: facts[name].value for name in placeholders(text)}
     shown = {name: "unknown" if value is None else str(_shown(value)) for name, value in values.items()}
     return text.format_map(shown)
-
-
-def _placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def _document(path: Path) -> Mapping[str, Any]:
@@ -290,27 +281,3 @@ def _signatures(path: Path) -> tuple[Signature, ...]:
         )
     except (KeyError, TypeError, ValueError) as wrong:
         raise ConfigurationError(f"{path.name}: a signature lacks a part or has one of the wrong form") from wrong
-
-
-def _check(row: Mapping[str, Any], name: str) -> None:
-    """Raise ConfigurationError unless a row is whole and names only what exists."""
-    where = f"{name}: {row.get('id', 'a rule without id')}"
-    check_keys(where, row, required=_REQUIRED, optional=("basis", "upgrades", "yields_to"))
-    check_tree(row["when"], FACT_NAMES, row["thresholds"], where)
-    for upgrade in row.get("upgrades", ()):
-        check_tree(upgrade["when"], FACT_NAMES, row["thresholds"], where)
-    if any(one not in PRIORITIES for one in (row["priority"], *(up["to"] for up in row.get("upgrades", ())))):
-        raise ConfigurationError(f"{where}: a priority is one of {', '.join(PRIORITIES)}")
-    if not set(row["tells"]) <= set(_ROLES):
-        raise ConfigurationError(f"{where}: it tells somebody who is no audience")
-    texts = [row["says"]]
-    for requests in (row["requests"], *(up.get("requests", {}) for up in row.get("upgrades", ()))):
-        for audience, request in requests.items():
-            if audience not in _ROLES:
-                raise ConfigurationError(f"{where}: there is no audience {audience}")
-            if not set(request.get("due", {})) <= _DUE:
-                raise ConfigurationError(f"{where}: a due time is one of {', '.join(sorted(_DUE))}")
-            texts.append(request["text"])
-    for text in texts:
-        if not _placeholders(text) <= FACT_NAMES:
-            raise ConfigurationError(f"{where}: a sentence names a fact that does not exist")

@@ -81,6 +81,9 @@ SEEN_BY_THE_MODEL: dict[str, Fault] = {
     "an empty text": lambda b: of(b, "Task").__setitem__("description", ""),
     "an id with a slash": put("Provenance", "id", "a/b"),
     "a decimal in letters": lambda b: single(b)["valueQuantity"].__setitem__("value", "abc"),
+    "two forms of who reported it": lambda b: of(b, "MedicationRequest").__setitem__(
+        "reportedReference", of(b, "DocumentReference")["author"][0]
+    ),
     "one object where a list is due": lambda b: of(b, "Patient").__setitem__("name", {"family": "X"}),
 }
 
@@ -133,9 +136,6 @@ ONLY_OURS: dict[str, Fault] = {
     "ref to the wrong type, in the bundle": lambda b: single(b).__setitem__("subject", single(b)["encounter"]),
     "ref to nothing": lambda b: single(b)["subject"].__setitem__(
         "reference", "urn:uuid:00000000-0000-4000-8000-000000000000"
-    ),
-    "two forms of who reported it": lambda b: of(b, "MedicationRequest").__setitem__(
-        "reportedReference", of(b, "DocumentReference")["author"][0]
     ),
     "reported by a visit": lambda b: reported_by(b, of(b, "Procedure")["encounter"]),
     "reported by nobody in the bundle": lambda b: reported_by(
@@ -211,7 +211,14 @@ def test_a_planted_fault_is_caught(good: Bundle, mappings: Mappings, fault: str)
         assert named in {one.rule for one in findings}
 
 
-@pytest.mark.parametrize("fault", ["binding: gender", "per-1", "mad-1", "a unit that UCUM does not have"])
+@pytest.mark.parametrize("fault", SEEN_BY_THE_MODEL)
+def test_the_model_alone_sees_these(good: Bundle, fault: str) -> None:
+    bundle = copy.deepcopy(good)
+    SEEN_BY_THE_MODEL[fault](bundle)
+    assert ask_model(bundle) != []
+
+
+@pytest.mark.parametrize("fault", ONLY_OURS)
 def test_the_model_alone_lets_these_through(good: Bundle, fault: str) -> None:
     bundle = copy.deepcopy(good)
     ONLY_OURS[fault](bundle)

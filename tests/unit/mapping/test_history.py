@@ -67,3 +67,16 @@ def test_without_a_history_it_says_that_nothing_was_compared(tmp_path: Path) -> 
     for part in ("mappings", "docs/examples", "tests/golden/mapping"):
         shutil.copytree(ROOT / part, tmp_path / part)
     assert "no git history" in checked(tmp_path)[1]
+
+
+def test_what_was_read_is_approved_by_the_same_command_and_nothing_that_is_held(checkout: Path) -> None:
+    change(checkout, "version: 1", "version: 2")
+    code, said = checked(checkout)
+    assert (code, "coordinator check-mappings --approve" in said) == (1, True)
+    command = ["check-mappings", "--approve", "--mappings", str(checkout / "mappings")]
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "Approved: session-outcome.bp-spike.json" in done.output) == (0, True)
+    assert checked(checkout)[0] == 0
+    change(checkout, "event.weight or", "event.wieght or")
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "Nothing was approved" in done.output) == (1, True)

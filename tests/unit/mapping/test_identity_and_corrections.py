@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from coordinator.mapping.identity import document_identifier, message_identifier
 from coordinator.mapping.load import Mappings
 from tests.unit.mapping.conftest import A_REQUEST, Make, a_case, a_letter, a_recipient, example, sent
@@ -155,6 +157,13 @@ def test_entered_in_error_takes_back_every_resource_that_was_told(make: Make) ->
     assert content.one("MedicationRequest")["status"] == "entered-in-error"
     told = {url for url, request in urls(first).items() if "?" in request and not request.startswith("AdverseEvent")}
     assert told <= set(urls(content))
+
+
+@pytest.mark.parametrize("change", [{}, {"status": "entered-in-error"}])
+def test_the_reason_of_a_correction_and_of_a_retraction_stands_in_the_provenance(make: Make, change: dict) -> None:
+    event = {**corrected(), "amendment_reason": "Typed wrong.", **change}
+    assert make(event, previous=old_version()).one("Provenance")["reason"] == [{"text": "Typed wrong."}]
+    assert "reason" not in make(example(SPIKE)).one("Provenance")
 
 
 def test_a_retracted_dose_change_is_taken_back(make: Make) -> None:

@@ -143,6 +143,13 @@ def test_a_change_of_a_file_is_shown_where_it_lands(checkout: Path) -> None:
     assert [one.partition(").")[2] for one in lines] == ["dosage.route.text: Intravenous -> By vein"]
 
 
+def test_another_wording_of_a_code_is_one_line_and_not_another_resource(checkout: Path) -> None:
+    changed(checkout / "codes" / "observation.yaml", 'text: "Body weight"', 'text: "Weight"')
+    (spike,) = [one for one in check_mappings(checkout).cases if one.changes]
+    assert len(spike.changes) == 1
+    assert spike.changes[0].endswith(".code.text: Body weight -> Weight")
+
+
 def test_files_that_do_not_load_are_reported_and_nothing_is_run(checkout: Path) -> None:
     (checkout / "codes" / "route.yaml").unlink()
     report = check_mappings(checkout)
@@ -167,7 +174,7 @@ def test_the_approved_resources_of_this_checkout_still_stand(mappings: Mappings)
 
 def test_a_resource_may_be_kept_from_an_audience(checkout: Path) -> None:
     file = checkout / "events" / "session-outcome.suicide-risk.yaml"
-    file.write_text(file.read_text().replace("version: 1", "version: 1\naudiences: [psychiatrist]", 1))
+    file.write_text(file.read_text().replace("order: 30", "order: 30\naudiences: [psychiatrist]", 1))
     mappings, case = load(checkout), a_case(example(SPIKE))
     seen = {}
     for provider, audience in (("pr-psych", "psychiatrist"), ("pr-pcp", "primary-care")):

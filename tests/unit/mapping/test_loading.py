@@ -63,7 +63,7 @@ MISTAKES = {
     "an unknown directive": (PRESSURE, "$quantity: item.systolic", "$amount: item.systolic", "no directive $amount"),
     "an unknown header": (PRESSURE, "order: 20", "sequence: 20", "unknown key 'sequence'"),
     "no review": (PRESSURE, "reviewed:", "looked_at:", "`reviewed` is missing"),
-    "no version": (PRESSURE, "version: 1", "version: first", "`version` is a whole number"),
+    "no version": (PRESSURE, "version: 2", "version: first", "`version` is a whole number"),
     "a function that is not allowed": (GIVEN, "$from: event.administration.reason",
                                        "$from: event.vitals.systolic.max()", "max() is not on the allowed list"),
     "an unknown event": (PRESSURE, "event: session-outcome", "event: session", "`event` is one or more of"),

@@ -44,13 +44,20 @@ def test_the_package_code_the_clinic_sent_wins_over_the_table(make: Make) -> Non
     assert [one["code"] for one in coding] == ["50458-028-03"]
 
 
-@pytest.mark.parametrize(("typed", "number"), [("37.50", "37.5"), ("0.1", "0.1"), ("37.1", "37.1"), ("100", "100")])
-def test_a_decimal_keeps_its_digits_and_never_grows_a_tail(make: Make, typed: str, number: str) -> None:
+@pytest.mark.parametrize(("typed", "said"), [("37.50", "37.5"), ("0.1", "0.1"), ("37.1", "37.1"), ("100", "100")])
+def test_a_decimal_keeps_its_digits_and_never_grows_a_tail(make: Make, typed: str, said: str) -> None:
     event = example(SPIKE)
     event["administration"]["dose"]["value"] = typed
     content = make(event)
-    assert f'"dose":{{"value":{number},"unit":"mg"'.encode() in content.contents[0].body
-    assert content.one("MedicationAdministration")["dosage"]["text"] == f"{number} mg intravenous"
+    assert f'"dose":{{"value":{typed},"unit":"mg"'.encode() in content.contents[0].body
+    assert content.one("MedicationAdministration")["dosage"]["text"] == f"{said} mg intravenous"
+
+
+@pytest.mark.parametrize(("typed", "unit", "number"), [("41000", "mcg", "41"), ("0.0410", "g", "41")])
+def test_a_converted_dose_has_no_more_digits_than_were_measured(make: Make, typed: str, unit: str, number: str) -> None:
+    event = example(SPIKE)
+    event["administration"]["dose"] = {"value": typed, "unit": unit}
+    assert f'"dose":{{"value":{number},"unit":"mg"'.encode() in make(event).contents[0].body
 
 
 def test_every_blood_pressure_stands_at_its_own_time_with_both_components(make: Make) -> None:
@@ -257,7 +264,7 @@ def test_every_resource_is_labelled_restricted_and_psychiatric(make: Make) -> No
 def test_provenance_names_every_mapping_with_its_version(make: Make) -> None:
     content = make(example(SPIKE))
     named = {one["what"]["identifier"]["value"] for one in content.one("Provenance")["entity"]}
-    assert "session-outcome.blood-pressure version 1" in named
+    assert "session-outcome.heart-rate version 1" in named
     assert named == {f"{name} version {version}" for name, version in content.contents[0].mappings.items()}
 
 

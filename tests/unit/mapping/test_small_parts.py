@@ -107,7 +107,7 @@ def test_only_a_field_that_may_be_unknown_can_be_asked_for_its_absence() -> None
 @pytest.mark.parametrize(
     ("number", "digits"),
     [
-        ("37.50", b"37.5"),
+        ("37.50", b"37.50"),
         ("0.1", b"0.1"),
         ("1E+2", b"100"),
         ("0.000001", b"0.000001"),

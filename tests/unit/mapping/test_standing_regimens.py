@@ -150,6 +150,35 @@ def test_a_reported_change_is_over_when_the_same_party_says_otherwise_later(told
     assert statuses(late)["reported 40"] == "completed"
 
 
+@pytest.mark.parametrize("teller", ["patient", "prescriber"])
+def test_a_report_that_comes_late_takes_the_place_of_what_a_later_session_said_in_the_same_words(
+    told: Any, teller: str
+) -> None:
+    reported_by = None if teller == "patient" else GP
+    heard = change(15, kind=f"reported-by-{teller}", reported_by=reported_by)
+    later = session(16, "40")
+    assert statuses(told(later)) == {"known-regimen 40": "active"}
+    late = told(heard, later)
+    assert statuses(late) == {
+        "reported 40": "active",
+        "known-regimen 30": "completed",  # what the report says is over
+        "known-regimen 40": "completed",
+    }
+    assert plans(late)["known-regimen 40"]["identifier"] == plans(told(later))["known-regimen 40"]["identifier"]
+    assert request_of(late, "known-regimen 40")["method"] == "PUT"
+    after = told(session(17, "40"), later, heard)
+    assert [one["status"] for one in after.all("MedicationRequest")] == ["active"]
+
+
+def test_when_that_late_report_is_taken_back_the_plan_of_the_session_stands_again(told: Any) -> None:
+    heard = change(15, kind="reported-by-patient", reported_by=None)
+    later = session(16, "40")
+    content = told(taken_back(heard), later, previous=read(heard)[0], letters=())
+    assert statuses(content)["reported 40"] == "entered-in-error"
+    assert statuses(content)["known-regimen 40"] == "active"
+    assert request_of(content, "known-regimen 40")["method"] == "PUT"
+
+
 @pytest.mark.parametrize(("action", "status"), [("stop", "stopped"), ("hold", "on-hold")])
 def test_a_regimen_that_is_reported_stopped_or_held_does_not_stand(told: Any, action: str, status: str) -> None:
     heard = change(15, action=action, to=None, resume_when="after the blood pressure is checked")
