@@ -36,9 +36,8 @@ NOT_OF_THE_EVENT = {
     "Endpoint.kind", "Endpoint.auth", "EndpointAuth.*", "Endpoint.ccda", "Endpoint.content_level",
     "Endpoint.patient_match", "Endpoint.verified_by", "Endpoint.verified_how", "Endpoint.verified_on",
     "Staff.role", "Staff.phone", "Clinic.fallback", "Clinic.closing_line", "Patient.attending_override",
-    "Name.preferred",
     "Provider.endpoints", "Provider.contacts", "Contact.*", "Patient.earlier_courses", "Patient.language",
-    "Endpoint.test", "AgreedTest.*",
+    "Endpoint.test", "AgreedTest.*", "Endpoint.pace", "EndpointPace.*",
 }  # fmt: skip
 """Fields of the registry that no FHIR content reads: how to send and whom to sign for, or words of a letter."""
 
