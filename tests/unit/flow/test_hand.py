@@ -25,6 +25,7 @@ class Row:
 class Held:
     delivery: Row
     claimed_at: datetime
+    at_once: int
 
 
 class Clock:
@@ -54,7 +55,7 @@ class Outbox:
             if len(given) < limit and sum(one.startswith(office) for one in self.busy) < self.per_endpoint:
                 self.due.remove(name)
                 self.busy.append(name)
-                given.append(Held(Row(name, office), self.clock.at))
+                given.append(Held(Row(name, office), self.clock.at, self.per_endpoint))
         return given
 
     def let_go(self, name):
