@@ -17,6 +17,8 @@ def make() -> Celery:
     made.conf.update(
         broker_url=Settings().broker() or "memory://",
         broker_connection_retry_on_startup=True,
+        # A hundred tries, as it comes, are over after three quarters of an hour; then workers and beat would end.
+        broker_connection_max_retries=None,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
         task_acks_late=True,

@@ -228,6 +228,10 @@ class Engine:
         held = self.held()
         with self.service.store.begin(write=False) as tx:
             kept = {(row.event.id, row.version) for row in tx.inbox_in(("prepared",))}
+            stands = {
+                (row.event.id, row.version): f"{row.state}, {row.cause}"
+                for row in tx.inbox_in(("received", "question", "stuck", "superseded", "declined"))
+            }
             query = sa.select(messages.c.id, deliveries.c.state).outerjoin(
                 deliveries, deliveries.c.message_id == messages.c.id
             )
@@ -242,7 +246,7 @@ class Engine:
         strangers = set(held) - told
         twice = {one: count for one, count in held.items() if count > 1}
         found = self.service.verify()
-        why = [f"accepted and not prepared: {one}" for one in gone]
+        why = [f"accepted and not prepared: {one}, {stands.get(one, 'not there')}" for one in gone]
         why += [f"on no way to anybody: {one}" for one in sorted(nowhere)]
         why += [f"called acknowledged, held by nobody: {one}" for one in sorted(pretended)]
         why += [f"held and unknown here: {one}" for one in sorted(strangers)]

@@ -62,3 +62,28 @@ def test_a_broker_that_is_away_costs_its_hint_and_no_other(hinting):
     time.sleep(GAP_S * 2)
     hints.tell("event", ["e-2"])
     assert [one[1] for one in broker.until(len)] == [("e-2",)]
+
+
+def test_workers_and_beat_wait_for_their_broker_however_long_it_is_away():
+    from celery.worker.consumer.consumer import Consumer
+
+    from coordinator.worker.app import app
+
+    asked = []
+
+    class Connection:
+        def ensure_connection(self, errback, max_retries, callback=None, **_):
+            asked.append(max_retries)
+            errback(OSError("away"), 30.0)  # Celery puts the number into what it says
+            return self
+
+        default_channel = transport = None
+
+        def as_uri(self):
+            return "amqp://away"
+
+    consumer = object.__new__(Consumer)
+    consumer.app, consumer.first_connection_attempt = app, False
+    consumer.broker_connection_retry_attempt = 0
+    consumer.ensure_connected(Connection())
+    assert asked == [None], "a number would mean that the worker ends"
