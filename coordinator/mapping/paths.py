@@ -32,6 +32,9 @@ _LITERAL = re.compile(r"'([^']*)'")
 _FIXED = {"true": True, "false": False}
 _EXISTS = re.compile(rf"({_PATH.pattern})\.(exists|empty)\(\)")
 _COMPARE = re.compile(rf"({_PATH.pattern}) (=|!=) ('[^']*'|true|false|[0-9]+)")
+_AMONG = re.compile(rf"({_PATH.pattern})\.where\(\$this = '([^']*)'\)\.exists\(\)")
+_LEAF = rf"(?:'[^']*'|{_PATH.pattern})"
+_IIF = re.compile(rf"iif\((?P<test>.+?), (?P<then>{_LEAF})(?:, (?P<other>{_LEAF}))?\)")
 _CALL = re.compile(r"([A-Za-z]+)\(")
 _NAMES = re.compile(r"(?<![\w.'])([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+)(?![\w(])")
 
@@ -73,28 +76,43 @@ def compile_value(text: str, roots: Json) -> Reader:
         parts = tuple(text.split("."))
         check_field(parts, roots)
         return lambda scope: read(scope, parts)
+    choice = _IIF.fullmatch(text)
+    if choice and _parted(choice["test"]):
+        return _choice(choice["test"], choice["then"], choice["other"], roots)
     return _engine(text, roots)
+
+
+def _choice(condition: str, then: str, otherwise: str | None, roots: Json) -> Reader:
+    """Return `iif` of simple parts, which needs no engine (that costs a copy of the case each time)."""
+    test = compile_condition(condition, roots)
+    first = compile_value(then, roots)
+    second = compile_value(otherwise, roots) if otherwise else lambda _scope: None
+    return lambda scope: first(scope) if test(scope) else second(scope)
 
 
 def compile_condition(text: str, roots: Json) -> Condition:
     """Return the test of a condition; an empty answer is false. Raises PathError."""
-    joins: tuple[tuple[str, Combine], ...] = ((" and ", all), (" or ", any))
-    for word, combine in joins:
-        if word in text and _simple(text.split(word)):
-            return _combined(combine, [_clause(part.strip(), roots) for part in text.split(word)])
-    if _simple([text]):
-        return _clause(text.strip(), roots)
+    parted = _parted(text)
+    if parted:
+        combine, parts = parted
+        clauses = [_clause(part, roots) for part in parts]
+        return clauses[0] if len(clauses) == 1 else _combined(combine, clauses)
     reader = _engine(text, roots)
     return lambda scope: reader(scope) is True
 
 
+def _parted(text: str) -> tuple[Combine, list[str]] | None:
+    """Return the simple clauses of a condition and how they are joined; None when it needs the engine."""
+    joins: tuple[tuple[str, Combine], ...] = ((" and ", all), (" or ", any))
+    for word, combine in joins:
+        parts = [one.strip() for one in text.split(word)]
+        if all(any(form.fullmatch(part) for form in (_PATH, _EXISTS, _COMPARE, _AMONG)) for part in parts):
+            return combine, parts
+    return None
+
+
 def _combined(combine: Combine, clauses: list[Condition]) -> Condition:
     return lambda scope: combine(clause(scope) for clause in clauses)
-
-
-def _simple(clauses: list[str]) -> bool:
-    forms = (_PATH, _EXISTS, _COMPARE)
-    return all(any(form.fullmatch(clause.strip()) for form in forms) for clause in clauses)
 
 
 def _clause(text: str, roots: Json) -> Condition:
@@ -103,11 +121,19 @@ def _clause(text: str, roots: Json) -> Condition:
         parts = _checked(exists.group(1), roots)
         wanted = exists.group(3) == "exists"
         return lambda scope: (read(scope, parts) is not None) is wanted
+    among = _AMONG.fullmatch(text)
+    if among:
+        listed, word = _checked(among.group(1), roots), among.group(3)
+        return lambda scope: word in _items(read(scope, listed))
     compare = _COMPARE.fullmatch(text)
     if compare:
         return _comparison(_checked(compare.group(1), roots), compare.group(3), compare.group(4))
     parts = _checked(text, roots)
     return lambda scope: read(scope, parts) not in (None, False)
+
+
+def _items(value: Value) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _comparison(parts: tuple[str, ...], sign: str, literal: str) -> Condition:

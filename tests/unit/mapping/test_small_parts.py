@@ -134,3 +134,26 @@ def test_an_expression_that_fails_on_an_event_holds_it_without_saying_the_value(
     assert held.value.problems[0].code == "mapping.expression"
     assert "baseline" not in f"{held.value!r} {held.value.problems}"
     assert held.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("text", "symptoms", "quick"),
+    [
+        ("iif(event.blood_pressure_symptoms = 'none', false, true)", "none", False),
+        ("iif(event.blood_pressure_symptoms = 'none', false, true)", ["vision"], True),
+        ("iif(event.blood_pressure_symptoms.exists(), event.blood_pressure_symptoms, 'x')", "none", "none"),
+        ("iif(event.blood_pressure_symptoms.exists(), 'y')", None, None),
+    ],
+)
+def test_a_simple_choice_needs_no_engine_and_says_what_the_engine_says(text: str, symptoms: Any, quick: Any) -> None:
+    scope = {"event": {} if symptoms is None else {"blood_pressure_symptoms": symptoms}}
+    assert compile_value(text, ROOTS)(scope) == quick
+    assert _engine(text, ROOTS)(scope) == quick
+
+
+@pytest.mark.parametrize(("symptoms", "among"), [("none", False), (["vision", "chest-pain"], True), (None, False)])
+def test_a_word_is_looked_for_among_the_items_of_a_list(symptoms: Any, among: bool) -> None:
+    text = "event.blood_pressure_symptoms.where($this = 'vision').exists()"
+    scope = {"event": {} if symptoms is None else {"blood_pressure_symptoms": symptoms}}
+    assert compile_condition(text, ROOTS)(scope) is among
+    assert (_engine(text, ROOTS)(scope) is True) is among
