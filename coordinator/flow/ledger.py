@@ -71,6 +71,10 @@ class InboxPart(Protocol):
         """Return a patient's newest rows that occurred by `until`, at most `limit`, oldest occurrence first."""
         ...
 
+    def recorded_after(self, patient_keys: Sequence[str], at: datetime) -> Sequence[tuple[str, str, datetime]]:
+        """Return (event, patient key, recorded at) of what came about these patients after that instant."""
+        ...
+
     def inbox_of_patient_after(self, patient_key: str, *, after: datetime, limit: int) -> Sequence[InboxRow]:
         """Return a patient's rows that occurred later than `after`, at most `limit`, oldest occurrence first."""
         ...
@@ -132,6 +136,10 @@ class MessagePart(Protocol):
 
     def message(self, message_id: str, *, lock: bool = False) -> MessageRecord | None:
         """Return one message."""
+        ...
+
+    def mark_since(self, patient_key: str, *, composed_from: datetime, but_of_event: str, at: datetime) -> None:
+        """Note that a record of the patient was marked as Part 2 after these messages may have drawn on it."""
         ...
 
     def messages_of_event(self, event_ref: str) -> Sequence[MessageRecord]:

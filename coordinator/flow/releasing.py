@@ -62,4 +62,4 @@ def part2_of(message: MessageRecord) -> Part2Mark:
     """Return what the message was composed as. One composed before there was a mark has none."""
     kept = message.plan.get("consent", {})
     explains = (kept["directive"], kept["version"]) if kept.get("directive") else None
-    return Part2Mark(message.plan.get("part2", False), message.plan.get("course"), explains)
+    return Part2Mark(message.plan.get("part2", False), message.plan.get("course"), explains, message.marked_since)

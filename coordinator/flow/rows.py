@@ -70,6 +70,8 @@ class MessageRecord(NewMessage):
 
     superseded_by: str | None = None
     told_at: datetime | None = None
+    marked_since: bool = False
+    """A record that it may draw on was marked as 42 CFR Part 2 after it was composed."""
     created_at: datetime = field(kw_only=True)
     updated_at: datetime = field(kw_only=True)
 

@@ -26,12 +26,14 @@ class Part2Mark:
     """What a composed message says of 42 CFR Part 2.
 
     `marked`: it is Part 2 material, with the notice. `course`: of which course. `explains`: (id,
-    version) of the consent that its letters explain.
+    version) of the consent that its letters explain. `since`: a record that it may draw on was
+    marked after it was composed.
     """
 
     marked: bool = False
     course: str | None = None
     explains: tuple[str, int] | None = None
+    since: bool = False
 
 
 NOT_PART2 = Part2Mark()
@@ -81,7 +83,7 @@ def _consented(
     registry: Registry, patient: Patient, recipient: str, kinds: tuple[LetterKind, ...], today: date, part2: Part2Mark
 ) -> tuple[str | None, ConsentDecision]:
     """Return the cause for which consent stops the message, or None; and the decision."""
-    is_part2 = part2.marked or registered_part2(registry, patient, part2.course)
+    is_part2 = part2.marked or part2.since or registered_part2(registry, patient, part2.course)
     consent = consent_for(patient, recipient, kinds, today, part2=is_part2)
     if not consent.permits:
         return f"consent.{consent.reason}", consent

@@ -88,6 +88,17 @@ class MessageRows(Part):
         self._ahead.messages.pop(message_id, None)
         self._ahead.lane_rows.clear()
 
+    def mark_since(self, patient_key: str, *, composed_from: datetime, but_of_event: str, at: datetime) -> None:
+        """Note that a record of the patient was marked as Part 2 after these messages may have drawn on it."""
+        self._ahead.messages.clear()
+        self._ahead.lane_rows.clear()
+        mine = sa.and_(
+            messages.c.patient_key == patient_key,
+            messages.c.created_at >= composed_from,
+            messages.c.event_ref != but_of_event,
+        )
+        self._run(sa.update(messages).where(mine).values(marked_since=True, updated_at=at))
+
     def messages_of_event(self, event_ref: str) -> Sequence[MessageRecord]:
         """Return the messages of an event version."""
         query = sa.select(messages).where(messages.c.event_ref == event_ref).order_by(messages.c.id)
@@ -292,6 +303,7 @@ class MessageRows(Part):
             **values,
             superseded_by=row.superseded_by,
             told_at=row.told_at,
+            marked_since=row.marked_since,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

@@ -167,6 +167,7 @@ messages = sa.Table(
     sa.Column("told_at", UtcInstant),
     sa.Column("clock_at", UtcInstant),
     sa.Column("digest_due_at", UtcInstant),
+    sa.Column("marked_since", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", UtcInstant, nullable=False),
     sa.Column("updated_at", UtcInstant, nullable=False),
     sa.Index("ix_messages_created", "created_at", "id"),
