@@ -4,6 +4,7 @@ Fails closed. A character that the fonts lack is refused before rendering; a pri
 fact that cannot be read back from the finished file is refused after it.
 """
 
+import errno
 import hashlib
 import re
 import threading
@@ -77,6 +78,14 @@ def _stopped_for_its_cause() -> Iterator[None]:
         raise LetterRefused("letter.template", str(stopped)) from None
 
 
+def _prove(fonts: FontConfiguration, faces: CSS) -> None:
+    """Raise OSError unless a word in each face of the letters can be read in what is printed with them."""
+    html = '<html><body style="font-family: Letter Sans">regular <b>bold</b></body></html>'
+    printed = _texts(HTML(string=html).write_pdf(stylesheets=[faces], font_config=fonts))
+    if " ".join(printed).split() != ["regular", "bold"]:
+        raise OSError(errno.EMFILE, "a font of the letters could not be opened")
+
+
 class PdfEngine:
     """Renders letters to PDF. One for the whole process: fonts are read once."""
 
@@ -96,10 +105,16 @@ class PdfEngine:
 
     @cached_property
     def _faces(self) -> tuple[FontConfiguration, CSS]:
-        """The fonts and the sheet that names them: both or neither, since a half-read font would be kept for ever."""
+        """The fonts and the sheet that names them: both or neither, since a half-read font would be kept for ever.
+
+        The typesetter opens a font's file only when it first prints with it, and where that fails it goes on without
+        the font, for as long as these fonts live. So they are proven first, and made anew next time if that fails.
+        """
         fonts = FontConfiguration()
         text = (self._layout / "fonts.css").read_text(encoding="utf-8")
-        return fonts, CSS(string=text, font_config=fonts, url_fetcher=self._fetcher, base_url="letter:")
+        faces = CSS(string=text, font_config=fonts, url_fetcher=self._fetcher, base_url="letter:")
+        _prove(fonts, faces)
+        return fonts, faces
 
     @cached_property
     def _sheets(self) -> Sequence[tuple[str, CSS]]:
@@ -170,17 +185,23 @@ class PdfEngine:
 def pages_text(pdf: bytes) -> tuple[str, ...]:
     """Return the text layer of each page, in composed form."""
     with _ENGINE:
-        document = pypdfium2.PdfDocument(pdf)
-        try:
-            texts = []
-            for page in document:
-                layer = page.get_textpage()
-                texts.append(layer.get_text_range())
-                layer.close()
-                page.close()
-        finally:
-            document.close()
+        texts = _texts(pdf)
     return tuple(unicodedata.normalize("NFC", text.translate(_LINE_END_HYPHENS)) for text in texts)
+
+
+def _texts(pdf: bytes) -> Sequence[str]:
+    """Return the text layer of each page as it is; whoever asks holds the engine's lock."""
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        texts = []
+        for page in document:
+            layer = page.get_textpage()
+            texts.append(layer.get_text_range())
+            layer.close()
+            page.close()
+    finally:
+        document.close()
+    return texts
 
 
 def read_back(pdf: bytes, facts: Iterable[Traced]) -> str:
