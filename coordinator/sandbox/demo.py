@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -124,6 +125,8 @@ def demo(once: bool, json_file: Path | None, data: Path, out: Path, fresh: bool)
         shutil.rmtree(out, ignore_errors=True)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     console = Console()
+    rows: list[MessageRow] = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it ends it as Ctrl-C does
     with (data / "demo.log").open("a", encoding="utf-8") as log, only_one(data):
         configure(stream=log)
         stage = set_up(data, *_ports(data))

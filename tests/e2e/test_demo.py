@@ -148,3 +148,19 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_sent_twice(undistur
     doubtful = sum(one["state"] == "in-doubt" or one["why"].startswith("It may have") for one in after["messages"])
     for name, count in answer["sandbox"].items():
         assert count - doubtful <= after["sandbox"][name] <= count
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_it_in_the_middle_gets_a_word_and_an_end_in_order(tmp_path, by):
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(command(tmp_path), cwd=tmp_path, stdout=said, stderr=said)
+    log = tmp_path / "data" / "demo.log"
+    ends = time.monotonic() + 120
+    while "delivery attempted" not in (log.read_text() if log.exists() else ""):
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        assert time.monotonic() < ends, "it sent nothing"
+        time.sleep(0.1)
+    process.send_signal(by)
+    assert process.wait(60) == 0, (tmp_path / "said").read_text()
+    assert "Stopping." in (tmp_path / "said").read_text()
+    verify(tmp_path)
