@@ -71,8 +71,8 @@ class InboxPart(Protocol):
         """Return a patient's newest rows that occurred by `until`, at most `limit`, oldest occurrence first."""
         ...
 
-    def recorded_after(self, patient_keys: Sequence[str], at: datetime) -> Sequence[tuple[str, str, datetime]]:
-        """Return (event, patient key, recorded at) of what came about these patients after that instant."""
+    def prepared_after(self, patient_keys: Sequence[str], at: datetime) -> Sequence[str]:
+        """Return the rows about these patients that were prepared after that instant."""
         ...
 
     def inbox_of_patient_after(self, patient_key: str, *, after: datetime, limit: int) -> Sequence[InboxRow]:

@@ -16,6 +16,7 @@ from coordinator.flow.case_file import gather_all
 from coordinator.flow.compose import Composed, ForRecipient, compose, documents_of
 from coordinator.flow.lanes import supersede_older
 from coordinator.flow.ledger import Transaction
+from coordinator.flow.marking import mark_since, marked_patients
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import InboxRow, NewDelivery, NewMessage
@@ -56,12 +57,13 @@ def prepare_all(parts: Parts, event_refs: Sequence[str]) -> None:
 
 
 def _prepare(parts: Parts, event_refs: Sequence[str]) -> None:
+    began = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
         cases = gather_all(tx, event_refs)
     made = [(row, composed) for row, case in cases if (composed := _composed(parts, row, case)) is not None]
     if made:
         try:
-            _store(parts, made)
+            _store(parts, made, began)
         except StateConflict:
             if len(made) > 1:
                 raise
@@ -89,8 +91,11 @@ def _composed(parts: Parts, row: InboxRow, case: Case | None) -> Composed | None
     return None
 
 
-def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]]) -> None:
-    """Store what several events came to, in one transaction; what somebody else has decided meanwhile is left out."""
+def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]], began: datetime) -> None:
+    """Store what several events came to, in one transaction; what somebody else has decided meanwhile is left out.
+
+    `began`: when it was begun to read what they were composed from.
+    """
     now = parts.clock.now()
     lanes = [
         (row.patient_key, one.plan.provider, composed.plan.lane_subject)
@@ -101,8 +106,7 @@ def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]]) -> None:
     with parts.ledger.begin() as tx:
         tx.read_ahead_events([row.id for row, _ in made], lock=True)
         tx.read_ahead_lanes(lanes)
-        oldest = min((composed.case.composed_at for _, composed in made), default=now)
-        since = tx.recorded_after(sorted({row.patient_key for row, _ in made}), oldest)
+        marked = marked_patients(tx, [row.patient_key for row, _ in made], began)
         for row, composed in made:
             current = tx.inbox_row(row.id, lock=True)
             if current is None or current.state != "received":
@@ -110,40 +114,17 @@ def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]]) -> None:
             if any(one.version > row.version for one in tx.inbox_versions(row.source, row.event.id)):
                 tx.move_inbox(row.id, "superseded", at=now, cause="event.superseded")
                 continue
-            if _marked_meanwhile(tx, row, composed.case, since):
+            if row.patient_key in marked and not is_part2(composed.case):
                 tx.move_inbox(row.id, "received", at=now, due_at=now, expect=("received",))
                 continue
             due += [add_message(parts, tx, row, composed.case, composed, one) for one in composed.recipients]
-            _mark_since(tx, row, now)
+            mark_since(tx, row, now)
             tx.move_inbox(row.id, "prepared", at=now, expect=("received",))
             tx.audit(PREPARE, "event prepared", at=now, patient_key=row.patient_key, subject=row.id)
             stored.append((row, composed))
     for row, composed in stored:
         write(Log.EVENT_PREPARED, event_ref=row.id, count=len(composed.recipients))
     parts.bell.ring("delivery", [one for one in due if one is not None])
-
-
-def _marked_meanwhile(tx: Transaction, row: InboxRow, case: Case, since: Sequence[tuple[str, str, datetime]]) -> bool:
-    """Return whether a record that this draws on was marked as 42 CFR Part 2 while it was being composed.
-
-    `since`: (event, patient key, recorded at) of what has come lately about these patients.
-    """
-    if is_part2(case):
-        return False
-    drawn_on = {(one.id, one.version) for one in (case.event, *case.history)}
-    came = [name for name, whose, at in since if whose == row.patient_key and at > case.composed_at]
-    rows = [one for one in map(tx.inbox_row, came) if one is not None and one.occurred_at <= row.occurred_at]
-    return any(one.event.part2 and (one.event.id, one.version) not in drawn_on for one in rows)
-
-
-def _mark_since(tx: Transaction, row: InboxRow, now: datetime) -> None:
-    """Tell the messages that may have drawn on this record while it was not yet marked as 42 CFR Part 2."""
-    if not row.event.part2:
-        return
-    plain = [one for one in tx.inbox_versions(row.source, row.event.id) if not one.event.part2]
-    if plain:
-        first = min(one.received_at for one in plain)
-        tx.mark_since(row.patient_key, composed_from=first, but_of_event=row.id, at=now)
 
 
 def add_message(

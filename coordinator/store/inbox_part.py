@@ -82,11 +82,10 @@ class InboxRows(Part):
         rows = self._all(_OF_PATIENT, of_patient=patient_key, until=until, most=limit)
         return [self._inbox(row) for row in reversed(rows)]
 
-    def recorded_after(self, patient_keys: Sequence[str], at: datetime) -> Sequence[tuple[str, str, datetime]]:
-        """Return (event, patient key, recorded at) of what came about these patients after that instant."""
-        query = sa.select(inbox.c.id, inbox.c.patient_key, inbox.c.received_at)
-        later = sa.and_(inbox.c.patient_key.in_(patient_keys), inbox.c.received_at > at, inbox.c.state != "declined")
-        return [(row.id, row.patient_key, row.received_at) for row in self._all(query.where(later))]
+    def prepared_after(self, patient_keys: Sequence[str], at: datetime) -> Sequence[str]:
+        """Return the rows about these patients that were prepared after that instant."""
+        later = sa.and_(inbox.c.patient_key.in_(patient_keys), inbox.c.prepared_at > at)
+        return [row.id for row in self._all(sa.select(inbox.c.id).where(later))]
 
     def inbox_of_patient_after(self, patient_key: str, *, after: datetime, limit: int) -> Sequence[InboxRow]:
         """Return a patient's rows that occurred later than `after`, at most `limit`, oldest occurrence first."""

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from coordinator.domain.delivery import State
 from coordinator.store.sealed import Part
-from coordinator.store.tables import deliveries, endpoint_health, inbox
+from coordinator.store.tables import deliveries, endpoint_health, endpoint_paces, inbox
 
 WAITING = deliveries.c.state.in_([State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT, State.IN_DOUBT])
 """Named one by one, so that an index finds them among all that is finished."""
@@ -19,7 +19,8 @@ class PutOffRows(Part):
     def bring_nearer(self, now: datetime, *, ahead: timedelta, lease: timedelta) -> int:
         """Let what was written more than `ahead` after now wait as long as was meant, counted from now."""
         beyond = now + ahead
-        return self._deliveries(now, beyond) + self._events(now, beyond, lease) + self._probes(now, beyond)
+        moved = self._deliveries(now, beyond) + self._events(now, beyond, lease)
+        return moved + self._probes(now, beyond) + self._paces(beyond)
 
     def _deliveries(self, now: datetime, beyond: datetime) -> int:
         columns = [deliveries.c[name] for name in ("id", "updated_at", *WAITS)]
@@ -54,4 +55,12 @@ class PutOffRows(Part):
         for row in rows:
             change = {"probe_at": now + (row.probe_at - row.updated_at)}
             self._backlog.change(endpoint_health, {"endpoint_id": row.endpoint_id}, change)
+        return len(rows)
+
+    def _paces(self, beyond: datetime) -> int:
+        """A pace is used up for a minute at the most, whatever it is."""
+        pace = endpoint_paces.c
+        rows = self._all(sa.select(pace.endpoint_id).where(pace.next_at > beyond))
+        for row in rows:
+            self._backlog.change(endpoint_paces, {"endpoint_id": row.endpoint_id}, {"next_at": None})
         return len(rows)

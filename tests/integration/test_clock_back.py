@@ -100,6 +100,18 @@ def test_an_open_breaker_is_probed_when_it_should_be(bench, told):
     assert probe_at == bench.clock.now() + bench.parts.policy.breaker_probe
 
 
+def test_an_endpoint_whose_pace_was_taken_by_the_clock_ahead_is_not_shut_until_it_gets_there(bench, told):
+    endpoint = bench.deliveries(told.id)[0].endpoint_id
+    with bench.store.begin() as tx:
+        tx.put_pace(endpoint, None, 1)
+    bench.channels["fhir-rest"].script = [Transient("net.refused")]
+    in_a_jump(bench, {"days": 1}, bench.send_due)
+    bench.sweep()
+    bench.clock.turn(minutes=5)
+    bench.send_due()
+    assert bench.state(told.id) == State.ACKNOWLEDGED
+
+
 def test_nothing_moves_while_the_clock_only_goes_on(bench, told):
     bench.channels["fhir-rest"].script = [Transient("net.refused")]
     bench.send_due()

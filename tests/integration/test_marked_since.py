@@ -92,7 +92,8 @@ def test_what_was_composed_before_the_record_came_knows_nothing_of_it_and_goes(b
     assert bench.state(earlier.id) == State.ACKNOWLEDGED
 
 
-def test_what_is_being_composed_while_the_mark_comes_is_composed_anew(bench, monkeypatch):
+@pytest.mark.parametrize("prepared", [True, False])
+def test_what_is_being_composed_while_the_mark_comes_does_not_go_without_it(bench, monkeypatch, prepared):
     on_file(bench, named("pr-psych"))
     told(bench, FIRST)
     bench.clock.turn(minutes=1)
@@ -107,11 +108,33 @@ def test_what_is_being_composed_while_the_mark_comes_is_composed_anew(bench, mon
             bench.clock.turn(seconds=1)
             came.append(bench.submit(MARKED))
             assert came[0].outcome == "accepted", came[0].faults
+            if prepared:
+                assert bench.prepare(came[0])
         return made
 
     monkeypatch.setattr(preparing, "compose", compose)
-    assert bench.prepare(recorded) == [], "written from what is no longer true"
+    first = bench.prepare(recorded)
     monkeypatch.undo()
-    message = next(one for one in bench.prepare(recorded) if one.provider_id == "pr-psych")
-    assert bench.desk.message(message.id, STAFF).row.part2 is True
-    assert NOTICE in documents(bench, message, "letter-text")[0]
+    if prepared:
+        assert first == [], "written from what is no longer true"
+        message = next(one for one in bench.prepare(recorded) if one.provider_id == "pr-psych")
+        assert bench.desk.message(message.id, STAFF).row.part2 is True
+        assert NOTICE in documents(bench, message, "letter-text")[0]
+    else:
+        bench.prepare(came[0])
+        message = next(one for one in first if one.provider_id == "pr-psych")
+        bench.send_due()
+        assert (bench.state(message.id), bench.cause(message.id)) == (State.HELD, "consent.part2-unmarked")
+
+
+def test_a_mark_that_was_taken_back_before_keeps_nothing_from_being_prepared(bench):
+    on_file(bench, named("pr-psych"))
+    told(bench, FIRST)
+    bench.clock.turn(minutes=1)
+    recorded = bench.submit(SECOND)
+    if recorded.outcome == "held":
+        bench.desk.answer(recorded.event_ref, confirmed=True, reason="read again", actor=STAFF)
+    told(bench, MARKED)
+    told(bench, FIRST | {"version": 3, "amendment_reason": "It does not belong to it."})
+    bench.clock.turn(minutes=1)
+    assert bench.prepare(recorded), "what it draws on is what holds now, and it waits for nothing"
