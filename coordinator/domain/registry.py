@@ -166,6 +166,10 @@ class Provider(Record):
     contacts: tuple[Contact, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
 
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """Return the endpoint of that id, or None."""
+        return next((one for one in self.endpoints if one.id == endpoint_id), None)
+
 
 class PatientCourse(Record):
     """A course of treatment. `indications` decide the status statements of every letter."""
@@ -279,6 +283,10 @@ class Registry(Record):
     def provider(self, provider_id: str) -> Provider | None:
         """Return the provider of that id, or None."""
         return next((one for one in self.providers if one.id == provider_id), None)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """Return the endpoint of that id, whoever's it is, or None."""
+        return next((found for one in self.providers if (found := one.endpoint(endpoint_id))), None)
 
     def member(self, staff_id: str | None) -> Staff | None:
         """Return the member of staff of that id, or None."""

@@ -46,8 +46,7 @@ def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
         registry = tx.registry_for("", tx.registry_keys("provider"))
-        known = () if registry is None else tuple(one for each in registry.providers for one in each.endpoints)
-        endpoint = next((one for one in known if one.id == endpoint_id), None)
+        endpoint = None if registry is None else registry.endpoint(endpoint_id)
         if endpoint is None:
             raise NotFound("endpoint")
         health = tx.health(endpoint_id, lock=True)

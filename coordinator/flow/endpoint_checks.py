@@ -117,8 +117,7 @@ def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: s
     """
     with parts.ledger.begin() as tx:
         registry = _registry(tx)
-        known = () if registry is None else tuple(one for each in registry.providers for one in each.endpoints)
-        endpoint = next((one for one in known if one.id == endpoint_id), None)
+        endpoint = None if registry is None else registry.endpoint(endpoint_id)
         if endpoint is None or registry is None:
             raise NotFound("endpoint")
         steps = standing_steps(parts, tx, registry, endpoint)

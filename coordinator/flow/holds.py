@@ -174,7 +174,7 @@ def _need_scope(tx: Transaction, scope: str) -> None:
             raise Refused("hold.by-hand", "Paper does not go out by itself; there is nothing to hold.")
         return
     registry = tx.registry_for("", tx.registry_keys("provider")) if what == "endpoint" else None
-    if registry is None or all(one.id != name for each in registry.providers for one in each.endpoints):
+    if registry is None or registry.endpoint(name) is None:
         raise NotFound("endpoint")
 
 

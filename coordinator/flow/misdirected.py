@@ -46,7 +46,8 @@ def suspend(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None
     message = tx.message(row.message_id)
     registry = None if message is None else tx.registry_for(message.plan["patient"]["id"], [row.provider_id])
     provider = None if registry is None else registry.provider(row.provider_id)
-    address = next((one.address for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), "")
+    endpoint = provider.endpoint(row.endpoint_id) if provider else None
+    address = endpoint.address if endpoint else ""
     health = EndpointHealth(
         row.endpoint_id, suspended_at=now, suspended_address_key=address_key(tx, address), cause=code
     )

@@ -35,7 +35,7 @@ def ask_release(
     if registry is None:
         return ReleaseAnswer(False, "registry.patient-missing")
     provider = registry.provider(message.provider_id)
-    endpoint = next((one for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), None)
+    endpoint = provider.endpoint(row.endpoint_id) if provider else None
     health = tx.health(row.endpoint_id)
     release = may_release(
         registry=registry,

@@ -121,7 +121,7 @@ def _route(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> tuple[s
     """Return (endpoint, channel, position) of a resend: the same endpoint unless its address is suspended or gone."""
     registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
     provider = None if registry is None else registry.provider(message.provider_id)
-    endpoint = next((one for one in (provider.endpoints if provider else ()) if one.id == row.endpoint_id), None)
+    endpoint = provider.endpoint(row.endpoint_id) if provider else None
     if row.channel == "by-hand":
         return "by-hand", "by-hand", row.position
     health = tx.health(row.endpoint_id)

@@ -44,7 +44,7 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
     provider = None if registry is None else registry.provider(message.provider_id)
     if registry is None or patient is None or provider is None:
         raise NeedsHuman("registry.recipient-missing")
-    endpoint = next((one for one in provider.endpoints if one.id == delivery.endpoint_id), None)
+    endpoint = provider.endpoint(delivery.endpoint_id)
     if delivery.channel == "by-hand":
         endpoint = Endpoint(id="by-hand", kind="by-hand", address="by-hand")
     if endpoint is None:

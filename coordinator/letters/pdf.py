@@ -79,7 +79,11 @@ def _stopped_for_its_cause() -> Iterator[None]:
 
 
 def _prove(fonts: FontConfiguration, faces: CSS) -> None:
-    """Raise OSError unless a word in each face of the letters can be read in what is printed with them."""
+    """Raise OSError unless a word in each face of the letters can be read in what is printed with them.
+
+    The typesetter does not say why a font did not open, so it counts as what the machine lacks: no letter is at fault,
+    each is tried again, and the operator is told.
+    """
     html = '<html><body style="font-family: Letter Sans">regular <b>bold</b></body></html>'
     printed = _texts(HTML(string=html).write_pdf(stylesheets=[faces], font_config=fonts))
     if " ".join(printed).split() != ["regular", "bold"]:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from coordinator.mapping import digits
 from coordinator.mapping.json_values import Json, Value
+from coordinator.mapping.systems import wrong_digit
 
-SNOMED = "http://snomed.info/sct"
-LOINC_SYSTEM = "http://loinc.org"
 VERIFIED = frozenset({"verified", "verified-secondary"})
 TABLE_KEYS = frozenset({"map", "source", "system", "target", "allowed", "reviewed", "unmapped", "fold", "rows"})
 _ROW_KEYS = frozenset({"from", "code", "system", "display", "text", "source", "status", "note", "codings"})
@@ -113,10 +111,8 @@ def _coding(place: str, raw: Json, table: Json, problems: list[str]) -> dict[str
 
 
 def _coding_faults(system: str, code: str, raw: Json) -> Iterator[str]:
-    if system == SNOMED and not digits.snomed_is_whole(code):
-        yield "the SNOMED CT check digit is wrong"
-    if system == LOINC_SYSTEM and not digits.loinc_is_whole(code):
-        yield "the LOINC check digit is wrong"
+    if wrong := wrong_digit(system, code):
+        yield wrong
     if system.startswith("urn:coordinator:"):
         return
     if raw.get("status") not in VERIFIED or not raw.get("source"):

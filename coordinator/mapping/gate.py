@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from coordinator.mapping import digits, r4
-from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED, KnownCodes
+from coordinator.mapping import r4
+from coordinator.mapping.codes import KnownCodes
 from coordinator.mapping.gate_resources import RESOURCE_RULES, broken_by
 from coordinator.mapping.gate_rules import TYPE_RULES
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.primitives import fault_of
 from coordinator.mapping.profiles import broken_claims
+from coordinator.mapping.systems import GUARDED, wrong_digit
 
-UCUM = "http://unitsofmeasure.org"
-GUARDED = frozenset({SNOMED, LOINC_SYSTEM, UCUM, "http://www.nlm.nih.gov/research/umls/rxnorm"})
-"""Terminologies of which only the codes of mappings/codes may go out."""
 _OUTSIDE_R4 = ("urn:coordinator:", "http://hl7.org/fhir/us/", "http://ihe.net/fhir/", "http://hl7.org/fhir/sid/")
 _REPEATED = frozenset({"CodeableConcept", "Meta"})
 """Elements that come again and again word for word and hold no reference."""
@@ -170,10 +168,8 @@ class Inspection:
     def _code(self, system: Value, code: Value, known: Mapping[str, frozenset[str]], place: object) -> None:
         if code in known.get(system, ()):
             return
-        if system == SNOMED and not digits.snomed_is_whole(code):
-            self.fault(place, "check-digit", "the SNOMED CT check digit is wrong")
-        elif system == LOINC_SYSTEM and not digits.loinc_is_whole(code):
-            self.fault(place, "check-digit", "the LOINC check digit is wrong")
+        if wrong := wrong_digit(system, code):
+            self.fault(place, "check-digit", wrong)
         elif system in GUARDED:
             self.fault(place, "unknown-code", "the code is not in mappings/codes")
         elif not (system in known or system in r4.SYSTEMS or str(system).startswith(_OUTSIDE_R4)):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from coordinator.mapping import digits
-from coordinator.mapping.gate_rules import UCUM, codes_of, has, later
+from coordinator.mapping.gate_rules import codes_of, has, later
 from coordinator.mapping.json_values import Json, Value
+from coordinator.mapping.systems import UCUM
 
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"

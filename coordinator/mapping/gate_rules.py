@@ -9,8 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from coordinator.mapping.json_values import Json, Value
-
-UCUM = "http://unitsofmeasure.org"
+from coordinator.mapping.systems import UCUM
 
 
 def codes_of(concept: Value, system: str | None = None) -> set[str]:

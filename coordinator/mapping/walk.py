@@ -15,12 +15,12 @@ from coordinator.domain.quantities import Quantity, plain
 from coordinator.mapping.codes import CodeTable, Row
 from coordinator.mapping.json_values import Json, Value
 from coordinator.mapping.paths import PathError, compile_condition, compile_value, item_type
+from coordinator.mapping.systems import UCUM
 
 EMPTY: Final = object()
 MAIN = frozenset({"$from", "$text", "$code", "$concept", "$quantity", "$ref", "$refs"})
 DIRECTIVES = MAIN | {"$when", "$each", "$map", "$unit", "$as", "$own_text", "$xhtml", "$exact", "$exact_map"}
 _FIELD = re.compile(r"\{([^{}]*)\}")
-UCUM = "http://unitsofmeasure.org"
 
 Refs = Callable[[str, int | None], list[str]]
 

@@ -105,7 +105,7 @@ def _with_only(patient: Patient, explained: tuple[str, int] | None) -> Patient:
 
 def _address_stopped(provider: Provider, endpoint_id: str, today: date, *, is_suspended: bool) -> str | None:
     """Return the cause for which nothing may go to the address today, or None."""
-    endpoint = next((one for one in provider.endpoints if one.id == endpoint_id), None)
+    endpoint = provider.endpoint(endpoint_id)
     if endpoint is None:
         return "release.endpoint-gone"
     return "release.endpoint-suspended" if is_suspended else unusable_because(endpoint, today)

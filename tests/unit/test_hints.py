@@ -65,6 +65,7 @@ def test_a_broker_that_is_away_costs_its_hint_and_no_other(hinting):
 
 
 def test_workers_and_beat_wait_for_their_broker_however_long_it_is_away():
+    from celery.beat import Scheduler
     from celery.worker.consumer.consumer import Consumer
 
     from coordinator.worker.app import app
@@ -86,4 +87,7 @@ def test_workers_and_beat_wait_for_their_broker_however_long_it_is_away():
     consumer.app, consumer.first_connection_attempt = app, False
     consumer.broker_connection_retry_attempt = 0
     consumer.ensure_connected(Connection())
-    assert asked == [None], "a number would mean that the worker ends"
+    beat = object.__new__(Scheduler)
+    beat.app, beat.__dict__["connection"] = app, Connection()
+    beat._ensure_connected()
+    assert asked == [None, None], "a number would mean that the worker ends"

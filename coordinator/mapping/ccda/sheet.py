@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coordinator.mapping import digits
-from coordinator.mapping.codes import LOINC_SYSTEM, SNOMED, CodeTable, check_reviewed
+from coordinator.mapping.codes import CodeTable, check_reviewed
 from coordinator.mapping.json_values import Json, Value
+from coordinator.mapping.systems import digit_holds
 
 NOTE = "ccda/progress-note.yaml"
 KINDS: Mapping[str, int] = {"letter": 0, "vital-signs": 1, "medicines": 6, "procedures": 4, "scores": 4}
@@ -104,8 +104,7 @@ def _section(one: Json, systems: Mapping[str, tuple[str, str]], names: frozenset
     problems += [f"{place}: no mapping is called {name}" for name in one.get("resources", ()) if name not in names]
     organizer = one.get("organizer", {})
     for coding in filter(None, (one.get("code"), organizer.get("code"), organizer.get("translation"))):
-        whole = {LOINC_SYSTEM: digits.loinc_is_whole, SNOMED: digits.snomed_is_whole}.get(coding["system"])
-        if coding["system"] not in systems or whole is None or not whole(coding["code"]):
+        if coding["system"] not in systems or not digit_holds(coding["system"], coding["code"]):
             problems.append(f"{place}: the code '{coding['code']}' is of no known system, or its check digit is wrong")
     return Section(
         kind=kind,
