@@ -297,7 +297,7 @@ def test_a_summary_of_a_session_that_was_not_completed_says_so(one):
     row = one("extremes-apart.psychiatrist")
     assert row.letter.kind == "L1"
     assert "Session missed or stopped" in row.letter.text
-    assert "took place without a dose" in row.letter.text
+    assert "took place. No dose was given." in row.letter.text
 
 
 def test_names_survive_whole(one):
