@@ -35,6 +35,15 @@ def told(bench, event):
     return next((one for one in take_in(bench, event) if one.provider_id == "pr-psych"), None)
 
 
+def second_recorded(bench):
+    """Take the second session in, without preparing it; return what was answered."""
+    bench.clock.turn(minutes=1)
+    recorded = bench.submit(SECOND)
+    if recorded.outcome == "held":
+        bench.desk.answer(recorded.event_ref, confirmed=True, reason="read again", actor=STAFF)
+    return recorded
+
+
 @pytest.fixture
 def told_of_the_second(bench):
     on_file(bench, named("pr-psych"))
@@ -96,10 +105,7 @@ def test_what_was_composed_before_the_record_came_knows_nothing_of_it_and_goes(b
 def test_what_is_being_composed_while_the_mark_comes_does_not_go_without_it(bench, monkeypatch, prepared):
     on_file(bench, named("pr-psych"))
     told(bench, FIRST)
-    bench.clock.turn(minutes=1)
-    recorded = bench.submit(SECOND)
-    if recorded.outcome == "held":
-        bench.desk.answer(recorded.event_ref, confirmed=True, reason="read again", actor=STAFF)
+    recorded = second_recorded(bench)
     whole, came = preparing.compose, []
 
     def compose(workshop, case):
@@ -130,10 +136,7 @@ def test_what_is_being_composed_while_the_mark_comes_does_not_go_without_it(benc
 def test_a_mark_that_was_taken_back_before_keeps_nothing_from_being_prepared(bench):
     on_file(bench, named("pr-psych"))
     told(bench, FIRST)
-    bench.clock.turn(minutes=1)
-    recorded = bench.submit(SECOND)
-    if recorded.outcome == "held":
-        bench.desk.answer(recorded.event_ref, confirmed=True, reason="read again", actor=STAFF)
+    recorded = second_recorded(bench)
     told(bench, MARKED)
     told(bench, FIRST | {"version": 3, "amendment_reason": "It does not belong to it."})
     bench.clock.turn(minutes=1)
