@@ -192,7 +192,12 @@ def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> DeliveryRo
         tx.mark_on_wire(row.id, row.fence, now)
         return tx.delivery(row.id)
 
-    return parts.together.write(parts.ledger, "mark", (row, claimed.message), act)
+    return parts.together.write(parts.ledger, before_marks, (row, claimed.message), act)
+
+
+def before_marks(tx: Transaction, known: Sequence[tuple[DeliveryRow, MessageRecord]]) -> None:
+    """Read what marks ask: deliveries, messages, endpoints, patients and recipients."""
+    tx.recheck(known, registry=True)
 
 
 def let_go(parts: Parts, claimed: Claimed) -> None:

@@ -220,6 +220,14 @@ class AheadPart(Protocol):
         """Read the clinic, its staff, these patients with their last events, and the providers around them."""
         ...
 
+    def read_ahead_arrivals(self, names: Sequence[tuple[str, str]], patients: Sequence[str], history: int) -> None:
+        """Read what is on record under these names (source, event id), and these patients as `read_ahead_people`.
+
+        An event added after this is written with the others at the end, where a name that somebody else took
+        meanwhile undoes the transaction.
+        """
+        ...
+
     def read_ahead_lanes(self, lanes: Sequence[tuple[str, str, str]]) -> None:
         """Read the messages of these lanes: (patient key, provider, subject)."""
         ...
@@ -293,6 +301,10 @@ class Transaction(
 
     def key(self, kind: str, value: str) -> str:
         """Return the keyed hash of a value (patient number, address)."""
+        ...
+
+    def write_kept_back(self) -> None:
+        """Send the writes that were kept back to be sent with others; evidence still waits for the commit."""
         ...
 
 

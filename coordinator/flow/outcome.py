@@ -1,5 +1,6 @@
 """T4: what a try came to, and where the delivery goes from there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -101,7 +102,12 @@ def write_outcome(parts: Parts, row: DeliveryRow, message: MessageRecord, sha256
         except StateConflict:
             return
 
-    parts.together.write(parts.ledger, "outcome", (row, message), act)
+    parts.together.write(parts.ledger, before_outcomes, (row, message), act)
+
+
+def before_outcomes(tx: Transaction, known: Sequence[tuple[DeliveryRow, MessageRecord]]) -> None:
+    """Read what outcomes ask: deliveries, messages, endpoints and attempts."""
+    tx.recheck(known, attempts=True)
 
 
 def settle(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, now: datetime) -> None:

@@ -1,10 +1,11 @@
 """T1: an event arrives. One transaction; answered 2xx only when it is on disk."""
 
 import json
+from collections.abc import Sequence
 
 from coordinator.domain.case import ClinicEvent, occurred_at
 from coordinator.domain.plan import Fault, Question
-from coordinator.flow.case_file import registry_for_check
+from coordinator.flow.case_file import HISTORY, registry_for_check
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor, Recorded
@@ -28,11 +29,19 @@ def record(parts: Parts, source: str, body: bytes) -> Recorded:
     except Unreadable as wrong:
         with parts.ledger.begin() as tx:
             return _refuse(parts, tx, source, body, None, wrong.faults)
-    with parts.ledger.begin() as tx:
-        answer = _record(parts, tx, source, body, event)
+    answer = parts.arriving.write(
+        parts.ledger, before_records, (source, event), lambda tx: _record(parts, tx, source, body, event)
+    )
     if answer.outcome == "accepted" and answer.event_ref is not None:
         parts.bell.ring("event", [answer.event_ref])
     return answer
+
+
+def before_records(tx: Transaction, arrived: Sequence[tuple[str, ClinicEvent]]) -> None:
+    """Read, when several events arrive at once, what recording them asks. One alone asks for itself."""
+    if len(arrived) > 1:
+        names = [(source, event.id) for source, event in arrived]
+        tx.read_ahead_arrivals(names, sorted({event.patient for _, event in arrived}), HISTORY)
 
 
 def canonical(event: ClinicEvent) -> bytes:

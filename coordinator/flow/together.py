@@ -8,16 +8,17 @@ writes alone, at once.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from coordinator.domain.errors import StateConflict, StoreAway
 from coordinator.flow.ledger import Ledger, Transaction
-from coordinator.flow.rows import DeliveryRow, MessageRecord
 
 T = TypeVar("T")
-Kind = Literal["mark", "outcome"]
+Known = TypeVar("Known")
+ReadAhead = Callable[[Transaction, Sequence[Known]], None]
+"""Reads for a whole group, in few questions, what its steps will ask; also tells one kind of write from another."""
 TRIES = 5
 PAUSE_S = 0.02
 """Before a transaction is asked again that the database undid; longer each time."""
@@ -31,8 +32,8 @@ class Overtaken(RuntimeError):
 class _Wish:
     """What one thread wants written. It must look before it writes: after a StateConflict nothing of it may stay."""
 
-    kind: Kind
-    known: tuple[DeliveryRow, MessageRecord]
+    read_ahead: ReadAhead[Any]
+    known: object
     ledger: Ledger
     act: Callable[[Transaction], object]
     gate: threading.Lock = field(default_factory=threading.Lock)
@@ -42,7 +43,7 @@ class _Wish:
 
 
 class Together:
-    """Folds equal kinds of writes about different deliveries into one transaction. One for each process."""
+    """Folds writes of one kind, about different deliveries or events, into one transaction. One for each process."""
 
     def __init__(self, most: int = 64) -> None:
         """Fold at most that many."""
@@ -51,29 +52,25 @@ class Together:
         self._waiting: list[_Wish] = []
         self._led = False
 
-    def write(
-        self, ledger: Ledger, kind: Kind, known: tuple[DeliveryRow, MessageRecord], act: Callable[[Transaction], T]
-    ) -> T:
+    def write(self, ledger: Ledger, read_ahead: ReadAhead[Known], known: Known, act: Callable[[Transaction], T]) -> T:
         """Run `act` in a transaction, with others of its kind, and return its result once that is committed.
 
-        `known` is the delivery and the message as they were last seen; what has changed is read anew.
+        `read_ahead` is called first, with what each of the group gave as `known`: what the act is about.
         Raises what `act` raised, or what the commit did. `act` may run twice: a fault in
         one of a group undoes the group, and then each is tried by itself. What the database
         undid for the sake of another transaction is asked again, `TRIES` times in all.
         """
         for number in range(1, TRIES):
             try:
-                return self._once(ledger, kind, known, act)
+                return self._once(ledger, read_ahead, known, act)
             except StoreAway as away:
                 if not away.undone:
                     raise
                 time.sleep(PAUSE_S * number)
-        return self._once(ledger, kind, known, act)
+        return self._once(ledger, read_ahead, known, act)
 
-    def _once(
-        self, ledger: Ledger, kind: Kind, known: tuple[DeliveryRow, MessageRecord], act: Callable[[Transaction], T]
-    ) -> T:
-        mine = _Wish(kind, known, ledger, act)
+    def _once(self, ledger: Ledger, read_ahead: ReadAhead[Known], known: Known, act: Callable[[Transaction], T]) -> T:
+        mine = _Wish(read_ahead, known, ledger, act)
         mine.gate.acquire()
         with self._lock:
             self._waiting.append(mine)
@@ -89,7 +86,7 @@ class Together:
 
     def _lead(self, mine: _Wish) -> None:
         with self._lock:
-            alike = [one for one in self._waiting if one.kind == mine.kind and one.ledger is mine.ledger]
+            alike = [one for one in self._waiting if one.read_ahead is mine.read_ahead and one.ledger is mine.ledger]
             group = [mine, *(one for one in alike if one is not mine)][: self._most]
             self._waiting = [one for one in self._waiting if one not in group]
         try:
@@ -118,10 +115,10 @@ def _write_all(ledger: Ledger, group: list[_Wish]) -> None:
     acted = False
     try:
         with ledger.begin() as tx:
-            kind = group[0].kind
-            tx.recheck([one.known for one in group], registry=kind == "mark", attempts=kind == "outcome")
+            group[0].read_ahead(tx, [one.known for one in group])
             for one in group:
                 _act(one, tx)
+            tx.write_kept_back()
             acted = True
     except Exception as fault:
         if acted or len(group) == 1:

@@ -60,7 +60,19 @@ class EventsAhead(RegistryRows, Part):
         self._ahead.events.update({row.id: row for row in rows})
         if lock:
             self._ahead.locked_events.update(row.id for row in rows)
-        names = {(row.source, self.key("event", row.event.id)) for row in rows}
+        self._read_versions({(row.source, self.key("event", row.event.id)) for row in rows})
+
+    def read_ahead_arrivals(self, names: Sequence[tuple[str, str]], patients: Sequence[str], history: int) -> None:
+        """Read what is on record under these names (source, event id), and these patients as `read_ahead_people`.
+
+        An event added after this is written with the others at the end, where a name that somebody else took
+        meanwhile undoes the transaction.
+        """
+        self._read_versions({(source, self.key("event", event_id)) for source, event_id in names})
+        self.read_ahead_people([self.key("patient", one) for one in patients], history)
+
+    def _read_versions(self, names: set[tuple[str, str]]) -> None:
+        """Read every version of the events under these names (source, event key)."""
         self._ahead.versions.update({name: [] for name in names})
         sources, keys = sorted({one for one, _ in names}), sorted({one for _, one in names})
         for row in self._all(_VERSIONS, sources=sources, event_keys=keys) if names else ():

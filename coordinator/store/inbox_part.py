@@ -96,27 +96,36 @@ class InboxRows(Part):
 
     def add_inbox(self, row: InboxRow, *, body: bytes) -> bool:
         """Insert; return False when (source, id, version) is there already."""
-        return self._insert_once(
-            inbox,
-            {
-                "id": row.id,
-                "source": row.source,
-                "event_key": self.key("event", row.event.id),
-                "version": row.version,
-                "event_type": row.event_type,
-                "patient_key": row.patient_key,
-                "content_key": row.content_key,
-                "body_sealed": self._seal("inbox", row.id, "body", body),
-                "state": row.state,
-                "cause": row.cause,
-                "questions_sealed": self._seal_json("inbox", row.id, "questions", row.questions),
-                "occurred_at": row.occurred_at,
-                "received_at": row.received_at,
-                "composed_at": row.composed_at,
-                "due_at": row.received_at,
-                "updated_at": row.received_at,
-            },
-        )
+        event_key = self.key("event", row.event.id)
+        values = {
+            "id": row.id,
+            "source": row.source,
+            "event_key": event_key,
+            "version": row.version,
+            "event_type": row.event_type,
+            "patient_key": row.patient_key,
+            "content_key": row.content_key,
+            "body_sealed": self._seal("inbox", row.id, "body", body),
+            "state": row.state,
+            "cause": row.cause,
+            "questions_sealed": self._seal_json("inbox", row.id, "questions", row.questions),
+            "occurred_at": row.occurred_at,
+            "received_at": row.received_at,
+            "composed_at": row.composed_at,
+            "due_at": row.received_at,
+            "updated_at": row.received_at,
+        }
+        self._ahead.past.pop(row.patient_key, None)
+        known = self._ahead.versions.get((row.source, event_key))
+        if known is None:
+            return self._insert_once(inbox, values)
+        if any(one.version == row.version for one in known):
+            return False
+        # What was read ahead says that it is new. Should somebody else be taking the name just now, the insert fails.
+        self._backlog.insert(inbox, values)
+        known.append(row)
+        known.sort(key=lambda one: one.version)
+        return True
 
     def move_inbox(
         self,

@@ -25,6 +25,10 @@ class Part:
         self._ahead = ReadAhead()
         self._backlog = Backlog(connection)
 
+    def write_kept_back(self) -> None:
+        """Send the writes that were kept back to be sent with others; evidence still waits for the commit."""
+        self._backlog.write()
+
     def finish(self) -> None:
         """Send everything that was kept back, the evidence last. Called right before the commit."""
         self._backlog.write()

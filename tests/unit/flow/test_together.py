@@ -33,8 +33,16 @@ class FakeTransaction:
     def __init__(self):
         self.written: list[str] = []
 
-    def recheck(self, known, *, registry, attempts):
-        """Know everything already."""
+    def write_kept_back(self):
+        """Keep nothing back."""
+
+
+def marks(tx, known):
+    """Know everything already."""
+
+
+def outcomes(tx, known):
+    """Know everything already."""
 
 
 def writing(name, fault=None):
@@ -53,9 +61,9 @@ def run_behind_a_first(ledger, acts):
     """Let one write stand in its commit while the others come; return what each got."""
     together, got = Together(), {}
 
-    def one(name, act, kind="mark"):
+    def one(name, act):
         try:
-            got[name] = together.write(ledger, kind, (None, None), act)
+            got[name] = together.write(ledger, marks, (None, None), act)
         except Exception as fault:
             got[name] = fault
 
@@ -111,9 +119,9 @@ def test_others_hear_of_a_leader_that_was_ended_and_can_go_on_writing():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        together.write(ledger, "mark", (None, None), ended)
+        together.write(ledger, marks, (None, None), ended)
     ledger.hold.set()
-    assert together.write(ledger, "mark", (None, None), writing("next")) == "next"
+    assert together.write(ledger, marks, (None, None), writing("next")) == "next"
 
 
 class Undone(StoreAway):
@@ -131,7 +139,7 @@ def test_what_the_database_undid_is_asked_again(times):
         return "done"
 
     ledger.hold.set()
-    assert Together().write(ledger, "mark", (None, None), act) == "done"
+    assert Together().write(ledger, marks, (None, None), act) == "done"
     assert ledger.commits == [["a"]]
 
 
@@ -146,5 +154,5 @@ def test_it_is_asked_five_times_at_most_and_only_where_nothing_can_have_been_wri
     ledger = FakeLedger()
     ledger.hold.set()
     with pytest.raises(type(fault)):
-        Together().write(ledger, "outcome", (None, None), act)
+        Together().write(ledger, outcomes, (None, None), act)
     assert (len(asked), ledger.commits) == (tries, [])
