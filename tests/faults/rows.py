@@ -291,7 +291,7 @@ ROWS: dict[str, Row] = {
     "L5": Row("consent withdrawn after the notice went", (f"{LINK}consent_withdrawn", f"{PAGES}consent_withdrawn")),
     "Q1": Row(
         "a backlog with a dead and a slow endpoint",
-        (f"{DELIVER}one_dead_endpoint",),
+        (f"{DELIVER}one_dead_endpoint", "integration/test_fair_claims.py::test_a_long_queue"),
         "the numbers: docs/performance.md",
     ),
     "Q2": Row("a burst of 1,000 events in 10 s", ("e2e/test_burst.py::test_a_burst",)),
