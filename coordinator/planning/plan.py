@@ -11,6 +11,8 @@ from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import PRIORITIES, Plan, Priority, Question, RecipientPlan, Request, RuleOutcome
 from coordinator.planning import clocks
+from coordinator.planning.conditions import Facts
+from coordinator.planning.facts import facts_of
 from coordinator.planning.letters_due import DISCREPANCY, Due, letters_due
 from coordinator.planning.recipients import (
     WHY_NOT,
@@ -37,11 +39,12 @@ def make_plan(case: Case, book: RuleBook, questions: tuple[Question, ...]) -> Pl
     and nothing else. Questions do not stop the planning; whoever carries the plan
     out waits for their answers.
     """
-    outcomes = evaluate(book, case)
+    facts = facts_of(case)
+    outcomes = evaluate(book, case, facts)
     before: tuple[RuleOutcome, ...] = ()
     if case.previous is not None and case.previous.patient == case.event.patient:
         before = evaluate(book, replace(case, event=case.previous, previous=None))
-    plans = tuple(_for(case, book, one, outcomes, before) for one in recipients_of(case))
+    plans = tuple(_for(case, facts, book, one, outcomes, before) for one in recipients_of(case))
     return Plan(
         event_id=case.event.id,
         event_version=case.event.version,
@@ -83,7 +86,12 @@ def _concerning(outcomes: Sequence[RuleOutcome], book: RuleBook, to: Recipient) 
 
 
 def _for(
-    case: Case, book: RuleBook, to: Recipient, outcomes: Sequence[RuleOutcome], before: Sequence[RuleOutcome]
+    case: Case,
+    facts: Facts,
+    book: RuleBook,
+    to: Recipient,
+    outcomes: Sequence[RuleOutcome],
+    before: Sequence[RuleOutcome],
 ) -> RecipientPlan:
     """Return one recipient's part of the plan."""
     fired = _concerning(outcomes, book, to)
@@ -99,7 +107,7 @@ def _for(
     if refused is not None:
         return RecipientPlan(to.provider.id, to.audience, consent, "routine", (), (), (), not_sent_because=refused)
     asks = due.when == "now" and due.letters != ("L9",)
-    requests = requests_for(case, book, to, fired, due.letters) if asks else ()
+    requests = requests_for(case, facts, book, to, fired, due.letters) if asks else ()
     return RecipientPlan(
         provider=to.provider.id,
         audience=to.audience,

@@ -9,7 +9,7 @@ from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
 from coordinator.domain.plan import LetterKind, Request, RuleOutcome
 from coordinator.domain.quantities import Quantity
 from coordinator.planning import clocks
-from coordinator.planning.facts import facts_of
+from coordinator.planning.conditions import Facts
 from coordinator.planning.letters_due import DISCREPANCY, QUERY
 from coordinator.planning.recipients import Recipient
 from coordinator.planning.rules import Asked, RuleBook, fill
@@ -21,13 +21,18 @@ MOST_REQUESTS = 3
 
 
 def requests_for(
-    case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome], letters: Sequence[LetterKind]
+    case: Case,
+    facts: Facts,
+    book: RuleBook,
+    to: Recipient,
+    fired: Sequence[RuleOutcome],
+    letters: Sequence[LetterKind],
 ) -> tuple[Request, ...]:
     """Return what this recipient is asked, most severe first, at most three in each letter.
 
     What is asked in a letter of its own (L12) comes last, and is never crowded out of it.
     """
-    requests = [*_of_rules(case, book, to, fired)]
+    requests = [*_of_rules(case, facts, book, to, fired)]
     if to.prescribes_stimulant and ends_course(case, letters):
         requests = [*_of_open_holds(case, book, to), *requests]
     if isinstance(case.event, DoseChange) and "L4" in letters and to.asked:
@@ -52,12 +57,13 @@ def _of_open_holds(case: Case, book: RuleBook, to: Recipient) -> Iterator[Reques
         yield _request(asked, text, None, case, to, None)
 
 
-def _of_rules(case: Case, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome]) -> Iterator[Request]:
+def _of_rules(
+    case: Case, facts: Facts, book: RuleBook, to: Recipient, fired: Sequence[RuleOutcome]
+) -> Iterator[Request]:
     event = case.event
     if isinstance(event, DoseChange) and event.kind == "reported-by-prescriber" and to.prescribes_stimulant:
         # Whoever reported the change is not asked to confirm it.
         return
-    facts = facts_of(case)
     ids = {one.id for one in fired}
     next_on = event.next_session_on if isinstance(event, SessionOutcome) else event.effective_from
     for one in fired:

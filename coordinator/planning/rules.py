@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +63,14 @@ class Rule:
     def id(self) -> str:
         """The rule's number, such as R3."""
         return str(self.row["id"])
+
+    @cached_property
+    def looks_at(self) -> tuple[str, ...]:
+        """The facts that it looks at or speaks of, by name."""
+        names = set(names_in(self.row["when"])) | placeholders(self.row["says"])
+        for upgrade in self.row.get("upgrades", ()):
+            names |= names_in(upgrade["when"])
+        return tuple(sorted(names))
 
     @property
     def tells(self) -> tuple[str, ...]:
@@ -170,9 +179,9 @@ def sign_all(rules_file: Path, *, name: str, licence: str, signed_on: date, demo
     return yaml.safe_dump({"signatures": signatures}, sort_keys=False, allow_unicode=True)
 
 
-def evaluate(book: RuleBook, case: Case) -> tuple[RuleOutcome, ...]:
-    """Return what every rule makes of the case, in the order of the file."""
-    facts = facts_of(case)
+def evaluate(book: RuleBook, case: Case, facts: Facts | None = None) -> tuple[RuleOutcome, ...]:
+    """Return what every rule makes of the case, in the order of the file. `facts` are the case's, if at hand."""
+    facts = facts_of(case) if facts is None else facts
     return tuple(_outcome(rule, case, facts) for rule in book.rules)
 
 
@@ -236,10 +245,7 @@ def _applies(wanted: Mapping[str, Any] | Sequence[Mapping[str, Any]], case: Case
 
 def _inputs(rule: Rule, facts: Facts) -> dict[str, Any]:
     """Return the facts the rule looked at or speaks of, as plain values; None is not known."""
-    names = set(names_in(rule.row["when"])) | placeholders(rule.row["says"])
-    for upgrade in rule.row.get("upgrades", ()):
-        names |= names_in(upgrade["when"])
-    return {name: _shown(facts[name].value) for name in sorted(names)}
+    return {name: _shown(facts[name].value) for name in rule.looks_at}
 
 
 def _shown(value: object) -> object:
