@@ -111,7 +111,10 @@ class Together:
 
 
 def _write_all(ledger: Ledger, group: list[_Wish]) -> None:
-    """Write for the whole group; a fault of one is found by writing for each alone. Raises only what ends a process."""
+    """Write for the whole group; a fault of one is found by writing for each alone. Raises only what ends a process.
+
+    A database that is away is away for each of them: nobody asks it again.
+    """
     acted = False
     try:
         with ledger.begin() as tx:
@@ -121,7 +124,8 @@ def _write_all(ledger: Ledger, group: list[_Wish]) -> None:
             tx.write_kept_back()
             acted = True
     except Exception as fault:
-        if acted or len(group) == 1:
+        away = isinstance(fault, StoreAway) and not fault.undone
+        if acted or away or len(group) == 1:
             for one in group:
                 one.error = one.error or fault
             return

@@ -37,6 +37,10 @@ class FakeTransaction:
         """Keep nothing back."""
 
 
+class Undone(StoreAway):
+    undone = True
+
+
 def marks(tx, known):
     """Know everything already."""
 
@@ -112,6 +116,24 @@ def test_a_commit_that_fails_fails_for_everybody_in_it():
     assert ledger.commits == []
 
 
+@pytest.mark.parametrize(("fault", "asked"), [(StoreAway(), 2), (Undone(), 4)])
+def test_a_database_that_is_away_is_asked_once_for_them_all_and_one_that_undid_it_for_each(fault, asked):
+    ledger, begun, real = FakeLedger(), [], FakeLedger.begin
+
+    @contextmanager
+    def begin():
+        begun.append(1)
+        with real(ledger) as tx:
+            if len(begun) == 2:
+                raise fault
+            yield tx
+
+    ledger.begin = begin
+    got = run_behind_a_first(ledger, {"a": writing("a"), "b": writing("b")})
+    assert len(begun) == asked
+    assert [got["a"], got["b"]] == ([fault, fault] if asked == 2 else ["a", "b"])
+
+
 def test_others_hear_of_a_leader_that_was_ended_and_can_go_on_writing():
     ledger, together = FakeLedger(), Together()
 
@@ -122,10 +144,6 @@ def test_others_hear_of_a_leader_that_was_ended_and_can_go_on_writing():
         together.write(ledger, marks, (None, None), ended)
     ledger.hold.set()
     assert together.write(ledger, marks, (None, None), writing("next")) == "next"
-
-
-class Undone(StoreAway):
-    undone = True
 
 
 @pytest.mark.parametrize("times", [1, 4])
