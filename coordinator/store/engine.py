@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from weakref import WeakKeyDictionary
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import pq
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import OperationalError
@@ -42,6 +44,7 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
     engine = sa.create_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size)
     event.listen(engine, "checkin", _used)
     event.listen(engine, "checkout", _still_there)
+    event.listen(engine, "before_cursor_execute", _read_as_stored)
     return engine
 
 
@@ -60,6 +63,15 @@ def _still_there(connection: object, record: ConnectionPoolEntry, _proxy: object
         connection.rollback()  # type: ignore[attr-defined]
     except Exception as gone:
         raise sa.exc.InvalidatePoolError from gone
+
+
+def _read_as_stored(connection: Connection, cursor: psycopg.Cursor[object], *_: object) -> None:
+    """Have rows sent in PostgreSQL's binary form: as text, each byte of a sealed letter is two signs, made and undone.
+
+    Only for the store's own rows: what SQLAlchemy asks of the catalogue it expects as text.
+    """
+    if connection.get_execution_options().get("coordinator_as_stored"):
+        cursor.format = pq.Format.BINARY
 
 
 def _sqlite_settings(connection: object, _record: ConnectionPoolEntry) -> None:
@@ -92,12 +104,15 @@ class DatabaseAway(OperationalError, StoreAway):
 
 
 @contextmanager
-def transaction(engine: Engine, *, write: bool = True) -> Iterator[Connection]:
-    """Yield a connection in one transaction: committed on leaving, rolled back on an exception."""
+def transaction(engine: Engine, *, write: bool = True, as_stored: bool = False) -> Iterator[Connection]:
+    """Yield a connection in one transaction: committed on leaving, rolled back on an exception.
+
+    `as_stored` has PostgreSQL send rows in their binary form.
+    """
     # SQLite has one writer. Threads of one process take turns here, woken at once; SQLite itself would let them sleep
     # and look again, ever longer.
     turn = _TURNS.get(engine) if write else None
     with engine.connect() as plain, turn or nullcontext():
-        connection = plain.execution_options(coordinator_write=write)
+        connection = plain.execution_options(coordinator_write=write, coordinator_as_stored=as_stored)
         with connection.begin():
             yield connection

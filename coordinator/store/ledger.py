@@ -47,7 +47,7 @@ class Store:
     def begin(self, *, write: bool = True) -> Iterator[StoreTransaction]:
         """Open a transaction, committed on leaving, rolled back on an exception."""
         try:
-            with transaction(self.engine, write=write) as connection:
+            with transaction(self.engine, write=write, as_stored=True) as connection:
                 tx = StoreTransaction(connection, self.cipher)
                 yield tx
                 tx.finish()
