@@ -17,7 +17,7 @@ demo: .venv/ready ## The whole service with pretend recipients; ARGS="--once --j
 	@$(PY) -m coordinator.cli demo $(ARGS)
 
 test: .venv/ready lint ## Every test that needs no servers
-	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not servers and not faults" $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not servers and not faults" $(ARGS)
 
 lint: .venv/ready ## Style, types, layers
 	@.venv/bin/ruff check .
@@ -30,7 +30,7 @@ servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers
 
 fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesseract; some minutes)
 	@tests/fax/prepare
-	@$(PY) -m pytest -q -n 2 -m fax $(ARGS)
+	@$(PY) -m pytest -q -n 2 -m fax tests/fax $(ARGS)
 
 faults-test: .venv/ready ## The fault tests on the embedded engine, and 500 seeds of the simulation
 	@COORDINATOR_SEEDS=500 $(PY) -m pytest -q -n 3 --dist loadfile -m "not servers" tests/faults $(ARGS)
