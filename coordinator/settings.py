@@ -7,6 +7,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HERE = Path(__file__).resolve().parent
+DEMO_SETTINGS = "demo-settings.json"
+"""File in the demo's folder that says with which settings it runs, for the commands that look at it from beside."""
 
 
 def shipped(name: str) -> Path:
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
     resend_alone: int = Field(default=50, ge=0, le=10_000)
     """The most messages that one person may have sent again within an hour without a second person; 0: none at all."""
     address_alone: bool = False
-    """Whether a recipient's changed address is used once it was verified anew, without a second person's approval."""
+    """Whether a recipient's new or changed address is used once it was verified, without a second person's approval."""
     lease_s: float = Field(default=180, ge=10)
     """How long a worker may hold a delivery before it is taken for dead. Longer than a send may take (60 s)."""
     session_idle_s: int = Field(default=900, ge=60)

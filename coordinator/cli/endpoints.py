@@ -8,8 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from coordinator.bootstrap import service
-from coordinator.cli.reading import at_terminal
+from coordinator.cli.reading import at_terminal, existing
 from coordinator.domain.errors import NotFound, Refused
 
 SIGNS = {True: "ok", False: "NO", None: "--"}
@@ -24,7 +23,7 @@ def endpoints() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_(as_json: bool) -> None:
     """List every provider's addresses, and whether each may carry a letter today."""
-    rows = service().endpoints()
+    rows = existing().endpoints()
     if as_json:
         click.echo(orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2).decode())
         return
@@ -43,12 +42,12 @@ def list_(as_json: bool) -> None:
 @click.argument("endpoint_id")
 @click.argument("address")
 def approve(endpoint_id: str, address: str) -> None:
-    """Put the changed address of ENDPOINT_ID into use, as another person than who entered it.
+    """Put the new or changed address of ENDPOINT_ID into use, as another person than who entered it.
 
     ADDRESS is the number or address as the recipient told it to you: it must be the one in the registry.
     """
     try:
-        service().approve_address(endpoint_id, address, at_terminal())
+        existing().approve_address(endpoint_id, address, at_terminal())
     except Refused as refused:
         raise click.ClickException(refused.reason) from None
     except NotFound:
@@ -67,9 +66,10 @@ def check(endpoint_id: str, test_message: bool, as_json: bool) -> None:
     the partner agreed. Exit code 1 when any step failed.
     """
     actor = at_terminal()
-    steps = service().check_endpoint(endpoint_id, actor)
+    made = existing()
+    steps = made.check_endpoint(endpoint_id, actor)
     if test_message:
-        steps = (*steps, *service().test_endpoint(endpoint_id, actor)[-1:])
+        steps = (*steps, *made.test_endpoint(endpoint_id, actor)[-1:])
     if as_json:
         click.echo(orjson.dumps([asdict(one) for one in steps], option=orjson.OPT_INDENT_2).decode())
     else:

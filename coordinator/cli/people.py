@@ -3,6 +3,7 @@
 import click
 
 from coordinator.bootstrap import service
+from coordinator.cli.reading import existing
 from coordinator.domain.access import SCOPES, STAFF_ROLES, Scope, StaffRole
 
 
@@ -29,7 +30,7 @@ def add_account(name: str, full_name: str, roles: tuple[StaffRole, ...], licence
 @click.argument("name")
 def link(name: str) -> None:
     """Print a fresh one-time sign-in link for a member of staff."""
-    made = service()
+    made = existing()
     click.echo(f"{made.settings.console_url}/sign-in/link/{made.accounts.make_link(name)}")
 
 

@@ -1,12 +1,14 @@
 """The service for verbs that look at a database that is there already, and who uses them."""
 
 import getpass
+import json
+from pathlib import Path
 
 import click
 
 from coordinator.bootstrap import Service, build, service
 from coordinator.flow.read_models import Actor
-from coordinator.settings import Settings
+from coordinator.settings import DEMO_SETTINGS, Settings
 from coordinator.store import migrate as schema
 
 DEMO_FOLDER = "demo-data"
@@ -28,7 +30,7 @@ def existing() -> Service:
     unset = settings.url().startswith("sqlite") and "data_dir" not in settings.model_fields_set
     if unset and not own.exists() and (demo / "coordinator.sqlite").exists():
         click.echo(f"(looking at the demo's database in {demo}/)", err=True)
-        made = build(settings.model_copy(update={"data_dir": demo}))
+        made = build(_of_the_demo(demo) or settings.model_copy(update={"data_dir": demo}))
     else:
         if settings.url().startswith("sqlite") and not settings.database_url and not own.exists():
             raise click.ClickException(f"There is no database in {settings.data_dir}/ yet. Run: coordinator serve")
@@ -38,3 +40,14 @@ def existing() -> Service:
         raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
     made.check_keys()
     return made
+
+
+def _of_the_demo(folder: Path) -> Settings | None:
+    """Return the settings that the demo in this folder runs with, or None when it did not leave them.
+
+    With them a check reaches the pretend recipients on this machine; nothing else may.
+    """
+    file = folder / DEMO_SETTINGS
+    if not file.exists():
+        return None
+    return Settings(**json.loads(file.read_bytes()) | {"data_dir": folder})

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from coordinator.bootstrap import Service, build
 from coordinator.sandbox.farm import Farm
-from coordinator.settings import Settings, shipped
+from coordinator.settings import DEMO_SETTINGS, Settings, shipped
 
 DEMO_SCALE = 0.02
 """Waits of the demo as a share of the real ones: half a minute becomes 0.6 s."""
@@ -41,9 +41,17 @@ def signing_key() -> bytes:
     )
 
 
+def _tell(settings: Settings) -> None:
+    """Leave the settings in the demo's folder: a command in another shell speaks to the same recipients with them."""
+    file = settings.data_dir / DEMO_SETTINGS
+    file.unlink(missing_ok=True)
+    private_file(file, settings.model_dump_json(include=settings.model_fields_set).encode())
+
+
 def set_up(folder: Path, port: int, console_port: int, *, quick: Callable[[Settings], Settings] | None = None) -> Stage:
     """Start the recipients and return the stage. The same folder again finds everything as it was left."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = folder.resolve()
     farm = Farm(folder / "sandbox")
     farm.start()
     farm.ehr.come_back()
@@ -84,7 +92,9 @@ def set_up(folder: Path, port: int, console_port: int, *, quick: Callable[[Setti
         smart_key_file=private_file(secrets_dir / "smart.pem", signing_key()),
         secrets_dir=secrets_dir,
     )
-    service = build(quick(settings) if quick else settings)
+    settings = quick(settings) if quick else settings
+    _tell(settings)
+    service = build(settings)
     service.open()
     farm.ehr.trust("lakeside-coordinator", service.jwks())
     return Stage(farm, service)
