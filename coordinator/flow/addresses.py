@@ -1,6 +1,7 @@
 """Changed addresses: one carries nothing until it was verified itself and a second person has looked at it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -51,7 +52,7 @@ def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
             raise NotFound("endpoint")
         health = tx.health(endpoint_id, lock=True)
         if health.cause == ADDRESS_CHANGED and is_closed(tx, health, endpoint.address):
-            raise Refused("address.unverified", "Nobody has verified this address since it was changed. Do that first.")
+            raise Refused("address.unverified", "Nobody has verified this address since it was entered. Do that first.")
         if not waits_for_approval(tx, endpoint):
             raise Refused("address.nothing-to-approve", "This address does not wait for an approval.")
         if actor.kind != "staff":
@@ -74,36 +75,62 @@ def note_changes(
     """Close what was changed. Once it is verified anew it waits for a second person, or opens when one is enough.
 
     The verification that stands beside a changed address counts only when it is newer
-    than the one before, or of today. Reading the same file again changes nothing.
+    than the one before, or of today. Reading the same file again changes nothing. An
+    address that a known provider has under a new id is a change too.
     """
-    earlier = {} if before is None else {one.id: one for one in Provider(**json.loads(before)).endpoints}
+    if before is None:
+        return
+    earlier = {one.id: one for one in Provider(**json.loads(before)).endpoints}
+    gone = {one.kind: one for one in earlier.values() if provider.endpoint(one.id) is None}
     today = _today(tx, now)
+    added = [one for one in provider.endpoints if one.id not in earlier and one.kind != "by-hand"]
+    # Asked before anything is closed here: a number may change its place with another.
+    new = [one for one in added if not _is_in_use(tx, earlier.values(), one)]
     for endpoint in provider.endpoints:
         old = earlier.get(endpoint.id)
-        if old is None or endpoint.kind == "by-hand":
+        if endpoint.kind == "by-hand" or (old is None and endpoint not in new):
             continue
-        if (old.kind, plain_address(old.address)) != (endpoint.kind, plain_address(endpoint.address)):
-            _close(tx, endpoint, now, actor)
-            verified = _is_fresh(old, endpoint, today)
+        if old is None or not _is_same(old, endpoint):
+            # Who entered a closed address under another id entered it here too.
+            _close(tx, endpoint, now, actor, before=_entered_by(tx, earlier.values(), endpoint))
+            verified = _is_fresh(old or gone.get(endpoint.kind), endpoint, today)
         else:
             verified = _is_verified_since(tx, endpoint)
         if verified:
             _verified(tx, endpoint, now, actor, alone=alone)
 
 
-def _close(tx: Transaction, new: Endpoint, now: datetime, actor: Actor) -> None:
+def _is_same(one: Endpoint, other: Endpoint) -> bool:
+    return (one.kind, plain_address(one.address)) == (other.kind, plain_address(other.address))
+
+
+def _is_in_use(tx: Transaction, earlier: Iterable[Endpoint], endpoint: Endpoint) -> bool:
+    """Return whether the provider has this address already, under another id, and it is not closed there."""
+    return any(_is_same(one, endpoint) and not is_closed(tx, tx.health(one.id), one.address) for one in earlier)
+
+
+def _entered_by(tx: Transaction, earlier: Iterable[Endpoint], endpoint: Endpoint) -> tuple[str, ...]:
+    """Return who entered this address under another id of the provider, where it is closed."""
+    return tuple(name for one in earlier if _is_same(one, endpoint) for name in tx.health(one.id).entered_by)
+
+
+def _close(tx: Transaction, new: Endpoint, now: datetime, actor: Actor, *, before: tuple[str, ...]) -> None:
+    names = tuple(dict.fromkeys((*before, actor.name)))
     key = address_key(tx, new.address)
     closed = EndpointHealth(
-        new.id, suspended_at=now, suspended_address_key=key, cause=ADDRESS_CHANGED, entered_by=(actor.name,)
+        new.id, suspended_at=now, suspended_address_key=key, cause=ADDRESS_CHANGED, entered_by=names
     )
     tx.put_health(closed, now)
     tx.audit(actor, "address changed, unverified again", at=now, subject=new.id, code=ADDRESS_CHANGED)
 
 
-def _is_fresh(old: Endpoint, new: Endpoint, today: date) -> bool:
-    """Return whether the verification that came with a change is the new address's own."""
+def _is_fresh(old: Endpoint | None, new: Endpoint, today: date) -> bool:
+    """Return whether the verification that came with a change is the new address's own.
+
+    `old` stood in its place: under its id, or under one that went away with the change.
+    """
     return new.verified_on is not None and (
-        old.verified_on is None or new.verified_on > old.verified_on or new.verified_on == today
+        old is None or old.verified_on is None or new.verified_on > old.verified_on or new.verified_on == today
     )
 
 

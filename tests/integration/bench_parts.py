@@ -10,6 +10,7 @@ from functools import cache
 from coordinator.bootstrap import workshop
 from coordinator.domain.delivery import State
 from coordinator.flow import deliver
+from coordinator.flow.addresses import approve
 from coordinator.flow.parts import Parts, Policy
 from coordinator.flow.ports import Lookup, Taken
 from coordinator.flow.prepare import prepare
@@ -31,7 +32,7 @@ from coordinator.store.verification import verify
 
 EXAMPLES = shipped("docs/examples")
 START = datetime(2026, 10, 16, 15, 0, tzinfo=UTC)
-STAFF = Actor("staff", "dana")
+STAFF, COLLEAGUE = Actor("staff", "dana"), Actor("staff", "rae")
 
 
 class TurnedClock:
@@ -182,6 +183,10 @@ class Bench:
         patient = copy.deepcopy(example("clinic")["patients"][0]) | changes
         written = self.registry.write("patients", patient["id"], json.dumps(patient).encode(), STAFF)
         assert written.outcome in {"updated", "unchanged"}, written.faults
+
+    def approve(self, endpoint_id: str, address: str) -> None:
+        """Put an address that is new or was changed into use, as a second person."""
+        approve(self.parts, endpoint_id, address, COLLEAGUE)
 
     def broken(self) -> list:
         return verify(self.store, self.clock.now())

@@ -80,6 +80,7 @@ class LinkBench:
             clinic["patients"][0]["medications"] = medications
         written = bench.registry.write_whole(json.dumps(clinic, ensure_ascii=False).encode(), STAFF)
         assert written.outcome == "updated", written.faults
+        bench.approve(ENDPOINT, "office@northshore.example")
         self.door = LinkDoor(bench.parts, self.codes)
         self.reader = LetterReader(bench.parts)
         self.answers = StaffAnswers(bench.parts)

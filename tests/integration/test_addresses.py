@@ -169,3 +169,79 @@ def test_the_check_of_the_address_says_that_it_was_changed(bench):
     assert step.ok is False
     assert "changed" in step.seen
     assert "Verify" in step.what_to_do
+
+
+EXTRA = "ep-pcp-fax-2"
+
+
+def write_endpoints(bench, *endpoints, actor=STAFF):
+    """Store the family doctor with these endpoints: each is the one of the example but for what is given."""
+    provider = copy.deepcopy(next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp"))
+    as_it_is = provider["endpoints"][0]
+    provider["endpoints"] = [as_it_is | one for one in endpoints]
+    written = bench.registry.write("providers", "pr-pcp", json.dumps(provider).encode(), actor)
+    assert written.outcome in {"updated", "unchanged"}, written.faults
+
+
+def usable_under(bench, endpoint):
+    return next(one for one in list_endpoints(bench.parts) if one.id == endpoint).usable
+
+
+def test_a_new_number_under_a_new_id_needs_the_second_person_too(bench):
+    today = bench.clock.now().date().isoformat()
+    write_endpoints(bench, {"id": EXTRA, "address": NEW, "verified_on": today})
+    message = told(bench)
+    bench.send_due()
+    assert (bench.state(message), bench.cause(message)) == (State.HELD, "release.address-not-approved")
+    assert bench.channels["fax"].calls == 0
+    with pytest.raises(Refused, match=r"address\.second-person"):
+        approve(bench.parts, EXTRA, NEW, STAFF)
+    approve(bench.parts, EXTRA, NEW, OTHER)
+    after = told(bench, "dose-change.ketamine")
+    bench.send_due()
+    assert bench.state(after) == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_a_new_id_in_the_place_of_another_does_not_inherit_its_verification(bench):
+    write_endpoints(bench, {"id": EXTRA, "address": NEW})
+    message = told(bench)
+    bench.send_due()
+    assert bench.cause(message) == "release.address-changed"
+
+
+def test_a_further_number_beside_the_known_one_needs_the_second_person_and_the_known_one_stays_in_use(bench):
+    write_endpoints(bench, {}, {"id": EXTRA, "address": NEW, "verified_on": "2026-09-01"})
+    assert usable_under(bench, FAX)
+    assert not usable_under(bench, EXTRA)
+    approve(bench.parts, EXTRA, NEW, OTHER)
+    assert usable_under(bench, EXTRA)
+
+
+def test_a_known_number_under_a_new_id_is_no_new_number(bench):
+    write_endpoints(bench, {"id": EXTRA, "address": "+12185550143"})
+    assert usable_under(bench, EXTRA)
+
+
+def test_a_closed_number_is_not_opened_by_a_new_id_nor_by_who_entered_it(bench):
+    verify(bench)
+    today = bench.clock.now().date().isoformat()
+    write_endpoints(bench, {"id": EXTRA, "address": NEW, "verified_on": today}, actor=VERIFIER)
+    assert not usable_under(bench, EXTRA)
+    for one in (STAFF, VERIFIER):
+        with pytest.raises(Refused, match=r"address\.second-person"):
+            approve(bench.parts, EXTRA, NEW, one)
+
+
+def test_a_number_taken_out_and_put_in_again_is_a_new_one(bench):
+    write_endpoints(bench, {"id": EXTRA})
+    write_endpoints(bench, {"address": NEW, "verified_on": bench.clock.now().date().isoformat()})
+    assert not usable_under(bench, FAX)
+
+
+def test_a_provider_who_is_new_goes_by_what_is_stated(bench):
+    provider = copy.deepcopy(next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp"))
+    provider |= {"id": "pr-new"}
+    provider["endpoints"] = [provider["endpoints"][0] | {"id": EXTRA, "address": NEW}]
+    assert bench.registry.write("providers", "pr-new", json.dumps(provider).encode(), STAFF).outcome == "created"
+    assert usable_under(bench, EXTRA)

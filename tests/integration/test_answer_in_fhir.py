@@ -63,6 +63,7 @@ class Practice:
         ]
         written = bench.registry.write_whole(json.dumps(clinic, ensure_ascii=False).encode(), STAFF)
         assert written.outcome == "updated", written.faults
+        bench.approve("ep-pcp-fhir", ehr.address)
         with bench.store.begin(write=False) as tx:
             ehr.admit(tx.patient(tx.key("patient", "MRN-1001")), "pr-pcp")
         partners = load(shipped("mappings")).partners

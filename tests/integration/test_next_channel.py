@@ -260,6 +260,7 @@ def test_two_letters_sent_again_by_fax_are_one_fax_whose_cover_counts_them_both(
     registry["patients"][0]["medications"] = DIFFER
     written = bench.registry.write_whole(json.dumps(registry).encode(), STAFF)
     assert written.outcome == "updated", written.faults
+    bench.approve("ep-psych-fax", "+1-218-555-0144")
     message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
     assert message.letters == ("L5", "L12", "L11")
     bench.send_due()
