@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from coordinator.domain.pace import Pace
 from coordinator.flow.hold_rows import Closed
 from coordinator.flow.rows import DeliveryRow, EndpointHealth, InboxRow, MessageRecord, NewDocument
-from coordinator.store.tables import METADATA
+from coordinator.store.tables import METADATA, search_terms
 
 
 @dataclass
@@ -94,7 +95,12 @@ class Backlog:
             return
         self._inserts, self._changes = {}, {}
         for table in sorted(inserts, key=_ORDER.__getitem__):
-            self._connection.execute(_insert(table), inserts[table])
+            if table is search_terms and self._connection.dialect.name == "postgresql":
+                self._connection.execute(
+                    _INSERT_TERMS, {one.name: [row[one.name] for row in inserts[table]] for one in table.c}
+                )
+            else:
+                self._connection.execute(_insert(table), inserts[table])
         for (table, names), rows in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for key, change in rows.items():
@@ -107,6 +113,11 @@ class Backlog:
 _ORDER = {table: number for number, table in enumerate(METADATA.sorted_tables)}
 """What others refer to comes first, in whatever order it was kept back."""
 _STATEMENTS: dict[Any, Any] = {}
+_INSERT_TERMS = sa.insert(search_terms).from_select(
+    [one.name for one in search_terms.c],
+    sa.select(*[sa.func.unnest(sa.bindparam(one.name, type_=ARRAY(one.type))) for one in search_terms.c]),
+)
+"""On PostgreSQL one statement for all words of a transaction, some twenty a message, in place of one each."""
 
 
 def _insert(table: sa.Table) -> sa.Insert:
