@@ -26,7 +26,7 @@ lint: .venv/ready ## Style, types, layers
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 
 servers-test: .venv/ready ## The server-backed suite; .ci/run starts the servers for it
-	@$(PY) -m pytest -q -n 3 --dist loadfile -m "servers and not fax and not faults" $(ARGS)
+	@$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "servers and not fax and not faults" $(ARGS)
 
 fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesseract; some minutes)
 	@tests/fax/prepare

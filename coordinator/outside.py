@@ -164,7 +164,10 @@ def _smime(settings: Settings) -> SmimeConfig | None:
         return None
     if settings.smime_certificate_file is None or settings.smime_recipients_dir is None:
         raise ConfigurationError("S/MIME needs its key, its certificate and the recipients' folder")
-    return SmimeConfig(settings.smime_certificate_file, settings.smime_key_file, settings.smime_recipients_dir)
+    return SmimeConfig(
+        settings.smime_certificate_file, settings.smime_key_file, settings.smime_recipients_dir,
+        revocation_lists(settings),
+    )  # fmt: skip
 
 
 def _ccda_type(mappings: Mappings) -> Coded | None:

@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     """PEM file with a certificate authority beside the system's, for HTTPS: a partner's own."""
     crl_dir: Path | None = None
     """Folder with a list of revoked certificates (CRL, PEM) for each server whose certificate is checked against one,
-    named after it: ehr.north.example.pem. For HTTPS, SMTP and IMAP; a renewed file counts at once."""
+    named after it: ehr.north.example.pem. For HTTPS, SMTP and IMAP, and by the domain of the address for certificates
+    that mail is encrypted to; a renewed file counts at once."""
     crl_whole_chain: bool = False
     """Whether every authority of the chain needs a list in the server's file, not only the one that signed it."""
     broker_url: str = ""

@@ -23,8 +23,10 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import (
 )
 
 from coordinator.channels.smime_in import Opened, certificates_in, is_for, open_mail
+from coordinator.channels.smime_revoked import refuse_revoked
 from coordinator.domain.errors import ConfigurationError, NeedsHuman
 from coordinator.domain.registry import Endpoint
+from coordinator.trust import RevocationLists
 
 LEAST_BITS = 2048
 """Smallest RSA key: NIST SP 800-57 part 1 counts less as too weak since 2014."""
@@ -40,6 +42,8 @@ class SmimeConfig:
     certificate_file: Path
     key_file: Path
     recipients_dir: Path
+    lists: RevocationLists | None = None
+    """Where lists of revoked certificates are kept: the one of a recipient is named after the domain of the address."""
 
 
 class Agent:
@@ -55,11 +59,12 @@ class Agent:
             raise ConfigurationError("the S/MIME key and its certificate do not belong together")
         self._key = key
         self._recipients_dir = config.recipients_dir
+        self._lists = config.lists
 
     def protect(self, message: bytes, endpoint: Endpoint, now: datetime) -> bytes:
         """Return the message signed and then encrypted to the endpoint's certificate, with CRLF line ends.
 
-        Raises NeedsHuman when there is no certificate for the address, or not a good one.
+        Raises NeedsHuman when there is no certificate for the address, not a good one, or a revoked one.
         """
         recipient = self._recipient(endpoint, now)
         inner = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" + message
@@ -119,7 +124,8 @@ class Agent:
         return b"\r\n".join([head, b"", edge, entity, edge, *part, edge + b"--", b""])
 
     def _recipient(self, endpoint: Endpoint, now: datetime) -> x509.Certificate:
-        certificate = _read_certificate(self._recipients_dir / f"{endpoint.id}.pem")
+        file = self._recipients_dir / f"{endpoint.id}.pem"
+        certificate = _read_certificate(file)
         if certificate is None or not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise NeedsHuman("direct.untrusted")
         key = certificate.public_key()
@@ -127,6 +133,9 @@ class Agent:
             raise NeedsHuman("direct.untrusted")
         if not is_for(certificate, endpoint.address):
             raise NeedsHuman("direct.untrusted")
+        lists = None if self._lists is None else self._lists.of(endpoint.address.rpartition("@")[2])
+        if lists is not None:
+            refuse_revoked(certificate, file, lists, now)
         return certificate
 
 
