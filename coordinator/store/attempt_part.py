@@ -6,11 +6,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from coordinator.flow.rows import AttemptRow, DeliveryRow
+from coordinator.store.one_of import one_of
 from coordinator.store.sealed import Part
 from coordinator.store.tables import attempts
 
 OPEN_ATTEMPTS = sa.select(attempts.c.id, attempts.c.delivery_id, attempts.c.fence).where(
-    attempts.c.delivery_id.in_(sa.bindparam("ids", expanding=True)), attempts.c.ended_at.is_(None)
+    one_of(attempts.c.delivery_id, "ids"), attempts.c.ended_at.is_(None)
 )
 """The attempts of some deliveries that have not ended."""
 

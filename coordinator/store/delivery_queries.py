@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from coordinator.domain.delivery import State
+from coordinator.store.one_of import one_of
 from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_health, endpoint_paces, messages
 
 URGENCY = ("stat", "urgent", "routine")
@@ -14,13 +15,13 @@ PENDING_ROWS = deliveries.c.state == sa.literal_column("'pending'")
 HELD_BY_WORKER = deliveries.c.state.in_([sa.literal_column("'claimed'"), sa.literal_column("'on-wire'")])
 BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("of_id"))
 BY_ID_LOCKED = BY_ID.with_for_update()
-BY_IDS = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+BY_IDS = sa.select(deliveries).where(one_of(deliveries.c.id, "ids"))
 BY_IDS_FREE = BY_IDS.order_by(deliveries.c.id).with_for_update(skip_locked=True)
 PENDING = BY_IDS.where(PENDING_ROWS)
 PENDING_FREE = PENDING.with_for_update(skip_locked=True)
 TRIED = (
     sa.select(deliveries.c.message_id, deliveries.c.created_at, deliveries.c.channel)
-    .where(deliveries.c.message_id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.tries > 0)
+    .where(one_of(deliveries.c.message_id, "ids"), deliveries.c.tries > 0)
     .order_by(deliveries.c.message_id, deliveries.c.ordinal)
 )
 BUSY = (
@@ -50,7 +51,7 @@ def _recheck(*, attempts_too: bool) -> sa.Select[Any]:
         )
         .join(messages, messages.c.id == deliveries.c.message_id)
         .outerjoin(endpoint_health, endpoint_health.c.endpoint_id == deliveries.c.endpoint_id)
-        .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+        .where(one_of(deliveries.c.id, "ids"))
         .order_by(deliveries.c.id)
     )
     if attempts_too:

@@ -74,6 +74,14 @@ resend_items = sa.Table(
 )
 
 _SCOPES = sa.select(holds.c.scope)
+_STOPPED = sa.union_all(
+    sa.select(sa.literal_column("'shut'").label("what"), endpoint_health.c.endpoint_id.label("name")).where(
+        endpoint_health.c.open_since.is_not(None),
+        endpoint_health.c.probe_at > sa.bindparam("now", type_=UtcInstant),
+    ),
+    sa.select(sa.literal_column("'hold'"), holds.c.scope),
+)
+"""Shut endpoints and what is held, in one question."""
 PAPER = ("by-hand", "none")
 JOB_COLUMNS = (
     "id", "state", "mode", "selection", "per_minute", "made_at", "made_by", "started_at", "started_by", "next_at",
@@ -108,12 +116,7 @@ class HoldRows(Part):
 
     def stopped(self, now: datetime) -> Closed:
         """Return what is held, and among the endpoints those whose breaker is open, in one question."""
-        health = endpoint_health.c
-        shut = sa.select(sa.literal("shut").label("what"), health.endpoint_id.label("name")).where(
-            health.open_since.is_not(None), health.probe_at > now
-        )
-        query = sa.union_all(shut, sa.select(sa.literal("hold"), holds.c.scope))
-        rows = list(self._run(query))
+        rows = self._all(_STOPPED, now=now)
         closed = closed_by([row.name for row in rows if row.what == "hold"])
         return replace(closed, endpoints=closed.endpoints | {row.name for row in rows if row.what == "shut"})
 

@@ -14,6 +14,7 @@ from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
 from coordinator.store.ahead import AuditLine
+from coordinator.store.one_of import one_of
 from coordinator.store.sealed import Part
 from coordinator.store.tables import (
     acted,
@@ -39,6 +40,7 @@ _MOVE_HEAD = (
     .values(seq=sa.bindparam("seq"), hash=sa.bindparam("hash"))
 )
 _HEALTH = sa.select(endpoint_health).where(endpoint_health.c.endpoint_id == sa.bindparam("of_endpoint"))
+_HEALTHS = sa.select(endpoint_health).where(one_of(endpoint_health.c.endpoint_id, "endpoints"))
 
 
 def _shard() -> int:
@@ -113,7 +115,7 @@ class RecordRows(Part):
     def _read_health(self, endpoint_ids: Sequence[str]) -> None:
         """Read ahead what is remembered of these endpoints."""
         self._ahead.health.update({one: EndpointHealth(one) for one in endpoint_ids})
-        for row in self._all(sa.select(endpoint_health).where(endpoint_health.c.endpoint_id.in_(endpoint_ids))):
+        for row in self._all(_HEALTHS, endpoints=endpoint_ids):
             self._ahead.health[row.endpoint_id] = _health(row)
 
     def open_breakers(self) -> Sequence[EndpointHealth]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 
 from coordinator.domain.registry import Clinic, Patient, Provider, Registry, Staff
+from coordinator.store.one_of import one_of
 from coordinator.store.sealed import Part
 from coordinator.store.tables import registry, registry_history
 
@@ -24,8 +25,8 @@ _BODY = sa.select(registry.c.body_sealed).where(
 _BODIES = sa.select(registry.c.kind, registry.c.key, registry.c.body_sealed).where(
     sa.or_(
         sa.and_(registry.c.kind == "clinic", registry.c.key == "clinic"),
-        sa.and_(registry.c.kind == "patient", registry.c.key.in_(sa.bindparam("patients", expanding=True))),
-        sa.and_(registry.c.kind == "provider", registry.c.key.in_(sa.bindparam("providers", expanding=True))),
+        sa.and_(registry.c.kind == "patient", one_of(registry.c.key, "patients")),
+        sa.and_(registry.c.kind == "provider", one_of(registry.c.key, "providers")),
     )
 )
 _STAFF = sa.select(registry.c.key, registry.c.body_sealed).where(registry.c.kind == "staff").order_by(registry.c.key)

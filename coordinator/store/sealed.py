@@ -83,8 +83,8 @@ class Part:
     def _one(self, query: sa.Select[Any], **values: Any) -> Row[Any] | None:  # noqa: ANN401  (columns of any type)
         return self._run(query, values).first()
 
-    def _all(self, query: sa.Select[Any], **values: Any) -> list[Row[Any]]:  # noqa: ANN401  (columns of any type)
-        return list(self._run(query, values))
+    def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any], **values: Any) -> list[Row[Any]]:  # noqa: ANN401  (columns of any type)
+        return list(self._run(query, values).all())
 
     def _locked(self, query: sa.Select[Any], *, lock: bool) -> sa.Select[Any]:
         # SQLite has one writer and the transaction began as one; only PostgreSQL needs the row lock.
