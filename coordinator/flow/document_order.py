@@ -37,6 +37,8 @@ def in_order(message_id: str, documents: Sequence[Document]) -> list[Document]:
 
     Names are hashes, so sorting by them shuffles two letters; but the place is in the name.
     """
+    if len(documents) < 2:
+        return list(documents)
     several = {role for role, count in Counter(one.role for one in documents).items() if count > 1}
     places = {document_id(message_id, role, place): place for role in several for place in range(MOST)}
     roles = list(dict.fromkeys(one.role for one in documents))

@@ -67,7 +67,8 @@ class FieldCipher:
         if len(sealed) < 2 or sealed[0] != VERSION:
             raise CipherError("not a sealed value")
         split = 2 + sealed[1]
-        head, nonce, rest = sealed[:split], sealed[split : split + NONCE_BYTES], sealed[split + NONCE_BYTES :]
+        head, nonce = sealed[:split], sealed[split : split + NONCE_BYTES]
+        rest = memoryview(sealed)[split + NONCE_BYTES :]  # not copied: a letter is large
         key = self._ring.get(head[2:].decode("ascii", "replace"))
         if key is None:
             raise CipherError("the key of a sealed value is not in the key ring")

@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
@@ -12,6 +13,7 @@ from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.document_order import in_order
 from coordinator.flow.read_models import MessageFilter
 from coordinator.flow.rows import MessageRecord, MessageState, NewDocument, NewMessage
+from coordinator.store.one_of import one_of
 from coordinator.store.sealed import Part
 from coordinator.store.tables import deliveries, documents, messages, search_terms, tasks
 
@@ -30,7 +32,8 @@ MOST_PLANS = 1_000
 _PLANS: dict[str, tuple[bytes, dict[str, Any]]] = {}
 """Plans read lately, by message, with the sealed text they were read from. Nobody changes one in place."""
 
-_BY_IDS = sa.select(messages).where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
+_WIDTH = len(messages.c)
+_BY_IDS = sa.select(messages).where(one_of(messages.c.id, "ids"))
 _LANE = (
     sa.select(messages)
     .where(
@@ -40,11 +43,8 @@ _LANE = (
     )
     .order_by(messages.c.occurred_at, messages.c.event_version, messages.c.created_at)
 )
-_CONTENTS = (
-    sa.select(documents)
-    .where(documents.c.message_id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(documents.c.message_id, documents.c.role, documents.c.id)
-)
+_CONTENTS = sa.select(documents).where(one_of(documents.c.message_id, "ids"))
+"""In no order: to sort them the database would carry the bodies about."""
 
 
 def _first_clock(*clocks: datetime | None) -> datetime | None:
@@ -258,7 +258,7 @@ class MessageRows(Part):
 
     def _read_contents(self, message_ids: Sequence[str]) -> None:
         self._ahead.contents.update({one: [] for one in message_ids})
-        for row in self._all(_CONTENTS, ids=list(message_ids)):
+        for row in sorted(self._all(_CONTENTS, ids=list(message_ids)), key=lambda one: (one.role, one.id)):
             self._ahead.contents[row.message_id].append(self._document(row, or_empty=True))
         for one in message_ids:
             self._ahead.contents[one] = in_order(one, self._ahead.contents[one])
@@ -289,21 +289,21 @@ class MessageRows(Part):
         known = _PLANS.get(row.id)
         if known is not None and known[0] == row.plan_sealed:
             return known[1]
-        plan: dict[str, Any] = self._open_json("messages", row.id, "plan", row.plan_sealed)
+        plan: dict[str, Any] = orjson.loads(self._open("messages", row.id, "plan", row.plan_sealed))
         if len(_PLANS) >= MOST_PLANS:
             _PLANS.clear()
         _PLANS[row.id] = (row.plan_sealed, plan)
         return plan
 
     def _message(self, row: Row[Any]) -> MessageRecord:
-        values = {name: getattr(row, name) for name in MESSAGE_COLUMNS}
-        values["letters"] = tuple(one for one in row.letters.split(",") if one)
-        values["plan"] = self._plan(row)
+        # By place: names are looked up one by one, and this is read for every step of every message.
+        (name, event_ref, event_type, event_version, patient_key, provider_id, audience, letters, priority,
+         lane_subject, occurred_at, state, cause, superseded_by, corrects, reference, content_class, _,
+         acknowledge_by_at, tell_by_at, told_at, _, digest_due_at, marked_since, created_at, updated_at,
+         ) = row[:_WIDTH]  # fmt: skip
         return MessageRecord(
-            **values,
-            superseded_by=row.superseded_by,
-            told_at=row.told_at,
-            marked_since=row.marked_since,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+            name, event_ref, event_type, event_version, patient_key, provider_id, audience,
+            tuple(one for one in letters.split(",") if one), priority, lane_subject, occurred_at, state, cause,
+            reference, content_class, self._plan(row), acknowledge_by_at, tell_by_at, digest_due_at, corrects,
+            superseded_by, told_at, marked_since, created_at=created_at, updated_at=updated_at,
+        )  # fmt: skip
