@@ -132,7 +132,7 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         if channel is None:
             raise NeedsHuman("route.channel-off")
         deadline = began + parts.policy.send_limit
-        package = with_new_cover(parts, replace(claimed.loaded.package, attempt=claimed.attempt), began)
+        package = with_new_cover(parts, claimed.loaded.package, began)
         answer = channel.send(package, claimed.loaded.endpoint, deadline=deadline, about_to_send=about_to_send)
         outcome = taken(answer, parts.clock.now())
     except StateConflict:

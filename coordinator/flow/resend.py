@@ -40,7 +40,7 @@ def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | Non
     if _sent_since(every, row):
         return "A colleague has sent it again since. Look at what came of that before you send it once more."
     target = _route(tx, message, row)
-    trial = DeliveryRow(**{**row.__dict__, "endpoint_id": target[0], "channel": target[1]})
+    trial = row._replace(endpoint_id=target[0], channel=target[1])
     answer = ask_release(parts, tx, trial, message, parts.clock.now())
     if not answer.permits:
         return parts.causes.get(answer.code or "bug").sentence

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from coordinator.domain.case import ClinicEvent
 from coordinator.domain.delivery import ARRIVED_MAYBE, State
@@ -108,9 +108,8 @@ class NewDelivery:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class DeliveryRow:
-    """A stored delivery."""
+class DeliveryRow(NamedTuple):
+    """A stored delivery. A tuple, because each step of a delivery makes a changed one."""
 
     id: str
     message_id: str

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -243,7 +242,7 @@ class DeliveryRows(PaceRows):
             "updated_at": now,
         }
         self._backlog.change(deliveries, {"id": row.id}, change)
-        made = self._ahead.deliveries[row.id] = replace(self._delivery(row), **change)
+        made = self._ahead.deliveries[row.id] = self._delivery(row)._replace(**change)
         return made
 
     def move_delivery(
@@ -290,7 +289,7 @@ class DeliveryRows(PaceRows):
         seen = {name: value for name, value in change.items() if not name.startswith("far_side")}
         if "far_side_key" in change:
             seen["far_side_ref"] = far_side_ref
-        self._ahead.deliveries[delivery_id] = replace(row, **seen)
+        self._ahead.deliveries[delivery_id] = row._replace(**seen)
         return old
 
     def postpone(self, delivery_id: str, due_at: datetime) -> None:
