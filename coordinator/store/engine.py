@@ -21,6 +21,8 @@ ASK_AFTER_IDLE_S = 1.0
 UNDONE = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialisation failure and of a deadlock: PostgreSQL has undone the whole transaction."""
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+SQLITE_CACHE_KB = 16_000
+"""Pages that a connection keeps: what was stored a moment ago is claimed without reading the file again."""
 SQLITE_BUSY_MS = 30_000
 """How long a writer waits for the one before it; a backup may hold the file for seconds."""
 
@@ -35,7 +37,12 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(
-            parsed, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size, connect_args={"timeout": 30}
+            parsed,
+            hide_parameters=True,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_use_lifo=True,
+            connect_args={"timeout": 30},
         )
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _sqlite_begin)
@@ -82,6 +89,7 @@ def _sqlite_settings(connection: object, _record: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA secure_delete=ON")
+    cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KB}")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
     cursor.close()
 
@@ -110,9 +118,10 @@ def transaction(engine: Engine, *, write: bool = True, as_stored: bool = False) 
     `as_stored` has PostgreSQL send rows in their binary form.
     """
     # SQLite has one writer. Threads of one process take turns here, woken at once; SQLite itself would let them sleep
-    # and look again, ever longer.
+    # and look again, ever longer. The turn comes before the connection: so writers all get the one used last, whose
+    # pages are still true. A connection throws them away when another one has written.
     turn = _TURNS.get(engine) if write else None
-    with engine.connect() as plain, turn or nullcontext():
+    with turn or nullcontext(), engine.connect() as plain:
         connection = plain.execution_options(coordinator_write=write, coordinator_as_stored=as_stored)
         with connection.begin():
             yield connection
