@@ -22,7 +22,7 @@ ONE_GO_S = 0.1
 
 Not the wall clock: where the machine is busy, larger goes are what helps.
 """
-BATCH = 32
+BATCH = 64
 """Deliveries claimed in one transaction."""
 RESTS_S = 0.05
 """The longest rest between two goes among several processes. A go costs much the same for one and for many."""

@@ -28,7 +28,7 @@ class Overtaken(RuntimeError):
     """The thread that wrote for this one did not come to an end; nothing is known to be written."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Wish:
     """What one thread wants written. It must look before it writes: after a StateConflict nothing of it may stay."""
 
@@ -88,7 +88,8 @@ class Together:
         with self._lock:
             alike = [one for one in self._waiting if one.read_ahead is mine.read_ahead and one.ledger is mine.ledger]
             group = [mine, *(one for one in alike if one is not mine)][: self._most]
-            self._waiting = [one for one in self._waiting if one not in group]
+            written = set(group)
+            self._waiting = [one for one in self._waiting if one not in written]
         try:
             _write_all(mine.ledger, group)
         except BaseException as end:
