@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import httpx
 
@@ -118,9 +119,7 @@ class Wire:
     ) -> httpx.Request:
         connect_s = min(self._limits.connect_s, remaining_s)
         gap_s = min(self._limits.read_gap_s, remaining_s)
-        to = httpx.URL(url)
-        if not to.host:
-            raise httpx.InvalidURL("no host")
+        to = _address(url)
         own = {"Host": to.netloc.decode("ascii"), "Accept": "*/*", "Accept-Encoding": "identity"}
         own["User-Agent"] = "coordinator"
         if body.content or method != "GET":
@@ -164,6 +163,15 @@ class Wire:
                 **secured,
             },
         )
+
+
+@lru_cache(maxsize=256)
+def _address(url: str) -> httpx.URL:
+    """Return an address, taken apart. A far side has few, and each is posted to again and again."""
+    made = httpx.URL(url)
+    if not made.host:
+        raise httpx.InvalidURL("no host")
+    return made
 
 
 def _secured(response: httpx.Response) -> dict[str, str]:
