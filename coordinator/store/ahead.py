@@ -6,7 +6,7 @@ equal writes wait until something reads, or the transaction ends, and then go ou
 Nothing of this outlives its transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from coordinator.domain.pace import Pace
 from coordinator.flow.hold_rows import Closed
 from coordinator.flow.rows import DeliveryRow, EndpointHealth, InboxRow, MessageRecord, NewDocument
+from coordinator.store.in_bulk import InBulk
 from coordinator.store.tables import METADATA, search_terms
 
 
@@ -100,37 +101,40 @@ class Backlog:
                     _INSERT_TERMS, {one.name: [row[one.name] for row in inserts[table]] for one in table.c}
                 )
             else:
-                self._connection.execute(_insert(table), inserts[table])
+                self._send(_insert, (table,), inserts[table])
         for (table, names), rows in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for key, change in rows.items():
                 bound = {f"at_{name}": value for name, value in zip(names, key, strict=True)}
                 alike.setdefault(tuple(sorted(change)), []).append({**change, **bound})
             for columns, sets in alike.items():
-                self._connection.execute(_update(table, names, columns), sets)
+                self._send(_update, (table, names, columns), sets)
+
+    def _send(
+        self, make: Callable[..., sa.Insert | sa.Update], what: tuple[Any, ...], rows: list[dict[str, Any]]
+    ) -> None:
+        dialect, columns = self._connection.dialect, tuple(rows[0])
+        key = (dialect.name, *what, columns)
+        if key not in _READY:
+            _READY[key] = InBulk(make(*what), columns, dialect)
+        _READY[key].run(self._connection, rows)
 
 
 _ORDER = {table: number for number, table in enumerate(METADATA.sorted_tables)}
 """What others refer to comes first, in whatever order it was kept back."""
-_STATEMENTS: dict[Any, Any] = {}
 _INSERT_TERMS = sa.insert(search_terms).from_select(
     [one.name for one in search_terms.c],
     sa.select(*[sa.func.unnest(sa.bindparam(one.name, type_=ARRAY(one.type))) for one in search_terms.c]),
 )
 """On PostgreSQL one statement for all words of a transaction, some twenty a message, in place of one each."""
+_READY: dict[tuple[Any, ...], InBulk] = {}
+"""Statements in their drivers' form, by driver, table and columns."""
 
 
 def _insert(table: sa.Table) -> sa.Insert:
-    found: sa.Insert | None = _STATEMENTS.get(table)
-    if found is None:
-        found = _STATEMENTS[table] = sa.insert(table)
-    return found
+    return sa.insert(table)
 
 
 def _update(table: sa.Table, names: tuple[str, ...], columns: tuple[str, ...]) -> sa.Update:
-    found: sa.Update | None = _STATEMENTS.get((table, names, columns))
-    if found is None:
-        where = [table.c[name] == sa.bindparam(f"at_{name}") for name in names]
-        values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
-        found = _STATEMENTS[table, names, columns] = sa.update(table).where(*where).values(values)
-    return found
+    where = [table.c[name] == sa.bindparam(f"at_{name}") for name in names]
+    return sa.update(table).where(*where).values({name: sa.bindparam(name) for name in columns})

@@ -1,0 +1,70 @@
+"""Rows that are written many at once are the very rows that SQLAlchemy writes one by one; and asked for as one value."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+import sqlalchemy as sa
+
+from coordinator.store import migrate
+from coordinator.store.ahead import Backlog
+from coordinator.store.engine import connect, transaction
+from coordinator.store.one_of import one_of
+from coordinator.store.tables import receipts
+
+EAST = datetime(2026, 3, 1, 9, 30, 0, 5, tzinfo=timezone(timedelta(hours=3)))
+
+
+@pytest.fixture
+def engine(database_url):
+    made = connect(database_url)
+    migrate.upgrade(made)
+    yield made
+    made.dispose()
+
+
+def a_receipt(name: str, **others) -> dict:
+    given = {"delivery_id": None, "channel": "fax", "verdict": "acknowledged", "cause": "50% 'sent'; --",
+             "received_at": EAST, "detail_sealed": b"\x00\xff%s"}  # fmt: skip
+    return {"id": name, "once_key": f"k{name}", **given, **others}
+
+
+def test_rows_written_in_bulk_are_as_those_written_one_by_one(engine):
+    with transaction(engine) as connection:
+        connection.execute(sa.insert(receipts), a_receipt("alone"))
+        backlog = Backlog(connection)
+        for name in ("one", "two"):
+            backlog.insert(receipts, a_receipt(name))
+        backlog.change(receipts, {"id": "two"}, {"cause": None, "received_at": EAST + timedelta(days=1)})
+        backlog.write()
+        rows = {row.id: row for row in connection.execute(sa.select(receipts))}
+    assert rows["one"][2:] == rows["alone"][2:]
+    assert rows["one"].received_at == EAST
+    assert rows["one"].received_at.tzinfo is UTC
+    assert (rows["two"].cause, rows["two"].received_at) == (None, EAST + timedelta(days=1))
+    assert rows["two"].detail_sealed == rows["alone"].detail_sealed
+
+
+def test_an_instant_without_its_zone_is_refused_in_bulk_too(engine):
+    with transaction(engine) as connection:
+        backlog = Backlog(connection)
+        backlog.insert(receipts, a_receipt("one", received_at=datetime(2026, 3, 1)))
+        with pytest.raises(ValueError, match="zone"):
+            backlog.write()
+
+
+def test_a_fault_in_bulk_shows_no_values(engine):
+    with pytest.raises(sa.exc.IntegrityError) as fault, transaction(engine) as connection:
+        backlog = Backlog(connection)
+        backlog.insert(receipts, a_receipt("one"))
+        backlog.insert(receipts, a_receipt("one", cause="of-a-patient"))
+        backlog.write()
+    assert "of-a-patient" not in str(fault.value).split("DETAIL")[0]
+
+
+@pytest.mark.parametrize("names", [[], ["one"], ["two", "one", "one"], ['a"b', "it's", "one"]])
+def test_one_of_finds_what_is_named_and_nothing_else(engine, names):
+    query = sa.select(receipts.c.id).where(one_of(receipts.c.id, "names")).order_by(receipts.c.id)
+    with transaction(engine) as connection:
+        connection.execute(sa.insert(receipts), [a_receipt(one) for one in ("one", "three", "two")])
+        found = list(connection.execute(query, {"names": names}).scalars())
+    assert found == sorted({"one", "two"} & set(names))
