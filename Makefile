@@ -32,8 +32,8 @@ fax-test: .venv/ready ## Every letter as a fax, read back by OCR (installs tesse
 	@tests/fax/prepare
 	@$(PY) -m pytest -q -n 2 -m fax tests/fax $(ARGS)
 
-faults-test: .venv/ready ## The fault tests on the embedded engine, and 500 seeds of the simulation
-	@COORDINATOR_SEEDS=500 $(PY) -m pytest -q -n 3 --dist loadfile -m "not servers" tests/faults $(ARGS)
+faults-test: .venv/ready ## Workers killed on the embedded engine, and 500 seeds: of the fault tests what make test leaves out
+	@COORDINATOR_SEEDS=500 $(PY) -m pytest -q -n 3 --dist loadfile -m "(faults or seeds) and not servers" tests/faults $(ARGS)
 
 faults: .venv/ready ## All fault tests on every engine, and their tables in docs/reliability.md
 	@$(PY) -m tests.faults $(ARGS)

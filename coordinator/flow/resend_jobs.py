@@ -97,7 +97,8 @@ def plan_job(
     with parts.ledger.begin() as tx:
         found = tx.selected(selection)
         if not found:
-            raise Refused("job.nothing", "No message fits; there is nothing to send again.")
+            more = "" if selection.with_arrived else " What has arrived is taken only where that is asked for."
+            raise Refused("job.nothing", f"No message fits; there is nothing to send again.{more}")
         row = JobRow(
             parts.dice.uuid(), "draft", mode, json.dumps(chosen, sort_keys=True), reason.strip(), per_minute, now,
             actor.name,

@@ -1,6 +1,6 @@
 """The six promises hold in every seed of the simulation.
 
-`COORDINATOR_SEEDS` says how many seeds to run (60; `make faults` runs 500).
+`COORDINATOR_SEEDS` says how many seeds to run (60; `make faults-test` and `make faults` run 500).
 """
 
 import os
@@ -13,7 +13,7 @@ from tests.faults.simulation.many import ALL_MOVES, look, look_at_all, said, tot
 
 SEEDS = int(os.environ.get("COORDINATOR_SEEDS", "60"))
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.seeds]
 
 
 @pytest.fixture(scope="module")

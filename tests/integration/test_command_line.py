@@ -183,6 +183,7 @@ def test_holds_the_restore_hold_and_a_resend_job_at_a_terminal(terminal):
     assert "0 go on" in terminal("restore-hold", "off", "--reason", "all was looked at").output
     none = terminal("resend", "plan", "--endpoint", "ep-pcp-fax", "--reason", "they lost a day")
     assert (none.exit_code, "nothing to send again" in none.output) == (1, True)
+    assert "What has arrived is taken only where that is asked for" in none.output
     assert terminal("resend", "list").output == ""
     assert "no such resend job" in terminal("resend", "start", "nothing").output
 
