@@ -46,6 +46,14 @@ def pdfua() -> Path:
     return found
 
 
+@pytest.fixture(scope="session")
+def codes() -> Path:
+    """The Python that has the reader of codes."""
+    found = HERE / ".venv" / "bin" / "python"
+    assert found.exists(), "the reader of codes is not installed: run tests/fax/prepare"
+    return found
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if {"sample", "audience"} <= set(metafunc.fixturenames):
         metafunc.parametrize(("sample", "audience"), list(letters_of_all_samples()))
