@@ -28,7 +28,7 @@ class _Told(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigurationError as wrong:
-            raise click.ClickException(f"The settings are not right: {wrong}.") from wrong
+            raise click.ClickException(f"The settings are not right: {str(wrong).removesuffix('.')}.") from wrong
         except Refused as refused:
             raise click.ClickException(refused.reason) from refused
         except NotFound as missing:

@@ -36,6 +36,8 @@ def preview_letter(kind: str, audience: str, language: str, sample: str, out: Pa
 
     The reply form (L11) stands behind the letter that asks, so it comes with that letter.
     """
+    if language != "en" and kind.upper() != "L14":
+        raise click.ClickException("Only the patient's copy (L14) is written in a second language.")
     room = workshop(Settings()).letters
     asked = (cast("LetterKind", kind.upper()), cast("Audience", audience), sample, language)
     try:

@@ -35,21 +35,12 @@ def in_columns(html: str, columns: int = TEXT_COLUMNS) -> str:
 
 
 class _Narrow(Reader):
-    """Keeps the headings of a table beside its values, and draws the blanks and boxes of a form."""
+    """Keeps the headings of a table beside its values."""
 
     def __init__(self, columns: int) -> None:
         super().__init__()
         self._columns = columns
         self._table: list[tuple[str, tuple[tuple[str, str], ...]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Show also what is to be ticked and filled in."""
-        super().handle_starttag(tag, attrs)
-        classes = (dict(attrs).get("class") or "").split()
-        if tag == "span" and "box" in classes:
-            self.handle_data("[ ] ")
-        elif tag == "span" and "rule" in classes:
-            self.handle_data("_" * 12)
 
     def handle_endtag(self, tag: str) -> None:
         """Set a table once all of it is read."""

@@ -25,24 +25,19 @@ class _Blocks(Reader):
         self._table_head: tuple[str, ...] = ()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what the next line will be; show what is to be ticked and filled in."""
+        """Note what the next line will be."""
         if tag in ("h1", "h2", "h3"):
             super().handle_starttag("p", attrs)
             self._drain()
             self._heading = True
             return
         super().handle_starttag(tag, attrs)
-        classes = (dict(attrs).get("class") or "").split()
         if tag in ("ul", "ol"):
             self._drain()
             self._goes_on = "start" in dict(attrs)
             self._listed.append((tag == "ol" and not self._goes_on, []))
         elif tag == "table":
             self._drain()
-        elif tag == "span" and "box" in classes:
-            self.handle_data("[ ] ")
-        elif tag == "span" and "rule" in classes:
-            self.handle_data("_" * 12)
 
     def handle_endtag(self, tag: str) -> None:
         """Close the block that ends here."""

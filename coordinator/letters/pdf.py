@@ -30,7 +30,7 @@ _ENGINE = threading.Lock()
 PDF_ENGINE = _ENGINE
 """For others who use pdfium in this process: one lock for all of them."""
 
-STYLE_SHEETS = ("print.css", "form.css", "fax.css", "part2.css")
+STYLE_SHEETS = ("print.css", "form.css", "fax.css", "close.css", "part2.css")
 """The style sheets of the layout folder that a letter can have, in their order."""
 FAX_DPI = 204
 """Dots an inch across a fax page."""

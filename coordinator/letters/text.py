@@ -24,6 +24,8 @@ _BLOCKS = frozenset(
 )
 _SKIPPED = frozenset({"style", "script", "head"})
 _SPACES = re.compile(r"\s+")
+_TO_FILL_IN = {"box": "[ ] ", "rule": "_" * 12, "blank": "_" * 12}
+"""What stands for a box to tick and for a line to write on, by the class that draws it."""
 _SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
@@ -45,7 +47,7 @@ class Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.lines: list[str] = []
         self._words: list[str] = []
-        self._skip = 0
+        self._hidden: list[str] = []
         self._svg = 0
         self._in_title = False
         self._lists: list[int | None] = []
@@ -71,8 +73,12 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin a block, an item or a cell."""
-        if tag in _SKIPPED:
-            self._skip += 1
+        classes = (dict(attrs).get("class") or "").split()
+        # A code that is drawn has its words beside it; the form says the reference in a sentence as well.
+        if tag in _SKIPPED or (tag == "div" and "code" in classes):
+            self._hidden.append(tag)
+        elif tag == "span" and (sign := _TO_FILL_IN.get("".join(classes[:1]))):
+            self.handle_data(sign)
         elif tag == "svg":
             self._svg += 1
         elif tag == "title":
@@ -108,12 +114,12 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """End a block, an item or a cell."""
-        if tag in _SKIPPED:
-            self._skip -= 1
+        if [tag] == self._hidden[-1:]:
+            self._hidden.pop()
         elif tag == "svg":
             self._svg -= 1
         elif tag == "title":
-            if self._in_title:
+            if self._in_title and not self._hidden:
                 self.end_picture()
             self._in_title = False
         elif tag in ("ul", "ol"):
@@ -140,7 +146,7 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Take in words."""
-        if self._skip or (self._svg and not self._in_title):
+        if self._hidden or (self._svg and not self._in_title):
             return
         self._words.append(data)
 

@@ -1,6 +1,6 @@
 """Laying a letter out: what page one takes, what moves behind it, and the same for the fax. No wording here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jinja2 import Environment
@@ -29,6 +29,8 @@ class Setting:
     """Whether page one has more words than it should even so."""
     front: bool = False
     """Whether what has to stand on page one was moved up."""
+    close: bool = False
+    """Whether the spaces between its parts are smaller, so that page one holds its end."""
 
 
 AS_IT_COMES = Setting()
@@ -67,17 +69,16 @@ class Typesetter:
         self._engine.check_glyphs(facts, text)
         made = self._engine.render(html)
         first = pdf.read_back(made, facts)
-        allowed = setting.kept
-        for fewer in _fewer(allowed):
+        for closer in _closer(setting):
             if _is_signed(built, first):
                 break
-            setting = replace(setting, kept=fewer)
+            setting = closer
             html = self.html(brief, page, setting)
             made = self._engine.render(html)
             first = pdf.read_back(made, facts)
         if not _on_page_one(built, first):
-            # It runs over in any case, so the first of the further statements goes up with them.
-            setting = replace(setting, front=True, kept=min(allowed, 1))
+            # It runs over in any case, at an easy pace.
+            setting = Setting(apart=setting.apart, long=setting.long, front=True)
             html = self.html(brief, page, setting)
             made = self._engine.render(html)
             pdf.read_back(made, facts)
@@ -103,14 +104,14 @@ class Typesetter:
         or one that tells something in place of one that holds the signature.
         """
         facts, built = page.facts(), page.parts["frame"]
-        setting, file, first = AS_IT_COMES, b"", ""
-        for one in dict.fromkeys((Setting(laid.setting.apart, laid.setting.kept), *_shorter(built, laid.setting))):
-            setting, file = one, self._engine.render(self.html(brief, page, one, fax=True, among=among))
+        file, first = b"", ""
+        for one in _on_fewer_sheets(built, laid.setting):
+            file = self._engine.render(self.html(brief, page, one, fax=True, among=among))
             first = pdf.read_back(file, facts)
             if _is_signed(built, first):
                 return file
         if not _on_page_one(built, first):
-            front = replace(setting, front=True, kept=min(_most(built, laid.setting), 1))
+            front = Setting(apart=True, front=True)
             file = self._engine.render(self.html(brief, page, front, fax=True, among=among))
             pdf.read_back(file, facts)
         return file
@@ -142,25 +143,28 @@ class Typesetter:
             "kept": setting.kept if setting.apart else len(page.parts["frame"].further_statements),
             "long": setting.long,
             "front": setting.front,
+            "close": setting.close,
             "among": among,
         }
         env = self._plain[brief.language] if brief.recipient.audience == "patient" else self._env
         return rendered(env, "layout/letter.html", {**page.parts, "letter": letter})
 
 
-def _shorter(built: Frame, printed: Setting) -> Sequence[Setting]:
-    """Return the ways to shorten page one: with the first of the further statements on it, then with none."""
-    return [Setting(apart=True, kept=fewer) for fewer in _fewer(_most(built, printed))]
+def _closer(setting: Setting) -> Iterator[Setting]:
+    """Return what is tried in turn until page one holds the signature: smaller spaces, then fewer statements."""
+    for kept in dict.fromkeys((setting.kept, 1, 0)):
+        if kept <= setting.kept:
+            yield replace(setting, kept=kept, close=True)
 
 
-def _most(built: Frame, printed: Setting) -> int:
-    """Return how many of the further statements page one of the print may have."""
-    return printed.kept if printed.apart else len(built.further_statements)
-
-
-def _fewer(kept: int) -> Sequence[int]:
-    """Return what is tried where so many statements on page one are too many: one of them, then none."""
-    return [one for one in (1, 0) if one < kept]
+def _on_fewer_sheets(built: Frame, printed: Setting) -> Iterator[Setting]:
+    """Return what is tried in turn for a fax: as printed, in smaller spaces, then with fewer further statements."""
+    most = printed.kept if printed.apart else len(built.further_statements)
+    yield Setting(printed.apart, printed.kept)
+    yield Setting(printed.apart, printed.kept, close=True)
+    for fewer in (1, 0):
+        if fewer < most:
+            yield Setting(apart=True, kept=fewer, close=True)
 
 
 def _on_page_one(built: Frame, text: str) -> bool:

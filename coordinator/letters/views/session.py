@@ -91,14 +91,15 @@ class SessionView:
 def summary_view(brief: Brief) -> SessionView:
     """Return the view of L1 and L2. Primary care gets no scores of the mind beyond one line, and no reports.
 
-    The first a reader hears of a course also says which letters will come.
+    The first a reader hears of a course also says which letters will come. A course of one and the same dose without
+    scores is told by the table of medicines.
     """
     whole = replace(_whole_view(brief), status=None, status_reason=None, prompted_by=None, holds=(), last_given=None)
     if is_first_heard(brief.case):
         whole = replace(whole, letters_to_come=brief.case.clinic.digest)
     if brief.recipient.audience == "primary-care":
         return replace(whole, mind=None, reported=(), trend=None)
-    return whole
+    return whole if whole.trend and whole.trend.drawing else replace(whole, trend=None)
 
 
 def alert_view(brief: Brief) -> SessionView:

@@ -36,7 +36,8 @@ def _letters(room: LetterRoom, name: str, brief: Brief) -> Iterator[tuple[str, A
             {"fax": True, "among": (1, 3)},
             {"preview": True},
         )
-        settings = ({"apart": True}, {"apart": True, "long": True}, {"front": True}, {"apart": True, "front": True})
+        apart = ({}, {"long": True}, {"front": True})
+        settings = (*({"apart": True, **one} for one in apart), {"front": True}, {"close": True})
         for form in (*forms, *settings):
             words = [f"{name}.{page.kind}", brief.language, *form]
             setting = Setting(**form) if form in settings else AS_IT_COMES

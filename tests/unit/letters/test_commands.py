@@ -37,6 +37,12 @@ def test_a_sample_that_has_no_such_letter_names_those_that_have(run):
     assert "course-end" in done.output
 
 
+def test_a_second_language_is_for_the_patients_copy_and_it_is_said_so(run):
+    done = run("preview-letter", "L5", "--sample", "bp-spike", "--language", "es")
+    assert done.exit_code == 1
+    assert "Only the patient's copy (L14) is written in a second language." in done.output
+
+
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
@@ -89,6 +95,15 @@ def test_every_code_of_a_refusal_is_explained():
         used |= set(re.findall(r'LetterRefused\(\s*"(letter\.[\w-]+)"', path.read_text(encoding="utf-8")))
     assert len(used) > 4
     assert used == set(EXPLAINED)
+
+
+def test_a_folder_that_breaks_a_rule_stops_the_service_with_each_reason(run, tmp_path, monkeypatch):
+    (tmp_path / "letterhead.yaml").write_text("closing_line: We cure ADHD.\n", encoding="utf-8")
+    monkeypatch.setenv("COORDINATOR_CLINIC_LETTERS_DIR", str(tmp_path))
+    done = run("preview-letter", "L5", "--sample", "bp-spike")
+    assert done.exit_code == 1
+    assert "no marketing language" in done.output
+    assert ".." not in done.output
 
 
 def test_a_file_under_no_letters_name_and_an_empty_folder_are_refused(run, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "letters"
 STYLES = GOLDEN / "styles"
-SHEETS = ("print.css", "form.css", "part2.css")
+SHEETS = ("print.css", "form.css", "close.css", "part2.css")
 STYLE = re.compile(r"<style>\n(.*?)</style>", re.DOTALL)
 
 
@@ -50,7 +50,7 @@ def test_a_golden_letter_names_the_style_sheets_that_it_carries_and_repeats_none
     for name, text in made.items():
         if name.endswith(".html"):
             named = STYLE.search(text).group(1).split("\n")[:-1]
-            parts = [part for part in ("form", "part2") if f'class="{part}"' in text]
+            parts = [part for part in ("form", "close", "part2") if re.search(rf'class="(page |long )?{part}"', text)]
             assert named == [f"/* {one}.css */" for one in ("print", *parts)], name
 
 

@@ -90,7 +90,7 @@ def _own(page, frame):
     text = re.sub(r"(· )?(page|página) \d+ (of|de) \d+", " ", text)
     for one in filter(None, ends):
         text = text.replace(_flat(one), " ")
-    return re.sub(r"Made from the record of .*?\d\d:\d\d \w+\.", " ", text)
+    return re.sub(r"Recorded (by|on) .*?\d\d:\d\d \w+\.", " ", text)
 
 
 def test_no_page_of_any_letter_holds_a_signature_or_a_closing_alone(sheets):
@@ -106,7 +106,7 @@ def test_no_page_of_any_letter_holds_a_signature_or_a_closing_alone(sheets):
 def test_a_page_with_a_signature_alone_would_be_found(sheets, written):
     row = next(one for one in written if one.name == "bp-spike.psychiatrist.L5")
     frame = row.page.parts["frame"]
-    page = f"{frame.signature.author}\nReviewed and released. Made from the record of {frame.signature.recorder}, "
+    page = f"{frame.signature.author}\nReviewed and released. Recorded by {frame.signature.recorder}, "
     page += f"{frame.signature.at}.\n{frame.patient.name} · born {frame.patient.born}\n"
     page += f"{frame.reference} version 1 · page 2 of 3"
     assert words_of(_own(page, frame)) < ENOUGH_WORDS

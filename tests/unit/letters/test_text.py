@@ -64,3 +64,12 @@ def test_a_picture_that_says_nothing_more_than_the_letter_leaves_no_caption():
 def test_a_list_that_goes_on_from_another_letter_keeps_its_numbers():
     html = '<ol start="2"><li>Please call.</li><li>Please write.</li></ol>'
     assert text_of(html) == "2. Please call.\n3. Please write.\n"
+
+
+def test_a_form_in_plain_words_has_boxes_to_tick_lines_to_write_on_and_its_reference_once(one):
+    letter = one("bp-spike.psychiatrist").letter
+    form = letter.text.split("Reply form\n", 1)[1]
+    assert "[ ] I agree and will do what is asked." in form
+    assert "[ ] A different plan (dose, from which day): ____________" in form
+    assert "Name ____________" in form
+    assert form.count(letter.reference) == 1

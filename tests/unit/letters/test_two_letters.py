@@ -86,8 +86,8 @@ def test_a_letter_prints_the_numbers_that_its_text_says(messages, templates, nam
 
 def test_each_letter_points_to_what_the_other_asks_and_says_where_the_form_is(messages):
     alert, question = (_flat(row.letter.text) for row in messages["spike-and-question.psychiatrist"])
-    assert "Please see also “Question about a medicine”, sent with this letter: it asks for something else." in alert
-    assert "One reply form serves both letters; it stands behind that one." in alert
+    other = "Please see also “Question about a medicine”, sent with this letter: it asks for something else"
+    assert f"{other}, and the reply form behind it serves both." in alert
     assert "Please see also “Safety alert”, sent with this letter: it asks for something else." in question
     assert "The reply form behind this letter serves both." in question
 
@@ -127,7 +127,7 @@ def test_the_form_has_a_part_for_each_letter_that_asks(messages):
     assert choice < form.index("Prescribed now: Adderall XR 20 mg once daily") < form.index("Something else:")
     assert form.index("Something else:") < form.index("Tick what applies:") < form.index("Please call me, at:")
     alone = _flat(messages["T6-dose.pr-psych"][1].letter.text.split("Reply form\n", 1)[1])
-    assert "Tick one: Prescribed now:" in alone
+    assert "Tick one: [ ] Prescribed now:" in alone
     assert "I agree" not in alone
 
 

@@ -252,7 +252,7 @@ def test_a_request_names_who_is_to_decide_and_never_says_that_it_was_decided(one
 def test_nobody_but_who_answers_for_a_session_is_said_to_have_decided_its_dose(one):
     text = one("nothing-recorded.psychiatrist").letter.text
     assert "Decided by: not recorded" in text
-    assert "Not reviewed by a clinician yet. Made from the record of Dana Reyes, RN" in text
+    assert "Not reviewed by a clinician yet. Recorded by Dana Reyes, RN" in text
     assert "ketamine, dose unknown, intravenous" in text
 
 

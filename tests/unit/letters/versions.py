@@ -12,7 +12,7 @@ from coordinator.letters.lexicon import read_yaml
 FRAME = "layout/letter.html"
 FORM = "letters/reply_form/body.html"
 FRAMED_BY_ITSELF = frozenset({"reply_form", "fax_cover", "misdirected"})
-STYLES = ("print.css", "form.css", "part2.css", "fax.css", "fonts.css")
+STYLES = ("print.css", "form.css", "part2.css", "fax.css", "close.css", "fonts.css")
 WORDS = ("words.yaml", "statements.yaml", "instruments.yaml")
 
 
