@@ -68,8 +68,8 @@ class Parts:
     identifier_system: str = "urn:ietf:rfc:3986"
     together: Together = field(default_factory=Together)
     """Where the sending threads of this process fold their marks and outcomes into one commit."""
-    arriving: Together = field(default_factory=Together)
-    """Where events that arrive at the same time are recorded in one commit."""
+    arriving: Together = field(default_factory=lambda: Together(rests_s=0.05))
+    """Where events that arrive at the same time are recorded in one commit. The rest between two is decision 0039."""
     last_look: LastLook = field(default_factory=LastLook)
     """At the clock, by whoever sweeps in this process."""
     bell: Bell = field(default_factory=Bell)

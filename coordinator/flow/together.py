@@ -45,9 +45,15 @@ class _Wish:
 class Together:
     """Folds writes of one kind, about different deliveries or events, into one transaction. One for each process."""
 
-    def __init__(self, most: int = 64) -> None:
-        """Fold at most that many."""
-        self._most = most
+    def __init__(self, most: int = 64, rests_s: float = 0.0) -> None:
+        """Fold at most that many. While several come at a time, rest after each transaction: as long as it took, but no
+        longer than `rests_s`.
+
+        A transaction costs much the same for one and for several, and who comes during the rest goes with the
+        next. Whoever comes alone, one after the other, waits for nobody.
+        """
+        self._most, self._rests_s = most, rests_s
+        self._rested_s = 0.0
         self._lock = threading.Lock()
         self._waiting: list[_Wish] = []
         self._led = False
@@ -85,6 +91,8 @@ class Together:
         return cast("T", mine.result)
 
     def _lead(self, mine: _Wish) -> None:
+        time.sleep(max(0.0, self._rested_s - time.monotonic()))
+        began_s = time.monotonic()
         with self._lock:
             alike = [one for one in self._waiting if one.read_ahead is mine.read_ahead and one.ledger is mine.ledger]
             group = [mine, *(one for one in alike if one is not mine)][: self._most]
@@ -97,6 +105,9 @@ class Together:
                 one.error = end if one is mine else Overtaken(type(end).__name__)
             raise
         finally:
+            if len(group) > 1 or self._waiting:
+                ended_s = time.monotonic()
+                self._rested_s = ended_s + min(ended_s - began_s, self._rests_s)
             self._hand_on(mine, group)
 
     def _hand_on(self, mine: _Wish, group: list[_Wish]) -> None:

@@ -1,6 +1,7 @@
 """Group commit: several threads' writes in one transaction, and nobody told before it is committed."""
 
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -61,9 +62,9 @@ def writing(name, fault=None):
     return act
 
 
-def run_behind_a_first(ledger, acts):
+def run_behind_a_first(ledger, acts, together=None):
     """Let one write stand in its commit while the others come; return what each got."""
-    together, got = Together(), {}
+    together, got = together or Together(), {}
 
     def one(name, act):
         try:
@@ -91,6 +92,40 @@ def test_what_comes_while_one_commits_goes_into_the_next_commit_together():
     got = run_behind_a_first(ledger, {name: writing(name) for name in "abcd"})
     assert got == {name: name for name in ("first", *"abcd")}
     assert [sorted(one) for one in ledger.commits] == [["first"], ["a", "b", "c", "d"]]
+
+
+def times_of_three(acts_s, rests_s):
+    """Write three times, one after the other, each taking so long; return when each began, after the first."""
+    together, ledger, began = Together(rests_s=rests_s), FakeLedger(), []
+    ledger.hold.set()
+    for _ in range(3):
+        together.write(ledger, marks, (None, None), lambda _tx: began.append(time.monotonic()) or time.sleep(acts_s))
+    return [one - began[0] for one in began]
+
+
+def test_who_comes_alone_waits_for_nobody():
+    assert times_of_three(0.02, rests_s=5)[2] < 1
+
+
+def test_after_several_at_once_it_rests_as_long_as_that_took_and_takes_who_comes_meanwhile():
+    ledger = FakeLedger()
+    together = Together(rests_s=5)
+
+    def slow(tx):
+        time.sleep(0.1)
+        return writing("slow")(tx)
+
+    got = run_behind_a_first(ledger, {"a": slow, "b": slow}, together)
+    assert got == {"first": "first", "a": "slow", "b": "slow"}
+    began = time.monotonic()
+    late = [threading.Thread(target=together.write, args=(ledger, marks, (None, None), writing(name))) for name in "cd"]
+    for thread in late:
+        thread.start()
+        time.sleep(0.02)
+    for thread in late:
+        thread.join(5)
+    assert sorted(ledger.commits[-1]) == ["c", "d"], "who came during the rest went with the one before"
+    assert 0.1 < time.monotonic() - began < 2
 
 
 def test_one_that_may_no_longer_go_is_told_so_and_does_not_stop_the_others():
