@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -27,14 +28,14 @@ def list_(as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table(show_lines=False, pad_edge=False)
-    for name in ("Endpoint", "Recipient", "Kind", "Address", "Verified", "Usable"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("Endpoint", "Recipient", "Address", "Usable"):
         table.add_column(name, overflow="fold", no_wrap=name == "Endpoint")  # an id is copied whole
     for row in rows:
         usable = ", ".join(filter(None, ("yes", row.pace))) if row.usable else f"no: {row.why_not}"
-        table.add_row(
-            row.id, f"{row.recipient} ({row.provider_id})", row.kind, row.address, row.verified_on or "never", usable
-        )
+        verified = f"verified {row.verified_on}" if row.verified_on else "never verified"
+        where = (f"{row.recipient} ({row.provider_id})", f"{row.kind}\n{row.address}\n{verified}")
+        table.add_row(row.id, *where, usable, end_section=True)
     Console().print(table)
 
 
