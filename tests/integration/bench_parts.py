@@ -190,3 +190,17 @@ class Bench:
 
     def broken(self) -> list:
         return verify(self.store, self.clock.now())
+
+
+def of_patients(bench, count):
+    """Return one session of each of so many patients, the example's and others like them."""
+    first = example("session-outcome.bp-spike")
+    made = [first | {"id": f"sess-{number}"} for number in range(count)]
+    for number in range(1, count):
+        other = copy.deepcopy(example("clinic")["patients"][0]) | {"id": f"MRN-{number}"}
+        other["identifiers"] = [one | {"value": f"NS-{number}"} for one in other["identifiers"]]
+        other["course"] = other["course"] | {"id": f"course-{number}"}
+        body = json.dumps(other).encode()
+        assert bench.registry.write("patients", other["id"], body, STAFF).outcome == "created"
+        made[number] |= {"patient": other["id"], "course": made[number]["course"] | {"id": f"course-{number}"}}
+    return made

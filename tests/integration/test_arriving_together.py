@@ -1,13 +1,12 @@
 """Events that arrive at the same moment: the same as one after the other, each answered for itself, in one commit."""
 
 import contextlib
-import copy
 import json
 import threading
 import time
 
 import sqlalchemy as sa
-from bench_parts import STAFF, Bench, example, shared_workshop
+from bench_parts import Bench, example, of_patients, shared_workshop
 
 from coordinator.flow import record as module
 from coordinator.flow.record import record
@@ -15,19 +14,6 @@ from coordinator.store.ledger import StoreTransaction
 from coordinator.store.tables import audit, inbox, refusals
 
 WITHIN_S = 20.0
-
-
-def patients(bench, count):
-    """Enter so many further patients like the example's; return a session of each."""
-    made = []
-    for number in range(count):
-        one = copy.deepcopy(example("clinic")["patients"][0]) | {"id": f"MRN-{number}"}
-        one["identifiers"] = [name | {"value": f"NS-{number}"} for name in one["identifiers"]]
-        one["course"] = one["course"] | {"id": f"course-{number}"}
-        assert bench.registry.write("patients", one["id"], json.dumps(one).encode(), STAFF).outcome == "created"
-        event = example("session-outcome.bp-spike") | {"id": f"sess-{number}", "patient": one["id"]}
-        made.append(event | {"course": {"id": f"course-{number}"}})
-    return made
 
 
 def arrive(bench, events):
@@ -96,7 +82,7 @@ def on_record(bench):
 
 def the_days_events(bench):
     """Return events of several patients, with one twice, one amended, one with faults, and two of one patient."""
-    sessions = patients(bench, 3)
+    sessions = of_patients(bench, 3)
     change = example("dose-change.ketamine")
     return [
         *sessions,
@@ -124,7 +110,7 @@ def test_what_is_recorded_and_answered_is_the_same_as_one_after_the_other(tmp_pa
 
 
 def test_they_take_one_transaction(bench):
-    events = patients(bench, 6)
+    events = of_patients(bench, 6)
     with begins(bench) as begun:
         answers = arrive(bench, events)
     assert {one.outcome for one in answers} == {"accepted"}
@@ -133,7 +119,7 @@ def test_they_take_one_transaction(bench):
 
 
 def test_a_name_that_another_process_takes_meanwhile_is_a_replay_and_costs_no_other(bench, monkeypatch):
-    events = patients(bench, 3)
+    events = of_patients(bench, 3)
     assert bench.submit(events[1]).outcome == "accepted"
 
     def too_early(tx, names):
@@ -150,7 +136,7 @@ def test_a_name_that_another_process_takes_meanwhile_is_a_replay_and_costs_no_ot
 
 
 def test_a_fault_of_ours_about_one_costs_no_other(bench, monkeypatch):
-    events = patients(bench, 3)
+    events = of_patients(bench, 3)
     real = module.check
 
     def failing(book, event, *rest):

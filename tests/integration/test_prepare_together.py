@@ -1,12 +1,10 @@
 """Several events prepared in one go: the same as one by one, with a fault of one costing no other."""
 
-import copy
-import json
 import threading
 
 import pytest
 import sqlalchemy as sa
-from bench_parts import STAFF, Bench, example, shared_workshop
+from bench_parts import Bench, example, of_patients, shared_workshop
 
 from coordinator.domain.delivery import State
 from coordinator.flow import prepare as module
@@ -79,20 +77,6 @@ def test_a_later_one_of_the_same_lane_withdraws_the_earlier_one_of_the_same_go(b
     assert {State(one.state) for one in waiting} == {State.PENDING, State.CANCELLED}
     bench.send_due()
     assert bench.broken() == []
-
-
-def of_patients(bench, count):
-    """Return one session of each of so many patients, the example's and others like them."""
-    first = example("session-outcome.bp-spike")
-    made = [first | {"id": f"sess-{number}"} for number in range(count)]
-    for number in range(1, count):
-        other = copy.deepcopy(example("clinic")["patients"][0]) | {"id": f"MRN-{number}"}
-        other["identifiers"] = [one | {"value": f"NS-{number}"} for one in other["identifiers"]]
-        other["course"] = other["course"] | {"id": f"course-{number}"}
-        body = json.dumps(other).encode()
-        assert bench.registry.write("patients", other["id"], body, STAFF).outcome == "created"
-        made[number] |= {"patient": other["id"], "course": made[number]["course"] | {"id": f"course-{number}"}}
-    return made
 
 
 def test_an_event_that_cannot_be_read_costs_no_other_of_its_go(bench):

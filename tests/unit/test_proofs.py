@@ -7,7 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"`((?:[\w]+/)*(?:test_\w+|channel_suite)\.py)(?:::(test_\w+))?`")
-FOLDERS = {"fhir-content": ("tests/unit/mapping", "."), "delivery": ("tests",)}
+FOLDERS = {
+    "fhir-content": ("tests/unit/mapping", "."),
+    "delivery": ("tests",),
+    "letters-reviewed": ("tests/unit/letters", "."),
+}
 """Where the names of each page are looked up, in this order."""
 
 
