@@ -117,7 +117,7 @@ def _pages(package: Package) -> bytes:
 
 def _verdict(status: FaxStatus) -> Lookup:
     if status.state == "sent":
-        return Lookup("arrived-proven", far_side_ref=status.fax_id, detail=status.detail)
+        return Lookup("arrived-proven", status.fax_id, detail=status.detail, station=status.station)
     if status.state == "failed" and status.failure is not None:
         failure = status.failure
         return Lookup("failed", status.fax_id, failure.code, retry=failure.retry, detail=status.detail)

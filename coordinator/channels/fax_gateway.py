@@ -43,6 +43,8 @@ class FaxStatus:
     pages: int | None = None
     failure: FaxFailure | None = None
     detail: bytes = b""
+    station: str | None = None
+    """What the machine that answered called itself, of a fax that was sent; None where the gateway does not tell."""
 
 
 class FaxGateway(Protocol):

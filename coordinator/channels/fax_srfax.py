@@ -19,6 +19,7 @@ from coordinator.channels.fax_codes import FaxFailure, classify_words
 from coordinator.channels.fax_gateway import FaxStatus, OutgoingFax
 from coordinator.channels.wire import Answer, Limits
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
+from coordinator.domain.station import read_station
 from coordinator.flow.ports import Clock
 
 PATH = "/SRF_SecWebSvc.php"
@@ -141,7 +142,7 @@ def _refused(words: str, answer: Answer) -> DeliveryError:
 
 
 def _read_fax(row: Mapping[str, Any], fax_id: str, detail: bytes) -> FaxStatus:
-    """Return the status. Only "Sent" is a proof."""
+    """Return the status. Only "Sent" is a proof, and only then the machine that answered was the one that took it."""
     word = str(row.get("SentStatus", "")).lower()
     pages = str(row.get("Pages", ""))
     state: Literal["open", "sent", "failed"] = "open"
@@ -150,4 +151,5 @@ def _read_fax(row: Mapping[str, Any], fax_id: str, detail: bytes) -> FaxStatus:
         state = "sent"
     elif word == "failed":
         state, failure = "failed", classify_words(str(row.get("ErrorCode", "")))
-    return FaxStatus(fax_id, state, None, int(pages) if pages.isdecimal() else None, failure, detail)
+    station = read_station(row.get("RemoteID")) if state == "sent" else None
+    return FaxStatus(fax_id, state, None, int(pages) if pages.isdecimal() else None, failure, detail, station)

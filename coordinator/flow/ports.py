@@ -118,6 +118,8 @@ class Lookup:
     retry: bool = False
     """For `failed`: whether it may be sent again without a person. The channel's table of causes says so."""
     detail: bytes = b""
+    station: str | None = None
+    """For `arrived-proven`: what the machine that answered called itself; None where the far side does not tell."""
 
 
 class Channel(Protocol):
@@ -159,6 +161,8 @@ class ReceiptNews:
     code: str | None = None
     retry: bool = False
     detail: bytes = b""
+    station: str | None = None
+    """For `acknowledged`: what the machine that answered called itself; None where the far side does not tell."""
 
 
 class ReceiptSource(Protocol):

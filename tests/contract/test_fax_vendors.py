@@ -213,6 +213,55 @@ def test_each_end_of_a_call_is_reported_in_its_class(http, make, answer, verdict
     assert (news.far_side_ref, news.verdict, news.code, news.retry) == ("7", verdict, code, retry)
 
 
+STATIONS = [
+    (srfax_fax(SentStatus="Sent", RemoteID=" NORTH CLINIC "), "NORTH CLINIC"),
+    (srfax_fax(SentStatus="Sent", RemoteID=2185550143), "2185550143"),
+    (srfax_fax(SentStatus="Sent"), None),
+    (srfax_fax(SentStatus="Sent", RemoteID=""), None),
+    (srfax_fax(SentStatus="Sent", RemoteID=None), None),
+    (srfax_fax(SentStatus="Sent", RemoteID=True), None),
+    (srfax_fax(SentStatus="Sent", RemoteID=21.5), None),
+    (srfax_fax(SentStatus="Sent", RemoteID=["NORTH CLINIC"]), None),
+    (srfax_fax(SentStatus="Sent", RemoteID="NORTH\u0000CLINIC"), None),
+    (srfax_fax(SentStatus="Sent", RemoteID="N" * 41), None),
+    (srfax_fax(SentStatus="Sent", remoteId="NORTH CLINIC"), None),
+    (srfax_fax(SentStatus="Failed", ErrorCode="No Answer", RemoteID="VOICE MAIL"), None),
+]
+
+
+@pytest.mark.parametrize(("answer", "station"), STATIONS)
+def test_srfax_tells_what_the_machine_calls_itself_that_took_the_fax(http, answer, station):
+    with ScriptedHttp(lambda method, path, body: answer) as far:
+        gateway = srfax(http, far.address)
+        form = ("application/x-www-form-urlencoded", b"FaxDetailsID=7&SentStatus=Sent&RemoteID=FORGED")
+        ((polled, _),) = FaxPoller(gateway, WallClock(), lambda: ["7"]).fetch()
+        called = UnsignedFaxCallback(gateway, WallClock()).take("", {"content-type": form[0]}, form[1])
+        found = Fax(gateway, WallClock()).look_up(a_package(), ENDPOINT, "7", deadline=soon())
+    assert (polled.station, called.station, found.station) == (station, station, station)
+
+
+def test_srfax_tells_it_in_its_list_too(http):
+    row = {"FileName": "f|42", "SentStatus": "Sent", "AccountCode": account_code("t1"), "RemoteID": "NORTH CLINIC"}
+    with ScriptedHttp(lambda method, path, body: said(Status="Success", Result=[row])) as far:
+        assert [one.station for one in srfax(http, far.address).find("t1", deadline=soon())] == ["NORTH CLINIC"]
+
+
+UNTOLD = dict.fromkeys(("RemoteID", "remoteId", "remote_id", "csid", "remoteCsid", "stationId"), "NORTH CLINIC")
+
+
+@pytest.mark.parametrize(
+    ("make", "answer"),
+    [
+        (documo, said(messageId="7", status="success", pagesComplete=2, pagesCount=2, **UNTOLD)),
+        (sinch, sinch_fax(status="COMPLETED", **UNTOLD)),
+    ],
+)
+def test_a_vendor_that_documents_no_such_field_counts_as_not_telling(http, make, answer):
+    with ScriptedHttp(lambda method, path, body: answer) as far:
+        ((news, _),) = FaxPoller(make(http, far.address), WallClock(), lambda: ["7"]).fetch()
+    assert (news.verdict, news.station) == ("acknowledged", None)
+
+
 OPEN = [
     (documo, said(messageId="7", status="processing")),
     (documo, said(messageId="7", status="transmitting")),

@@ -154,7 +154,9 @@ def news_of(status: FaxStatus) -> ReceiptNews | None:
         return None
     key = f"fax:{status.fax_id}:{status.state}"
     if status.state == "sent" or status.failure is None:
-        return ReceiptNews(key, "fax", status.fax_id, status.tag, "acknowledged", detail=status.detail)
+        return ReceiptNews(
+            key, "fax", status.fax_id, status.tag, "acknowledged", detail=status.detail, station=status.station
+        )
     verdict: Literal["partial", "failed"] = "partial" if status.failure.code == "fax.partial" else "failed"
     return ReceiptNews(
         key, "fax", status.fax_id, status.tag, verdict, status.failure.code, status.failure.retry, status.detail
