@@ -1,4 +1,4 @@
-"""endpoints list and check: would an address take a message today?"""
+"""endpoints: would an address take a message today, and a person's word on one that is new or answers otherwise."""
 
 import sys
 from dataclasses import asdict
@@ -7,10 +7,12 @@ import click
 import orjson
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from coordinator.cli.reading import at_terminal, existing
 from coordinator.domain.errors import NotFound, Refused
+from coordinator.flow.station_rows import quoted
 
 SIGNS = {True: "ok", False: "NO", None: "--"}
 
@@ -34,8 +36,12 @@ def list_(as_json: bool) -> None:
     for row in rows:
         usable = ", ".join(filter(None, ("yes", row.pace))) if row.usable else f"no: {row.why_not}"
         verified = f"verified {row.verified_on}" if row.verified_on else "never verified"
-        where = (f"{row.recipient} ({row.provider_id})", f"{row.kind}\n{row.address}\n{verified}")
-        table.add_row(row.id, *where, usable, end_section=True)
+        answers = f"\nits machine: {quoted(row.stations)}" if row.stations else ""
+        where = (f"{row.recipient} ({row.provider_id})", f"{row.kind}\n{row.address}\n{verified}{answers}")
+        warning = row.other_station
+        if warning is not None:
+            usable += f"\nANOTHER MACHINE: {warning.why} {warning.seen} {warning.next_step}"
+        table.add_row(row.id, *(escape(one) for one in (*where, usable)), end_section=True)
     Console().print(table)
 
 
@@ -54,6 +60,23 @@ def approve(endpoint_id: str, address: str) -> None:
     except NotFound:
         raise click.ClickException("No provider has an endpoint of that id. See: coordinator endpoints list") from None
     click.echo("Approved. Messages that were held for it go once they are released.")
+
+
+@endpoints.command("confirm-station")
+@click.argument("endpoint_id")
+@click.argument("station")
+def confirm_station(endpoint_id: str, station: str) -> None:
+    """Let STATION count as the name of the fax machine at ENDPOINT_ID, as the office told you that it is theirs.
+
+    STATION is what another machine than before called itself there: see `coordinator endpoints list`.
+    """
+    try:
+        existing().sending.confirm_station(endpoint_id, station, at_terminal())
+    except Refused as refused:
+        raise click.ClickException(refused.reason) from None
+    except NotFound:
+        raise click.ClickException("No provider has an endpoint of that id. See: coordinator endpoints list") from None
+    click.echo("Confirmed. A fax that is answered under this name is theirs.")
 
 
 @endpoints.command()

@@ -73,7 +73,7 @@ def attention_page(
     rows = service.desk.messages(MessageFilter(needs_attention=True, limit=ATTENTION_ROWS), person.actor)
     overview = service.desk.overview()
     calls = service.desk.calls(person.actor)
-    unprepared = sum(one.count for one in overview.unprepared)
+    others = sum(one.count for one in overview.unprepared) + overview.held_events + len(overview.other_stations)
     return pages.page(
         request,
         "attention.html",
@@ -87,7 +87,7 @@ def attention_page(
         left_alone=pages.left_alone(),
         to_approve=pages.jobs_to_approve() if person.may("act") else (),
         shown=len(rows),
-        stuck=max(overview.needs_attention - overview.held_events - unprepared, len(rows)),
+        stuck=max(overview.needs_attention - others, len(rows)),
         done=words.DONE.get(done or ""),
         wrong=wrong,
     )

@@ -19,6 +19,7 @@ MAX_REASON = 500
 DONE: Mapping[str, str] = {
     "held": "It is held. What waits stays in view here and uses up no attempt.",
     "approved": "The address is in use. What was held for it goes once it is released.",
+    "confirmed": "The name counts as theirs from now on.",
     "released": "It is released. What waited goes out now, the most pressing first.",
     "restored": "Everything is held, and the far sides are being asked what they have.",
     "ended": "Sending goes on. What nobody could say anything about stays in doubt, each for a person.",
@@ -125,6 +126,15 @@ def _add_checks(router: APIRouter, service: SendingService, pages: Pages) -> Non
         except Refused as refused:
             return _page(request, service, pages, person, wrong=refused.reason, status=409)
         return RedirectResponse("/sending?done=approved", 303)
+
+    @router.post("/sending/endpoints/{endpoint_id}/station")
+    def station(endpoint_id: Code, request: Request, fields: Form, person: Holder) -> Response:
+        """Let another machine's name count as the office's own, which the person has asked."""
+        try:
+            service.sending.confirm_station(endpoint_id, fields.get("station", "")[:100], person.actor)
+        except Refused as refused:
+            return _page(request, service, pages, person, wrong=refused.reason, status=409)
+        return RedirectResponse("/sending?done=confirmed", 303)
 
     @router.post("/sending/endpoints/{endpoint_id}/test")
     def test(endpoint_id: Code, request: Request, fields: Form, person: Holder) -> Response:

@@ -121,6 +121,7 @@ def _close(tx: Transaction, new: Endpoint, now: datetime, actor: Actor, *, befor
         new.id, suspended_at=now, suspended_address_key=key, cause=ADDRESS_CHANGED, entered_by=names
     )
     tx.put_health(closed, now)
+    tx.forget_station(new.id)
     tx.audit(actor, "address changed, unverified again", at=now, subject=new.id, code=ADDRESS_CHANGED)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, StateConflict, StoreAway, Transient
+from coordinator.flow.addresses import address_key
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
 from coordinator.flow.parts import Parts
@@ -108,7 +109,11 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
         tx.move_delivery(row.id, State.HELD, at=now, cause=wrong.code)
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=wrong.code)
         return None
-    number = tx.open_attempt(row, parts.dice.uuid(), worker, now, answer.directive, answer.version)
+    # What the machine calls itself is told later, when the number in the registry may be another.
+    dialled = address_key(tx, loaded.endpoint.address) if row.channel == "fax" else None
+    number = tx.open_attempt(
+        row, parts.dice.uuid(), worker, now, answer.directive, answer.version, address_key=dialled
+    )  # fmt: skip
     return Claimed(row, message, loaded, number, now, tx.at_once(row.endpoint_id, parts.policy.per_endpoint))
 
 

@@ -117,8 +117,10 @@ class DeliveryPart(Protocol):
         at: datetime,
         directive: str | None,
         version: int | None,
+        *,
+        address_key: str | None = None,
     ) -> int:
-        """Insert the attempt row; return its number (1 is the first)."""
+        """Insert the attempt row; return its number (1 is the first). `address_key` tells the fax number later."""
         ...
 
     def mark_on_wire(self, delivery_id: str, fence: int, at: datetime) -> None:

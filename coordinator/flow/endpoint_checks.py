@@ -12,6 +12,8 @@ from coordinator.flow.addresses import closed_because, is_closed, waits_for_appr
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
+from coordinator.flow.station_rows import OtherStation, quoted
+from coordinator.flow.stations import station_at, warning_of
 from coordinator.planning.recipients import unusable_because
 
 NOT_SET_UP: Mapping[str, str] = {
@@ -88,6 +90,10 @@ class EndpointRow:
     """How fast it is sent to, in words, where the registry says so."""
     to_approve: bool = False
     """Whether it was changed and verified, and waits for a second person."""
+    stations: tuple[str, ...] = ()
+    """What the machine at this fax number calls itself, the newest name first; empty where nobody has told."""
+    other_station: OtherStation | None = None
+    """The warning that another machine than before answers at it."""
 
 
 def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
@@ -98,12 +104,7 @@ def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
             return ()
         today = _today(parts, registry)
         return tuple(
-            _row(
-                provider,
-                one,
-                (_address(parts, tx, one, today), _breaker(parts, tx, one)),
-                to_approve=waits_for_approval(tx, one),
-            )
+            _row(parts, tx, provider, one, (_address(parts, tx, one, today), _breaker(parts, tx, one)))
             for provider in registry.providers
             for one in provider.endpoints
         )
@@ -120,7 +121,7 @@ def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: s
         endpoint = None if registry is None else registry.endpoint(endpoint_id)
         if endpoint is None or registry is None:
             raise NotFound("endpoint")
-        steps = standing_steps(parts, tx, registry, endpoint)
+        steps = (*standing_steps(parts, tx, registry, endpoint), *_machine(parts, tx, endpoint))
         tx.audit(actor, "endpoint checked", at=parts.clock.now(), subject=endpoint_id)
     if endpoint.kind == "by-hand":
         return (*steps, Step("channel", True, "By hand needs no far side: staff print the letter and hand it over."))
@@ -166,7 +167,10 @@ def _today(parts: Parts, registry: Registry) -> date:
     return parts.clock.now().astimezone(ZoneInfo(registry.clinic.time_zone)).date()
 
 
-def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...], *, to_approve: bool) -> EndpointRow:
+def _row(
+    parts: Parts, tx: Transaction, provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...]
+) -> EndpointRow:  # fmt: skip
+    station = station_at(tx, endpoint)
     why = " ".join(one.seen for one in steps if one.ok is False)
     on = None if endpoint.verified_on is None else endpoint.verified_on.isoformat()
     return EndpointRow(
@@ -181,7 +185,9 @@ def _row(provider: Provider, endpoint: Endpoint, steps: tuple[Step, ...], *, to_
         why_not=why,
         test_agreed=endpoint.test is not None,
         pace=_pace(endpoint),
-        to_approve=to_approve,
+        to_approve=waits_for_approval(tx, endpoint),
+        stations=() if station is None else station.good,
+        other_station=warning_of(parts, station),
     )
 
 
@@ -205,6 +211,17 @@ def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> 
     if endpoint.kind == "by-hand":
         return Step("address", True, "Needs no verification.")
     return Step("address", True, f"Verified on {endpoint.verified_on}.")
+
+
+def _machine(parts: Parts, tx: Transaction, endpoint: Endpoint) -> tuple[Step, ...]:
+    """Return what the machine at a fax number calls itself, where a gateway has told, and whether that has changed."""
+    station = station_at(tx, endpoint)
+    if station is None:
+        return ()
+    warning = warning_of(parts, station)
+    if warning is None:
+        return (Step("machine", True, f"The machine at this number calls itself {quoted(station.good)}."),)
+    return (Step("machine", False, f"{warning.why} {warning.seen}", warning.next_step),)
 
 
 def _breaker(parts: Parts, tx: Transaction, endpoint: Endpoint) -> Step:

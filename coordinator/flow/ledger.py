@@ -22,6 +22,7 @@ from coordinator.flow.rows import (
     NewDocument,
     NewMessage,
 )
+from coordinator.flow.station_rows import StationPart
 
 
 class RegistryPart(Protocol):
@@ -295,6 +296,7 @@ class Transaction(
     HoldPart,
     JobPart,
     PutOffPart,
+    StationPart,
     Protocol,
 ):
     """One transaction over everything."""

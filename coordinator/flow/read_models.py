@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from coordinator.domain.delivery import State
+from coordinator.flow.station_rows import OtherStation
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ class Overview:
     """Letters that may have reached the wrong place, not looked into to the end."""
     unprepared: tuple["Unprepared", ...] = ()
     """Events whose letters are not written although they should be, the longest waiting first."""
+    other_stations: tuple[OtherStation, ...] = ()
+    """Fax numbers at which another machine than before answers, the oldest warning first."""
 
 
 @dataclass(frozen=True)

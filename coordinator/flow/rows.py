@@ -165,6 +165,8 @@ class AttemptRow:
     cause: str | None
     status: int | None
     facts: tuple[tuple[str, str], ...]
+    address_key: str | None = None
+    """The keyed hash of the fax number that was dialled; None by any other way."""
 
     @property
     def reached(self) -> bool:

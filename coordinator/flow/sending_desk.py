@@ -14,6 +14,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.recompose import Recomposed
 from coordinator.flow.resend_jobs import JobView, Verb
+from coordinator.flow.stations import confirm_station
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class SendingDesk(Protocol):
 
     def left_alone(self) -> Sequence[LeftAlone]:
         """Return the addresses that are left alone because they failed again and again. No PHI."""
+        ...
+
+    def confirm_station(self, endpoint_id: str, station: str, actor: Actor) -> None:
+        """Let another machine's name count as the office's own; raise Refused or NotFound."""
         ...
 
     def hold(self, scope: str, *, reason: str, actor: Actor) -> HoldView:
@@ -119,6 +124,10 @@ class StaffSending:
                     )
                 )
         return found
+
+    def confirm_station(self, endpoint_id: str, station: str, actor: Actor) -> None:
+        """Let another machine's name count as the office's own; raise Refused or NotFound."""
+        confirm_station(self._parts, endpoint_id, station, actor)
 
     def hold(self, scope: str, *, reason: str, actor: Actor) -> HoldView:
         """Hold an address, a channel or everything; raise Refused or NotFound."""

@@ -33,6 +33,7 @@ from coordinator.flow.read_models import (
 from coordinator.flow.record import record
 from coordinator.flow.rows import UNPREPARED
 from coordinator.flow.search import fold
+from coordinator.flow.stations import open_warnings
 
 
 class StaffDesk:
@@ -51,18 +52,20 @@ class StaffDesk:
             held = tx.inbox_in(("question", "stuck"))
             unprepared = tx.unprepared(parts.clock.now() - UNPREPARED)
             answers, incidents = tx.to_review()
+            stations = tuple(open_warnings(parts, tx))
             unfinished = (State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT, State.IN_DOUBT, State.HELD)
             oldest = tx.in_state(unfinished, 1)
         lines = tuple((place, parts.causes.get(code).sentence, number) for place, code, number in problems)
         return Overview(
             by_state=tuple((state.value, counts.get(state.value, 0)) for state in State),
-            needs_attention=sum(number for *_, number in (*problems, *unprepared)) + len(held),
+            needs_attention=sum(number for *_, number in (*problems, *unprepared)) + len(held) + len(stations),
             held_events=len(held),
             oldest_unfinished_at=oldest[0].created_at if oldest else None,
             problems=lines,
             answers_waiting=answers,
             incidents_open=incidents,
             unprepared=tuple(_unprepared(parts, *one) for one in unprepared),
+            other_stations=stations,
         )
 
     def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:

@@ -12,6 +12,7 @@ from coordinator.flow.ports import Lookup, ReceiptNews, ReceiptSource
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import DeliveryRow
 from coordinator.flow.send_package import load_package
+from coordinator.flow.stations import note_station
 from coordinator.observe.log import Log, write
 
 TRACK = Actor("job", "receipts")
@@ -59,6 +60,7 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     if news.verdict == "acknowledged":
         if State.ACKNOWLEDGED in MOVES[row.state]:
             tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
+            note_station(tx, row, news.station, now, TRACK)
         return
     if not _about_this_try(row, news):
         return
@@ -131,6 +133,7 @@ def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
             return
         if answer.verdict == "arrived-proven":
             settle(parts, tx, row, Outcome("proven", far_side_ref=answer.far_side_ref), now)
+            note_station(tx, row, answer.station, now, TRACK)
         elif answer.verdict == "arrived":
             if row.state == State.IN_DOUBT:
                 due_at = now + timedelta(hours=1) * parts.policy.retry_scale

@@ -41,6 +41,7 @@ class Log(Enum):
     RECEIPT_SOURCE_DOWN = (logging.WARNING, "receipt source cannot be reached")
     BREAKER_OPENED = (logging.WARNING, "endpoint circuit opened")
     BREAKER_CLOSED = (logging.INFO, "endpoint circuit closed")
+    OTHER_STATION = (logging.WARNING, "another fax machine than before answers at a number; a person must ask")
     SENDING_HELD = (logging.WARNING, "sending held by a person")
     SENDING_RELEASED = (logging.WARNING, "sending released by a person")
     RESTORE_HOLD = (logging.ERROR, "the database is an older copy; nothing goes out until a person has looked")

@@ -27,6 +27,8 @@ class AttemptRows(Part):
         at: datetime,
         directive: str | None,
         version: int | None,
+        *,
+        address_key: str | None = None,
     ) -> int:
         """Insert the attempt row; return its number (1 is the first)."""
         number = delivery.tries
@@ -41,6 +43,7 @@ class AttemptRows(Part):
                 "started_at": at,
                 "consent_directive": directive,
                 "consent_version": version,
+                "address_key": address_key,
             },
         )
         return number
@@ -101,6 +104,7 @@ class AttemptRows(Part):
                     row.cause,
                     row.status,
                     tuple((name, value) for name, value in pairs),
+                    row.address_key,
                 )
             )
         return found

@@ -17,6 +17,7 @@ from coordinator.store.link_part import AnswerRows, LinkRows
 from coordinator.store.message_part import MessageRows
 from coordinator.store.put_off_part import PutOffRows
 from coordinator.store.record_part import RecordRows
+from coordinator.store.station_part import StationRows
 
 
 class StoreTransaction(
@@ -31,6 +32,7 @@ class StoreTransaction(
     JobRows,
     EventsAhead,
     PutOffRows,
+    StationRows,
 ):
     """Implements flow.ledger.Transaction."""
 

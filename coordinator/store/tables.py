@@ -245,6 +245,7 @@ attempts = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("consent_directive", sa.String(128)),
     sa.Column("consent_version", sa.Integer),
+    sa.Column("address_key", ID),
     sa.Column("content_sha256", ID),
     sa.Column("detail_sealed", sa.LargeBinary),
     sa.Column("facts", sa.String(1000)),

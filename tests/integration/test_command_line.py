@@ -154,6 +154,40 @@ def test_what_left_about_a_patient_is_listed_and_which_of_it_was_part2(terminal)
     assert terminal("messages", "disclosures", "MRN-1001", "--ordinary", "--json").output == "[]\n"
 
 
+def test_another_fax_machine_is_listed_and_confirmed_at_a_terminal(terminal):
+    from coordinator.flow.addresses import address_key
+    from coordinator.flow.station_rows import StationRow
+
+    terminal("migrate")
+    assert terminal("registry", "import", CLINIC).exit_code == 0
+    assert "its machine" not in terminal("endpoints", "list").output
+    made, address = bootstrap.service(), example("clinic")["providers"][1]["endpoints"][0]["address"]
+    now = made.parts.clock.now()
+    with made.store.begin() as tx:
+        key = address_key(tx, address)
+        tx.add_station(StationRow("ep-pcp-fax", key, ("[NORTH] CLINIC",), now, "SOUTH BAKERY", now, "m-1"))
+    shown = " ".join(terminal("endpoints", "list").output.split())
+    for one in ("its machine:", "[NORTH]", "ANOTHER MACHINE", "SOUTH", "BAKERY", "stranger"):
+        assert one in shown
+    (fax,) = [one for one in json.loads(terminal("endpoints", "list", "--json").output) if one["id"] == "ep-pcp-fax"]
+    assert (fax["usable"], fax["stations"]) == (True, ["[NORTH] CLINIC"])
+    assert fax["other_station"]["calls_itself"] == "SOUTH BAKERY"
+    for wrong, why in (
+        (("ep-pcp-fax", "WEST GARAGE"), "not what the machine called itself last"),
+        (("ep-nobodys", "SOUTH BAKERY"), "No provider has an endpoint of that id"),
+    ):
+        refused = terminal("endpoints", "confirm-station", *wrong)
+        assert (refused.exit_code, why in refused.output) == (1, True)
+    done = terminal("endpoints", "confirm-station", "ep-pcp-fax", "south bakery")
+    assert (done.exit_code, done.output.startswith("Confirmed.")) == (0, True)
+    again = terminal("endpoints", "confirm-station", "ep-pcp-fax", "SOUTH BAKERY")
+    assert (again.exit_code, "it is settled" in again.output) == (1, True)
+    assert "ANOTHER MACHINE" not in terminal("endpoints", "list").output
+    with made.store.begin(write=False) as tx:
+        (line,) = [one for one in tx.audit_of(["ep-pcp-fax"]) if one.action == "machine confirmed as theirs"]
+    assert line.actor.startswith("staff terminal:")
+
+
 def test_verify_without_a_database_says_what_to_do(terminal):
     done = terminal("verify")
     assert done.exit_code == 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from bench_parts import STAFF, example
+from bench_parts import STAFF, example, of_patients
 from link_parts import TestClient
 from test_answers import PAGE
 from test_endpoint_test import agree
@@ -20,7 +20,9 @@ from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import check_endpoint, list_endpoints
 from coordinator.flow.endpoint_test import send_test
+from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.sending_desk import StaffSending
+from coordinator.flow.track import take_in
 from coordinator.security.accounts import Accounts
 from coordinator.security.passwords import Passwords
 from coordinator.store.accounts import SqlAccountStore
@@ -181,6 +183,74 @@ def test_a_changed_address_is_approved_by_somebody_else_who_types_it_again(bench
     page = desk.get("/sending?done=approved").text
     assert "The address is in use" in page
     assert ">Approve</button>" not in page
+
+
+def heard(bench, *stations):
+    """Faxes to the family doctor, each answered by a machine that calls itself so; the last of them."""
+    for event, station in zip(of_patients(bench, len(stations)), stations, strict=True):
+        message = bench.told(event)["pr-pcp"]
+        bench.channels["fax"].script = ["queue"]
+        bench.send_due()
+        row = bench.deliveries(message.id)[0]
+        news = ReceiptNews(row.id, "fax", row.far_side_ref, row.id, "acknowledged", station=station)
+        take_in(bench.parts, news)
+    return message
+
+
+def test_another_fax_machine_is_shown_where_staff_look_first_and_confirmed_by_whoever_asked_the_office(bench, desk):
+    message = heard(bench, "NORTH CLINIC", "SOUTH <b>BAKERY")
+    page = desk.get("/").text
+    assert "Another fax machine answers" in page
+    assert "Nothing needs you" not in page
+    assert "It calls itself “SOUTH &lt;b&gt;BAKERY”; until now it was “NORTH CLINIC”." in page
+    assert "letters may go to a stranger" in page
+    assert "Call the office by a telephone number from another source" in page
+    assert f'href="/messages/{message.id}"' in page
+    assert 'href="/sending#machine-ep-pcp-fax"' in page
+    page = desk.get("/sending").text
+    assert 'id="machine-ep-pcp-fax"' in page
+    assert "It calls itself “SOUTH &lt;b&gt;BAKERY”; until now it was “NORTH CLINIC”." in page
+    assert "Its machine calls itself “NORTH CLINIC”" in page
+    assert page.count("The office says it is theirs</button>") == 1
+    place = "/sending/endpoints/ep-pcp-fax/station"
+    wrong = desk.post(place, station="WEST GARAGE")
+    assert (wrong.status_code, "not what the machine called itself last" in wrong.text) == (409, True)
+    done = desk.post(place, station="SOUTH <b>BAKERY")
+    assert done.headers["location"] == "/sending?done=confirmed"
+    page = desk.get("/sending?done=confirmed").text
+    assert "counts as theirs" in page
+    assert "The office says it is theirs" not in page
+    assert "Another fax machine" not in desk.get("/").text
+    with bench.store.begin(write=False) as tx:
+        (line,) = [one for one in tx.audit_of(["ep-pcp-fax"]) if one.action == "machine confirmed as theirs"]
+    assert (line.actor, line.detail) == ("staff rae", "SOUTH <b>BAKERY")
+    assert desk.post(place, station="SOUTH <b>BAKERY").status_code == 409
+    assert desk.post("/sending/endpoints/ep-nobodys/station", station="X").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("role", "sees", "may"), [("viewer", True, False), ("clinician", True, False), ("admin", True, True),
+                              ("sender", True, True), ("auditor", False, False)],
+)  # fmt: skip
+def test_who_sees_another_fax_machine_and_who_may_confirm_it(bench, role, sees, may):
+    heard(bench, "NORTH CLINIC", "SOUTH BAKERY")
+    desk = Desk(bench, role)
+    assert ("SOUTH BAKERY" in desk.get("/").text) is sees
+    assert ("SOUTH BAKERY" in desk.get("/sending").text) is sees
+    assert ("The office says it is theirs" in desk.get("/sending").text) is may
+    place = "/sending/endpoints/ep-pcp-fax/station"
+    assert desk.post(place, station="SOUTH BAKERY").status_code == (303 if may else 403)
+    assert len(bench.desk.overview().other_stations) == (0 if may else 1)
+
+
+def test_the_form_of_another_fax_machine_is_guarded_like_every_other(bench, desk):
+    heard(bench, "NORTH CLINIC", "SOUTH BAKERY")
+    place, name = "/sending/endpoints/ep-pcp-fax/station", {"station": "SOUTH BAKERY"}
+    assert desk.web.post(place, data=name).status_code == 403
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert desk.web.post(place, data={"csrf": form_token(desk.session), **name}, headers=foreign).status_code == 403
+    assert desk.get(place).status_code == 405
+    assert len(bench.desk.overview().other_stations) == 1
 
 
 def answered(bench):

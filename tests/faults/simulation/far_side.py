@@ -178,6 +178,7 @@ class FarSide:
             verdict,  # type: ignore[arg-type]
             code=(self._chance.choice(TRIED_AGAIN) if retry else "fax.refused") if failed else None,
             retry=failed and retry,
+            station="NORTH CLINIC" if self.kind == "fax" and verdict == "acknowledged" else None,
         )
         self.mail += [news] * (1 if self.calm else self._chance.choice([1, 1, 2, 3]))
 
