@@ -117,17 +117,31 @@ class _PinnedBackend(httpcore.NetworkBackend):
 
 
 class _EndingStream(httpcore.NetworkStream):
-    """A stream whose every wait is cut to what is left of the whole: a byte every few seconds buys no time."""
+    """A stream whose every wait is cut to what is left of the whole: a byte every few seconds buys no time.
+
+    The head of a request leaves together with the first of its body, as one segment or one record of TLS, not as two.
+    """
 
     def __init__(self, inner: httpcore.NetworkStream, left: Callable[[float | None], float]) -> None:
         self._inner = inner
         self._left = left
+        self._head = b""
+        """The first that was written of a request, until more of it is written, or nothing more comes."""
+        self._begins = True
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._head:
+            self.write(b"", timeout)
+        self._begins = True
         return self._inner.read(max_bytes, self._left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._left(timeout))
+        if self._begins:
+            self._begins, self._head = False, buffer
+            return
+        whole, self._head = self._head + buffer, b""
+        if whole:
+            self._inner.write(whole, self._left(timeout))
 
     def close(self) -> None:
         self._inner.close()

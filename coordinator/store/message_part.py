@@ -14,6 +14,7 @@ from coordinator.flow.document_order import in_order
 from coordinator.flow.read_models import MessageFilter
 from coordinator.flow.rows import MessageRecord, MessageState, NewDocument, NewMessage
 from coordinator.store.one_of import one_of
+from coordinator.store.packing import pack, unpack
 from coordinator.store.sealed import Part
 from coordinator.store.tables import deliveries, documents, messages, search_terms, tasks
 
@@ -224,7 +225,8 @@ class MessageRows(Part):
         return [self._message(row) for row in self._all(query)]
 
     def add_document(self, document: NewDocument, *, at: datetime) -> None:
-        """Store a document, sealed."""
+        """Store a document, made smaller where that pays, and sealed."""
+        packed, packing = pack(document.body)
         values = {
             "id": document.id,
             "message_id": document.message_id,
@@ -233,9 +235,10 @@ class MessageRows(Part):
             "media_type": document.media_type,
             "sha256": document.sha256,
             "size_bytes": len(document.body),
-            "body_sealed": self._seal("documents", document.id, "body", document.body),
+            "body_sealed": self._seal("documents", document.id, "body", packed),
             "made_with": document.made_with,
             "created_at": at,
+            "packing": packing,
         }
         self._backlog.insert(documents, values)
 
@@ -277,7 +280,7 @@ class MessageRows(Part):
 
     def _document(self, row: Row[Any], *, or_empty: bool = False) -> NewDocument:
         try:
-            body = self._open("documents", row.id, "body", row.body_sealed)
+            body = unpack(self._open("documents", row.id, "body", row.body_sealed), row.packing, row.size_bytes)
         except Exception:  # whatever this cipher raises, the bytes are not those that were stored
             if not or_empty:
                 raise

@@ -190,6 +190,7 @@ documents = sa.Table(
     sa.Column("body_sealed", sa.LargeBinary, nullable=False),
     sa.Column("made_with", sa.String(2000), nullable=False),
     sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("packing", sa.String(8)),
     sa.Index("ix_documents_message", "message_id"),
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import Unreadable
 from coordinator.flow.compose import package_hash
 from coordinator.flow.rows import UNPREPARED
 from coordinator.store.ledger import Store, StoreTransaction
@@ -132,7 +133,11 @@ def _wrong(tx: StoreTransaction, _now: datetime) -> Iterator[Finding]:
     hashes: dict[str, list[str]] = {}
     for row in _rows(tx, sa.select(documents.c.id, documents.c.message_id, documents.c.sha256)):
         hashes.setdefault(row.message_id, []).append(row.sha256)
-        found = tx.document(row.id)
+        try:
+            found = tx.document(row.id)
+        except Unreadable:
+            yield Finding("never wrong", "documents", row.id, "the stored bytes cannot be read")
+            continue
         if found is None or hashlib.sha256(found[0].body).hexdigest() != row.sha256:
             yield Finding("never wrong", "documents", row.id, "the stored bytes are not the composed bytes")
     query = (

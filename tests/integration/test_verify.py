@@ -69,6 +69,29 @@ def test_a_stored_letter_that_is_not_the_composed_one_is_found(bench, sent):
     assert "never wrong" in promises(bench)
 
 
+@pytest.mark.parametrize(
+    "changed", [{"packing": "unknown"}, {"packing": None}, {"size_bytes": 7}, {"body_sealed": b"spoilt"}]
+)
+def test_a_stored_document_that_cannot_be_read_any_more_is_found_and_ends_nothing(bench, sent, changed):
+    change(bench, "documents", {"message_id": sent["pr-psych"].id, "role": "letter-html"}, **changed)
+    assert promises(bench) == {"never wrong"}
+
+
+def test_what_was_stored_before_documents_were_packed_is_read_as_it_was(bench, sent):
+    rows, of = METADATA.tables["documents"], sent["pr-psych"].id
+    with bench.store.begin() as tx:
+        before = {one.id: one.body for one in tx.contents(of)}
+        packed = tx.connection.execute(sa.select(rows.c.id, rows.c.packing).where(rows.c.message_id == of)).all()
+        for one in packed:
+            sealed = tx._seal("documents", one.id, "body", before[one.id])
+            changed = sa.update(rows).where(rows.c.id == one.id).values(body_sealed=sealed, packing=None)
+            tx.connection.execute(changed)
+    with bench.store.begin(write=False) as tx:
+        assert {one.id: one.body for one in tx.contents(of)} == before
+    assert {"zstd", None} == {one.packing for one in packed}
+    assert bench.broken() == []
+
+
 def test_an_older_message_that_left_last_is_found(bench, sent):
     first = bench.told(example("dose-change.ketamine"))
     bench.send_due()

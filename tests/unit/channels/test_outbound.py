@@ -111,3 +111,53 @@ def test_ports_can_be_limited():
     with http, pytest.raises(NeedsHuman):
         http.get("https://ehr.example:25/fhir")
     assert resolver.asked == 0
+
+
+class Server(httpcore.NetworkStream):
+    """Answers every request with 200, and keeps what was written, write by write."""
+
+    def __init__(self):
+        self.writes, self.answered = [], 0
+
+    def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+        return self
+
+    def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+        return self
+
+    def write(self, buffer, timeout=None):
+        self.writes.append(bytes(buffer))
+
+    def read(self, max_bytes, timeout=None):
+        if not self.writes:
+            raise httpcore.ReadTimeout
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    def get_extra_info(self, info):
+        return False if info == "is_readable" else None
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("method", "body"), [("POST", b"a letter"), ("GET", b""), ("POST", b"")])
+def test_a_request_leaves_in_one_piece_head_and_body_on_a_new_line_and_on_a_kept_one(method, body):
+    transport = GuardedTransport(STRICT, lambda host, port: ["8.8.8.8"])
+    transport._backend._plain = server = Server()
+    with httpx.Client(transport=transport) as http:
+        for _ in range(2):
+            server.writes.clear()
+            assert http.request(method, "https://ehr.example/fhir", content=body).status_code == 200
+            assert len(server.writes) == 1
+            assert server.writes[0].startswith(f"{method} /fhir HTTP/1.1".encode())
+            assert server.writes[0].endswith(b"\r\n\r\n" + body)
+
+
+def test_a_body_in_several_pieces_leaves_as_it_comes():
+    transport = GuardedTransport(STRICT, lambda host, port: ["8.8.8.8"])
+    transport._backend._plain = server = Server()
+    pieces = iter([b"one", b"two", b"three"])
+    with httpx.Client(transport=transport) as http:
+        http.post("https://ehr.example/fhir", content=pieces, headers={"Content-Length": "11"})
+    assert server.writes[0].endswith(b"\r\n\r\none")
+    assert server.writes[1:3] == [b"two", b"three"]
