@@ -6,19 +6,18 @@ equal writes wait until something reads, or the transaction ends, and then go ou
 Nothing of this outlives its transaction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from coordinator.domain.pace import Pace
 from coordinator.flow.hold_rows import Closed
 from coordinator.flow.rows import DeliveryRow, EndpointHealth, InboxRow, MessageRecord, NewDocument
-from coordinator.store.in_bulk import InBulk
+from coordinator.store.in_bulk import InBulk, Row
 from coordinator.store.tables import METADATA, search_terms
 
 
@@ -97,44 +96,43 @@ class Backlog:
         self._inserts, self._changes = {}, {}
         for table in sorted(inserts, key=_ORDER.__getitem__):
             if table is search_terms and self._connection.dialect.name == "postgresql":
-                self._connection.execute(
-                    _INSERT_TERMS, {one.name: [row[one.name] for row in inserts[table]] for one in table.c}
-                )
+                given = {one.name: ",".join([row[one.name] for row in inserts[table]]) for one in table.c}
+                self._connection.execute(_INSERT_TERMS, given)
             else:
-                self._send(_insert, (table,), inserts[table])
-        for (table, names), rows in changes.items():
+                in_bulk(self._connection, table, inserts[table])
+        for (table, keys), rows in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for key, change in rows.items():
-                bound = {f"at_{name}": value for name, value in zip(names, key, strict=True)}
-                alike.setdefault(tuple(sorted(change)), []).append({**change, **bound})
+                found_by = {f"at_{name}": value for name, value in zip(keys, key, strict=True)}
+                alike.setdefault(tuple(sorted(change)), []).append({**change, **found_by})
             for columns, sets in alike.items():
-                self._send(_update, (table, names, columns), sets)
+                in_bulk(self._connection, table, sets, columns, keys)
 
-    def _send(
-        self, make: Callable[..., sa.Insert | sa.Update], what: tuple[Any, ...], rows: list[dict[str, Any]]
-    ) -> None:
-        dialect, columns = self._connection.dialect, tuple(rows[0])
-        key = (dialect.name, *what, columns)
-        if key not in _READY:
-            _READY[key] = InBulk(make(*what), columns, dialect)
-        _READY[key].run(self._connection, rows)
+
+def in_bulk(
+    connection: Connection,
+    table: sa.Table,
+    rows: Sequence[Row],
+    columns: tuple[str, ...] | None = None,
+    keys: tuple[str, ...] = (),
+) -> None:
+    """Insert rows that have the same columns; with `keys`, change those columns where the keys are as given."""
+    dialect, named = connection.dialect, tuple(rows[0]) if columns is None else columns
+    place = (dialect.name, table, named, keys)
+    if place not in _READY:
+        _READY[place] = InBulk(table, named, dialect, keys)
+    _READY[place].run(connection, rows)
 
 
 _ORDER = {table: number for number, table in enumerate(METADATA.sorted_tables)}
 """What others refer to comes first, in whatever order it was kept back."""
 _INSERT_TERMS = sa.insert(search_terms).from_select(
     [one.name for one in search_terms.c],
-    sa.select(*[sa.func.unnest(sa.bindparam(one.name, type_=ARRAY(one.type))) for one in search_terms.c]),
+    sa.select(*[sa.func.unnest(sa.func.string_to_array(sa.bindparam(one.name), ",")) for one in search_terms.c]),
 )
-"""On PostgreSQL one statement for all words of a transaction, some twenty a message, in place of one each."""
+"""On PostgreSQL one statement for all words of a transaction, some twenty a message, in place of one each.
+
+They are hashes and ids of ours, so that no comma stands in any.
+"""
 _READY: dict[tuple[Any, ...], InBulk] = {}
 """Statements in their drivers' form, by driver, table and columns."""
-
-
-def _insert(table: sa.Table) -> sa.Insert:
-    return sa.insert(table)
-
-
-def _update(table: sa.Table, names: tuple[str, ...], columns: tuple[str, ...]) -> sa.Update:
-    where = [table.c[name] == sa.bindparam(f"at_{name}") for name in names]
-    return sa.update(table).where(*where).values({name: sa.bindparam(name) for name in columns})

@@ -1,35 +1,92 @@
-"""One statement for many rows, made ready once: SQLAlchemy itself prepares each value of each row anew."""
+"""Many rows in one statement, made ready once: SQLAlchemy itself prepares each value of each row anew.
 
-from collections.abc import Callable, Mapping, Sequence
+A driver that is given many rows for one statement executes it row by row, which costs each
+row a statement on PostgreSQL, and on SQLite a change of thread.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.sql.dml import UpdateBase
 
 Row = Mapping[str, Any]
+Change = Callable[[Any], Any]
+SIZES = (32, 16, 8, 4, 2, 1)
+"""Rows of one statement: few texts, so that a database that keeps prepared statements knows each of them."""
 
 
 class InBulk:
-    """An insert or update as one driver takes it. Errors and events are SQLAlchemy's as ever."""
+    """An insert, or an update by `keys`, of rows with these columns. Errors and events are SQLAlchemy's as ever.
 
-    def __init__(self, statement: UpdateBase, columns: Sequence[str], dialect: Dialect) -> None:
-        """Make a statement ready for rows of these columns."""
-        compiled = statement.compile(dialect=dialect, column_keys=list(columns))
-        binds = {name: compiled.binds[name] for name in compiled.bind_names.values()}
-        to_driver = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for name, one in binds.items()}
-        self._text = str(compiled)
-        self._by_place = [(name, to_driver[name]) for name in getattr(compiled, "positiontup", None) or ()]
-        self._by_name = [(name, change) for name, change in to_driver.items() if change is not None]
+    A row of an update carries the value to find it by under `at_` and the column's name.
+    """
+
+    def __init__(self, table: sa.Table, columns: Sequence[str], dialect: Dialect, keys: Sequence[str] = ()) -> None:
+        """Make it ready for one database."""
+        self._postgres = dialect.name == "postgresql"
+        named = [(f"at_{one}", table.c[one]) for one in keys] + [(one, table.c[one]) for one in columns]
+        self._fields = [(name, _to_driver(column, dialect)) for name, column in named]
+        one = ", ".join(f"%s::{_type(column, dialect)}" if self._postgres else "?" for _, column in named)
+        self._row = f"({one})"
+        quote = dialect.identifier_preparer.quote
+        self._head, self._tail = _insert(table, [quote(one) for one in columns])
+        if keys:
+            self._head, self._tail = _update(table, [quote(one) for one in columns], keys, postgres=self._postgres)
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Execute it for each of the rows."""
-        if self._by_place:
-            values = [tuple([_for(row[name], change) for name, change in self._by_place]) for row in rows]
-            connection.exec_driver_sql(self._text, values)
-            return
-        named = [{**row, **{name: change(row[name]) for name, change in self._by_name}} for row in rows]
-        connection.exec_driver_sql(self._text, named)
+        """Write the rows, as they come."""
+        for part in _parts(rows):
+            values = tuple([_for(row[name], change) for row in part for name, change in self._fields])
+            connection.exec_driver_sql(self._head + ", ".join([self._row] * len(part)) + self._tail, values)
 
 
-def _for(value: Any, change: Callable[[Any], Any] | None) -> Any:  # noqa: ANN401  (of any column)
-    return value if change is None else change(value)
+def _insert(table: sa.Table, columns: Sequence[str]) -> tuple[str, str]:
+    """Return what stands before the rows of values, and what behind them."""
+    return " ".join(("INSERT INTO", table.name, f"({', '.join(columns)})", "VALUES ")), ""
+
+
+def _update(table: sa.Table, columns: Sequence[str], keys: Sequence[str], *, postgres: bool) -> tuple[str, str]:
+    names = [*(f"at_{one}" for one in keys), *columns]
+    sets = ", ".join(f"{one} = given.{one}" for one in columns)
+    where = " AND ".join(f"{table.name}.{one} = given.at_{one}" for one in keys)
+    change = ("UPDATE", table.name, "SET", sets, "FROM")
+    if postgres:
+        return " ".join((*change, "(VALUES ")), f") AS given ({', '.join(names)}) WHERE {where}"
+    # SQLite names the columns of VALUES itself.
+    given = ", ".join(f"column{place} AS {name}" for place, name in enumerate(names, 1))
+    return " ".join((*change, "(SELECT", given, "FROM (VALUES ")), f")) AS given WHERE {where}"
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    first = 0
+    for size in SIZES:
+        while len(rows) - first >= size:
+            yield rows[first : first + size]
+            first += size
+
+
+def _for(value: Any, change: Change | None) -> Any:  # noqa: ANN401  (of any column)
+    return value if change is None or value is None else change(value)
+
+
+def _type(column: sa.Column[Any], dialect: Dialect) -> str:
+    """Return PostgreSQL's type without a length: a cast to a length would cut a text off in place of refusing it."""
+    return re.sub(r"\(\d+\)", "", column.type.compile(dialect=dialect))
+
+
+def _to_driver(column: sa.Column[Any], dialect: Dialect) -> Change | None:
+    """Return what makes a column's value one for the driver.
+
+    PostgreSQL is given words where it can be: by their types, 1 and 40,000 would make two statements of one.
+    """
+    of_type = column.type.dialect_impl(dialect).bind_processor(dialect)
+    if dialect.name != "postgresql" or isinstance(column.type, sa.LargeBinary):
+        return of_type
+    return lambda value: _word(value if of_type is None else of_type(value))
+
+
+def _word(value: Any) -> str:  # noqa: ANN401  (of any column)
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Row
 from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
-from coordinator.store.ahead import AuditLine
+from coordinator.store.ahead import AuditLine, in_bulk
 from coordinator.store.one_of import one_of
 from coordinator.store.sealed import Part
 from coordinator.store.tables import (
@@ -33,7 +33,6 @@ GENESIS = "0" * 64
 
 _HEAD = sa.select(audit_heads).where(audit_heads.c.shard == sa.bindparam("of_shard"))
 _HEAD_LOCKED = _HEAD.with_for_update()
-_ADD_LINES = sa.insert(audit)
 _MOVE_HEAD = (
     sa.update(audit_heads)
     .where(audit_heads.c.shard == sa.bindparam("of_shard"))
@@ -209,7 +208,7 @@ class RecordRows(Part):
                 }
             )
             previous = made
-        self.connection.execute(_ADD_LINES, rows)
+        in_bulk(self.connection, audit, rows)
         self.connection.execute(_MOVE_HEAD, {"of_shard": shard, "seq": seq, "hash": previous})
 
     def _head(self, shard: int) -> tuple[int, str]:
