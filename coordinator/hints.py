@@ -11,6 +11,11 @@ from coordinator.flow.bell import News
 TASKS: dict[News, str] = {"event": "coordinator.prepare", "delivery": "coordinator.deliver"}
 GAP_S = 0.025
 """Between two hints. Whoever gets one looks for everything that is due, so what becomes due meanwhile needs but one."""
+BUSY_GAP_S = 0.06
+"""Between two hints while several rows become due in each gap: workers that found something look again by themselves.
+
+A hint costs the broker, the worker that gets it and whoever sends it about a millisecond each.
+"""
 
 
 class Hints:
@@ -25,6 +30,8 @@ class Hints:
         self._news = threading.Condition()
         self._due: dict[News, str] = {}
         """One id of each kind, not hinted yet."""
+        self._count = 0
+        """Of how many rows we were told since the last hint."""
         self._thread: threading.Thread | None = None
 
     def tell(self, what: News, names: Sequence[str]) -> None:
@@ -33,6 +40,7 @@ class Hints:
             return
         with self._news:
             self._due[what] = names[0]
+            self._count += len(names)
             self._news.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._send, name="hints", daemon=True)
@@ -44,11 +52,12 @@ class Hints:
             with self._news:
                 self._news.wait_for(lambda: self._due)
                 due, self._due = self._due, {}
+                count, self._count = self._count, 0
             for what, name in due.items():
                 # Whatever is wrong with the broker, the row is in the database and the sweep will come.
                 with contextlib.suppress(Exception):
                     app.send_task(TASKS[what], (name,), queue="coordinator", ignore_result=True, retry=False)
-            time.sleep(GAP_S)
+            time.sleep(BUSY_GAP_S if count > 1 else GAP_S)
 
     def _app(self) -> Any:  # noqa: ANN401  (Celery ships no types)
         from celery import Celery  # noqa: PLC0415  (slow to import, and only where there is a broker)

@@ -11,6 +11,7 @@ import uvicorn
 
 from coordinator.bootstrap import Service, build, service
 from coordinator.flow.runner import Runner
+from coordinator.heap import keep_what_is_loaded
 from coordinator.observe.log import Log, configure, write
 from coordinator.settings import Settings
 from coordinator.store import migrate as schema
@@ -66,15 +67,16 @@ def run_servers(host: str, port: int, console_port: int) -> None:
     """Serve the API and the console until a signal ends both. They are separate hosts on purpose."""
 
     async def both() -> None:
-        servers = [
-            uvicorn.Server(
-                uvicorn.Config(
-                    name, factory=True, host=host, port=number, log_config=None, access_log=False, server_header=False
-                )
+        configs = [
+            uvicorn.Config(
+                name, factory=True, host=host, port=number, log_config=None, access_log=False, server_header=False
             )
             for name, number in (("coordinator.api.app:create", port), ("coordinator.console.app:create", console_port))
         ]
-        await asyncio.gather(*(one.serve() for one in servers))
+        for one in configs:
+            one.load()
+        keep_what_is_loaded()
+        await asyncio.gather(*(uvicorn.Server(one).serve() for one in configs))
 
     asyncio.run(both())
 

@@ -1,10 +1,12 @@
 """The words a message is found by, without accents and case, stored only as keyed hashes."""
 
 import unicodedata
+from functools import lru_cache
 
 from coordinator.domain.case import Case
 
 
+@lru_cache(maxsize=4096)
 def fold(text: str) -> tuple[str, ...]:
     """Return the words of a text as they are searched: lower case, no accents, no punctuation.
 

@@ -6,9 +6,11 @@ row a statement on PostgreSQL, and on SQLite a change of thread.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
@@ -29,18 +31,45 @@ class InBulk:
         self._postgres = dialect.name == "postgresql"
         named = [(f"at_{one}", table.c[one]) for one in keys] + [(one, table.c[one]) for one in columns]
         self._fields = [(name, _to_driver(column, dialect)) for name, column in named]
-        one = ", ".join(f"%s::{_type(column, dialect)}" if self._postgres else "?" for _, column in named)
-        self._row = f"({one})"
+        self._types = [_type(column, dialect) for _, column in named]
         quote = dialect.identifier_preparer.quote
         self._head, self._tail = _insert(table, [quote(one) for one in columns])
         if keys:
             self._head, self._tail = _update(table, [quote(one) for one in columns], keys, postgres=self._postgres)
 
+        self._texts: dict[int, str] = {}
+
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Write the rows, as they come."""
         for part in _parts(rows):
             values = tuple([_for(row[name], change) for row in part for name, change in self._fields])
-            connection.exec_driver_sql(self._head + ", ".join([self._row] * len(part)) + self._tail, values)
+            with as_the_server_has_it(connection) if self._postgres else nullcontext():
+                connection.exec_driver_sql(self._text(len(part)), values)
+
+    def _text(self, count: int) -> str:
+        """Return the statement for so many rows."""
+        if count not in self._texts:
+            width = len(self._types)
+            rows = (
+                [f"${row * width + place}::{kind}" for place, kind in enumerate(self._types, 1)]
+                if self._postgres
+                else ["?"] * width
+                for row in range(count)
+            )
+            self._texts[count] = self._head + ", ".join(f"({', '.join(row)})" for row in rows) + self._tail
+        return self._texts[count]
+
+
+@contextmanager
+def as_the_server_has_it(connection: Connection) -> Iterator[None]:
+    """Have psycopg take statements with PostgreSQL's own `$1`: it would read through a long one with `%s` each time."""
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101  (it is checked out)
+    before, driver.cursor_factory = driver.cursor_factory, psycopg.RawCursor
+    try:
+        yield
+    finally:
+        driver.cursor_factory = before
 
 
 def _insert(table: sa.Table, columns: Sequence[str]) -> tuple[str, str]:

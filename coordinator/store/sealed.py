@@ -1,10 +1,10 @@
 """What every part of a transaction shares: the connection, the cipher, and sealing by place."""
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
@@ -70,10 +70,10 @@ class Part:
         return self._cipher.open(sealed, place=f"{table}|{row}|{field}")
 
     def _seal_json(self, table: str, row: str, field: str, value: Any) -> bytes:  # noqa: ANN401  (JSON)
-        return self._seal(table, row, field, json.dumps(value, ensure_ascii=False).encode())
+        return self._seal(table, row, field, orjson.dumps(value))
 
     def _open_json(self, table: str, row: str, field: str, sealed: bytes | None) -> Any:  # noqa: ANN401  (JSON)
-        return None if sealed is None else json.loads(self._open(table, row, field, sealed))
+        return None if sealed is None else orjson.loads(self._open(table, row, field, sealed))
 
     def _run(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:  # noqa: ANN401  (columns of any type)
         """Execute a statement; what was kept back before it goes out before it."""

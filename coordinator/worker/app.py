@@ -1,9 +1,10 @@
 """The Celery application. Tasks carry ids and nothing else; the database decides whether there is anything to do."""
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, worker_ready
 
 from coordinator.bootstrap import has_loops
+from coordinator.heap import keep_what_is_loaded
 from coordinator.observe.log import Log, configure, write
 from coordinator.settings import Settings
 
@@ -58,6 +59,12 @@ def refuse_a_worker_without_loops(**_: object) -> None:
     raise SystemExit(
         "This worker would take the hints meant for others and send nothing. Start it with: coordinator worker"
     )
+
+
+@worker_ready.connect
+def settle(**_: object) -> None:
+    """Everything is loaded now, Celery too."""
+    keep_what_is_loaded()
 
 
 app = make()

@@ -38,9 +38,9 @@ def measure() -> Iterator[Row]:
     for postgres in (False, *([True] if servers() else [])):
         with clinic({"fhir-rest": Nothing()}, postgres=postgres) as made:
             _work(made)
-            _fill(made, 1, FEW)
+            fill(made, 1, FEW)
             few = [_work(made) for _ in range(ROUNDS)]
-            _fill(made, FEW + 1, MANY)
+            fill(made, FEW + 1, MANY)
             many = [_work(made) for _ in range(ROUNDS)]
         what = f"Record, prepare, claim, mark, outcome and sweep of {MESSAGES}: {MANY:,} stored against {FEW:,}, "
         what += "PostgreSQL" if postgres else "SQLite"
@@ -57,7 +57,7 @@ def _work(made: Clinic) -> tuple[float, float]:
     return cpu_and_seconds(whole)
 
 
-def _fill(made: Clinic, first: int, last: int) -> None:
+def fill(made: Clinic, first: int, last: int) -> None:
     """Copy one finished message with its delivery, attempt, document and audit line, under ids in no order."""
     with made.engine.begin() as connection:
         postgres = connection.dialect.name == "postgresql"

@@ -6,7 +6,7 @@ sequential scans discouraged, so that one in a plan means that no index fits, ho
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from coordinator.flow import deliver
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.sweep import due_now
 from coordinator.flow.track import take_in
+from coordinator.store.in_bulk import as_the_server_has_it
 from coordinator.store.tables import METADATA
 
 GROWING = frozenset(
@@ -53,7 +54,9 @@ def whole_reads(engine: sa.Engine, statement: str, values) -> list[str]:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
             return [row[3] for row in plan if _reads_whole(row[3], statement)]
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        text = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
+        as_postgres_has_it = isinstance(values, tuple)
+        with as_the_server_has_it(connection) if as_postgres_has_it else nullcontext():
+            text = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
         plan = text if isinstance(text, list) else json.loads(text)
         return [
             f"{one['Node Type']} {one.get('Relation Name') or one['Index Name']}"

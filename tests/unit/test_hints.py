@@ -1,11 +1,12 @@
 """Hints to the workers: few, never the last one missing, and nobody waits for a broker."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from coordinator import hints as module
-from coordinator.hints import GAP_S, Hints
+from coordinator.hints import BUSY_GAP_S, GAP_S, Hints
 
 
 class Broker:
@@ -44,7 +45,18 @@ def test_many_rings_are_few_hints_and_the_last_ring_is_followed_by_one(hinting):
         time.sleep(0.0002)
     sent = broker.until(lambda found: found and found[-1][1] == ("e-499",))
     assert sent[-1][1] == ("e-499",)
-    assert 1 <= len(sent) <= (time.monotonic() - began) / GAP_S + 2
+    # The first stands for one row; from then on several become due in each gap.
+    assert 1 <= len(sent) <= (time.monotonic() - began) / BUSY_GAP_S + 3
+
+
+@pytest.mark.parametrize(("rows", "rests_s"), [(["e-1"], GAP_S), (["e-1", "e-2"], BUSY_GAP_S)])
+def test_the_gap_after_a_hint_is_longer_when_it_stands_for_several_rows(hinting, monkeypatch, rows, rests_s):
+    rested = []
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=rested.append))
+    hints, broker = hinting(Broker())
+    hints.tell("event", rows)
+    broker.until(lambda _found: rested)
+    assert rested == [rests_s]
 
 
 def test_a_hint_names_its_task_and_one_id_and_each_kind_gets_its_own(hinting):
