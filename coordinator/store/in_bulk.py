@@ -29,15 +29,16 @@ class InBulk:
     def __init__(self, table: sa.Table, columns: Sequence[str], dialect: Dialect, keys: Sequence[str] = ()) -> None:
         """Make it ready for one database."""
         self._postgres = dialect.name == "postgresql"
-        named = [(f"at_{one}", table.c[one]) for one in keys] + [(one, table.c[one]) for one in columns]
+        named = [(one, table.c[one]) for one in columns] + [(f"at_{one}", table.c[one]) for one in keys]
         self._fields = [(name, _to_driver(column, dialect)) for name, column in named]
         self._types = [_type(column, dialect) for _, column in named]
         quote = dialect.identifier_preparer.quote
+        self._texts: dict[int, str] = {}
         self._head, self._tail = _insert(table, [quote(one) for one in columns])
         if keys:
-            self._head, self._tail = _update(table, [quote(one) for one in columns], keys, postgres=self._postgres)
-
-        self._texts: dict[int, str] = {}
+            names = [quote(one) for one in columns]
+            self._head, self._tail = _update(table, names, keys, postgres=self._postgres)
+            self._texts[1] = _update_one(table, names, keys, self._places(0))
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Write the rows, as they come."""
@@ -49,15 +50,15 @@ class InBulk:
     def _text(self, count: int) -> str:
         """Return the statement for so many rows."""
         if count not in self._texts:
-            width = len(self._types)
-            rows = (
-                [f"${row * width + place}::{kind}" for place, kind in enumerate(self._types, 1)]
-                if self._postgres
-                else ["?"] * width
-                for row in range(count)
-            )
-            self._texts[count] = self._head + ", ".join(f"({', '.join(row)})" for row in rows) + self._tail
+            rows = ", ".join(f"({', '.join(self._places(row))})" for row in range(count))
+            self._texts[count] = self._head + rows + self._tail
         return self._texts[count]
+
+    def _places(self, row: int) -> list[str]:
+        """Return what stands for the values of a row, the first being row 0."""
+        if not self._postgres:
+            return ["?"] * len(self._types)
+        return [f"${row * len(self._types) + place}::{kind}" for place, kind in enumerate(self._types, 1)]
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def _insert(table: sa.Table, columns: Sequence[str]) -> tuple[str, str]:
 
 
 def _update(table: sa.Table, columns: Sequence[str], keys: Sequence[str], *, postgres: bool) -> tuple[str, str]:
-    names = [*(f"at_{one}" for one in keys), *columns]
+    names = [*columns, *(f"at_{one}" for one in keys)]
     sets = ", ".join(f"{one} = given.{one}" for one in columns)
     where = " AND ".join(f"{table.name}.{one} = given.at_{one}" for one in keys)
     change = ("UPDATE", table.name, "SET", sets, "FROM")
@@ -87,6 +88,12 @@ def _update(table: sa.Table, columns: Sequence[str], keys: Sequence[str], *, pos
     # SQLite names the columns of VALUES itself.
     given = ", ".join(f"column{place} AS {name}" for place, name in enumerate(names, 1))
     return " ".join((*change, "(SELECT", given, "FROM (VALUES ")), f")) AS given WHERE {where}"
+
+
+def _update_one(table: sa.Table, columns: Sequence[str], keys: Sequence[str], places: Sequence[str]) -> str:
+    sets = ", ".join(f"{one} = {place}" for one, place in zip(columns, places, strict=False))
+    where = " AND ".join(f"{one} = {place}" for one, place in zip(keys, places[len(columns) :], strict=True))
+    return " ".join(("UPDATE", table.name, "SET", sets, "WHERE", where))
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
