@@ -39,6 +39,15 @@ def waits_for_approval(tx: Transaction, endpoint: Endpoint) -> bool:
     return health.cause == NOT_APPROVED and is_closed(tx, health, endpoint.address)
 
 
+def known_endpoint(tx: Transaction, endpoint_id: str) -> Endpoint:
+    """Return the endpoint of that id, whoever's it is; raise NotFound when no provider has it."""
+    registry = tx.registry_for("", tx.registry_keys("provider"))
+    endpoint = None if registry is None else registry.endpoint(endpoint_id)
+    if endpoint is None:
+        raise NotFound("endpoint")
+    return endpoint
+
+
 def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
     """Put a changed and verified address into use, as another person than who entered it; raise Refused or NotFound.
 
@@ -46,10 +55,7 @@ def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
     """
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
-        registry = tx.registry_for("", tx.registry_keys("provider"))
-        endpoint = None if registry is None else registry.endpoint(endpoint_id)
-        if endpoint is None:
-            raise NotFound("endpoint")
+        endpoint = known_endpoint(tx, endpoint_id)
         health = tx.health(endpoint_id, lock=True)
         if health.cause == ADDRESS_CHANGED and is_closed(tx, health, endpoint.address):
             raise Refused("address.unverified", "Nobody has verified this address since it was entered. Do that first.")

@@ -12,6 +12,7 @@ from typing import get_args
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.registry import EndpointKind
+from coordinator.flow.addresses import known_endpoint
 from coordinator.flow.hold_rows import EVERYTHING, HoldKind, HoldRow
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -173,9 +174,9 @@ def _need_scope(tx: Transaction, scope: str) -> None:
         if name == "by-hand":
             raise Refused("hold.by-hand", "Paper does not go out by itself; there is nothing to hold.")
         return
-    registry = tx.registry_for("", tx.registry_keys("provider")) if what == "endpoint" else None
-    if registry is None or registry.endpoint(name) is None:
+    if what != "endpoint":
         raise NotFound("endpoint")
+    known_endpoint(tx, name)
 
 
 def _view(tx: Transaction, row: HoldRow) -> HoldView:

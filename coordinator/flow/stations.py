@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.errors import Refused
 from coordinator.domain.registry import Endpoint
 from coordinator.domain.station import same_station
-from coordinator.flow.addresses import address_key, is_closed
+from coordinator.flow.addresses import address_key, is_closed, known_endpoint
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -127,10 +127,7 @@ def confirm_station(parts: Parts, endpoint_id: str, station: str, actor: Actor) 
     """
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
-        registry = tx.registry_for("", tx.registry_keys("provider"))
-        endpoint = None if registry is None else registry.endpoint(endpoint_id)
-        if endpoint is None:
-            raise NotFound("endpoint")
+        endpoint = known_endpoint(tx, endpoint_id)
         known = tx.station(endpoint_id, lock=True)
         if known is None or known.other is None or station_at(tx, endpoint) is None:
             raise Refused("station.nothing-to-confirm", "No other machine was heard at this number, or it is settled.")
