@@ -74,7 +74,7 @@ def change_view(brief: Brief) -> ChangeView:
     """Return the view of a change of dose, or of a request for one."""
     one = brief.change
     requested = one.kind == "requested-of-prescriber"
-    asked_of = _asked_of(brief) if requested and brief.recipient.audience != "psychiatrist" else ()
+    asked_of = _asked_of(brief) if requested and not brief.recipient.requests else ()
     told = requested and not asked_of
     said = [one.text for one in brief.recipient.requests] + [str(ask.text) for one in asked_of for ask in one.asks]
     scope = one.scope and brief.words("scope", one.scope, "event:/scope")
