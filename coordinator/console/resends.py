@@ -14,7 +14,7 @@ from coordinator.console.sending import MAX_REASON, SendingService
 from coordinator.domain.errors import Refused
 from coordinator.domain.values import Code
 from coordinator.flow.hold_rows import Selection
-from coordinator.flow.resend_jobs import DEFAULT_PER_MINUTE, Verb
+from coordinator.flow.resend_jobs import DEFAULT_PER_MINUTE, JobView, Verb
 from coordinator.flow.second_person import may_approve
 
 ITEMS = 100
@@ -161,18 +161,18 @@ def _job_page(
     return pages.page(
         request, "resend_job.html", person, status=status, job=job, wrong=wrong, job_words=words.JOB_STATES,
         moving=job.state == "running", may_approve=may_approve(job.made_by, job.started_by, person.actor),
-        chosen=_chosen(job.selection, service, pages),
+        chosen=_chosen(job, service, pages),
     )  # fmt: skip
 
 
-def _chosen(selection: Mapping[str, object], service: SendingService, pages: Pages) -> list[tuple[str, object]]:
+def _chosen(job: JobView, service: SendingService, pages: Pages) -> list[tuple[str, object]]:
     """Return what a list was drawn up from, in the words of the pages it was chosen on."""
     people = {one.provider_id: one.recipient for one in service.endpoints()}
     said: dict[str, Callable[[str], tuple[str, object]]] = {
         "endpoint_id": lambda value: ("address:", pages.names()(value)),
         "provider_id": lambda value: ("recipient:", people.get(value, value)),
         "channel": lambda value: ("channel:", words.CHANNELS.get(value, value)),
-        "cause": lambda value: ("cause:", value),
+        "cause": lambda value: ("held or failed because:", job.cause_said.removesuffix(".") or value),
         "since": lambda value: ("since", pages.time(datetime.fromisoformat(value))),
     }
-    return [said[name](str(value)) for name, value in selection.items() if name in said]
+    return [said[name](str(value)) for name, value in job.selection.items() if name in said]

@@ -1,6 +1,6 @@
 """What the console calls things: states, channels, roles, priorities. Shown to clinic staff, in their words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -119,6 +119,26 @@ DOCUMENTS: Mapping[str, str] = {
     "fhir-message": "FHIR message",
 }
 
+LETTERS: Mapping[str, str] = {
+    "L1": "session summary",
+    "L2": "session summary",
+    "L3": "dose-change notice",
+    "L4": "stimulant request",
+    "L5": "urgent safety alert",
+    "L6": "course start",
+    "L7": "course completion",
+    "L8": "missed or stopped",
+    "L9": "correction",
+    "L10": "fax cover",
+    "L11": "reply form",
+    "L12": "medication query",
+    "L13": "retraction",
+    "L14": "patient’s copy",
+}
+"""What each kind of letter is called, within a sentence."""
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "es": "Spanish"}
+
 JOB_STATES: Mapping[str, str] = {
     "draft": "Not started yet",
     "asked": "Waits for a second person",
@@ -185,6 +205,31 @@ def who(actor: str) -> str:
     return (
         {"staff": name, "source": f"from {name}", "recipient": f"recipient {name}"}.get(kind, actor) if name else actor
     )
+
+
+def letters(kinds: Sequence[str]) -> str:
+    """Return the letters of a message by name: "Correction (L9), session summary (L2)"."""
+    names = ", ".join(f"{LETTERS.get(kind, 'letter')} ({kind})" for kind in kinds)
+    return names[:1].upper() + names[1:]
+
+
+def happened(text: str) -> str:
+    """Return a line of a message's history in words. What somebody wrote behind its colon stays as it is."""
+    action, colon, detail = text.partition(": ")
+    kind, _, code = action.partition(" ")
+    if action == "answered" and detail in ANSWERED:
+        return f"answered: {ANSWERED[detail]}"
+    if kind == "delivery" and code in tuple(State):
+        return f"delivery: {STATES[State(code)].label.lower()}{colon}{detail}"
+    if kind == "receipt" and code in VERDICTS:
+        word = VERDICTS[code]
+        return f"receipt: {word[0].lower()}{word[1:]}{colon}{detail}"
+    if kind in DOCUMENTS:
+        word = DOCUMENTS[kind]
+        return f"{word[0].lower()}{word[1:]} {code}{colon}{detail}"
+    for language, word in LANGUAGES.items():
+        action = action.replace(f"({language})", f"({word})")
+    return f"{action}{colon}{detail}"
 
 
 def span(seconds: float) -> str:

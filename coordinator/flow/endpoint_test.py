@@ -29,6 +29,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Package, StoredDocument, Taken
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import NewDocument
+from coordinator.flow.wording import facts_said
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
 from coordinator.planning.plan import make_plan
@@ -96,7 +97,7 @@ def _sent(parts: Parts, package: Package, endpoint: Endpoint) -> Step:
 
 def _seen(answer: Taken) -> str:
     status = "" if answer.status is None else f" (answer {answer.status})"
-    facts = "".join(f"; {name}: {value}" for name, value in sorted(answer.facts.items()))
+    facts = "".join(f"; {name}: {value}" for name, value in facts_said(sorted(answer.facts.items()), answer.status))
     called = "" if answer.far_side_ref is None else f" They call it {answer.far_side_ref}."
     if answer.proven:
         return f"Taken, and proven to be there{status}{facts}.{called}"

@@ -10,6 +10,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import AttemptView, DeliveryView, MessageRow, ReceiptView
 from coordinator.flow.releasing import part2_of
 from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord
+from coordinator.flow.wording import facts_said
 
 TITLES = {
     "L1": "Session summary",
@@ -147,7 +148,7 @@ def attempt_view(parts: Parts, row: AttemptRow, next_due_at: datetime | None) ->
         cause=row.cause,
         sentence=sentence,
         status=row.status,
-        facts=row.facts,
+        facts=facts_said(row.facts, row.status),
         next_due_at=next_due_at,
         worker=row.worker,
     )

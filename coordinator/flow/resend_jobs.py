@@ -72,6 +72,8 @@ class JobView:
     """More messages than this are not sent again on one person's word."""
     next_step: str = ""
     """Who must act before it goes on, and how; empty when nobody has to."""
+    cause_said: str = ""
+    """The cause that the messages were chosen by, in a sentence; empty when they were not chosen by one."""
 
 
 def plan_job(
@@ -247,6 +249,7 @@ def _recomposed(parts: Parts, row: JobRow, item: JobItem, now: datetime) -> None
 
 
 def _view(parts: Parts, tx: Transaction, row: JobRow, *, limit: int, after: int = 0) -> JobView:
+    selection = json.loads(row.selection)
     counts = tx.job_counts(row.id)
     items = tx.job_items(row.id, after=after, limit=limit) if limit else ()
     shown = tuple(_item_view(parts, tx, one) for one in items)
@@ -256,7 +259,7 @@ def _view(parts: Parts, tx: Transaction, row: JobRow, *, limit: int, after: int 
         id=row.id,
         state=row.state,
         mode=row.mode,
-        selection=json.loads(row.selection),
+        selection=selection,
         reason=row.reason,
         per_minute=row.per_minute,
         made_at=row.made_at,
@@ -273,6 +276,7 @@ def _view(parts: Parts, tx: Transaction, row: JobRow, *, limit: int, after: int 
         next_after=last if last < total else None,
         alone_up_to=parts.policy.resend_alone,
         next_step=who_acts(parts, tx, row, parts.clock.now()),
+        cause_said=parts.causes.get(selection["cause"]).sentence if selection.get("cause") else "",
     )
 
 

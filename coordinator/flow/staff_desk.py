@@ -34,6 +34,7 @@ from coordinator.flow.record import record
 from coordinator.flow.rows import UNPREPARED
 from coordinator.flow.search import fold
 from coordinator.flow.stations import open_warnings
+from coordinator.flow.wording import consent_said
 
 
 class StaffDesk:
@@ -107,14 +108,12 @@ class StaffDesk:
             now = parts.clock.now()
             tx.audit(actor, "message opened", at=now, patient_key=message.patient_key, subject=message_id)
             evidence = tx.audit_of([message_id])
-            consent = message.plan["consent"]
             answers = tx.answers_of(message_id)
             asked = message.state == "open" and answer_owed(message, answers)
-            version = "" if consent["version"] is None else f", version {consent['version']}"
             return MessageDetail(
                 row=message_row(parts, tx, message),
                 audience=message.audience,
-                consent=f"{consent['decision']}: {consent['reason']} ({consent['directive'] or 'none'}{version})",
+                consent=consent_said(parts.causes, message.plan["consent"]),
                 rules=tuple((one[0], one[1], one[2]) for one in message.plan["rules"]),
                 requests=tuple(one["text"] for one in message.plan["requests"]),
                 supersedes=message.corrects or message.plan.get("recomposed_from"),

@@ -88,7 +88,7 @@ class Rule:
             return f"{self.id} is off: no clinician has signed this version of it."
         for name, value in self.row["thresholds"].items():
             if value is None:
-                return f"{self.id} is off: its threshold {name} is not set."
+                return f"{self.id} is off: its threshold “{name.replace('_', ' ')}” is not set."
         return None
 
     def concerns(self, roles: Collection[str]) -> bool:

@@ -210,3 +210,15 @@ def test_a_person_may_have_a_withheld_message_told_once_consent_is_there(bench, 
     with pytest.raises(Refused):
         bench.desk.release(row.id, reason="and once more", token="w" * 43, actor=STAFF)
     assert bench.broken() == []
+
+
+def test_a_message_tells_in_words_by_which_consent_it_was_written(bench, arrived):
+    detail = bench.desk.message(arrived["pr-psych"].id, STAFF)
+    assert detail.consent == "In force when this was written: cn-1, version 1."
+    tries = [fact for one in detail.deliveries[0].attempts for fact in one.facts]
+    assert not any("_" in name for name, _ in tries)
+
+
+def test_a_withheld_message_tells_in_words_that_there_was_no_consent(bench, withheld):
+    detail = bench.desk.message(withheld.id, STAFF)
+    assert detail.consent == "No consent of the patient for this recipient is on record."

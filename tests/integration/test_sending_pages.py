@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
@@ -123,7 +124,10 @@ def test_a_group_is_drawn_up_looked_at_started_and_watched(bench, desk):
     assert "Send all of this group again" in desk.get("/").text
     drawn = desk.post("/resends", provider=row.provider_id, channel=row.channel, cause=row.cause, reason="it is mended")
     place = drawn.headers["location"]
-    assert f"Send these {len(stuck)} again?" in desk.get(place).text
+    page = desk.get(place).text
+    assert f"Send these {len(stuck)} again?" in page
+    assert bench.parts.causes.get(row.cause).sentence.removesuffix(".") in unescape(page)
+    assert row.cause not in page
     assert desk.post(f"{place}/start").status_code == 303
     run(bench)
     bench.send_due()

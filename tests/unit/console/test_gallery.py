@@ -15,7 +15,7 @@ def test_the_gallery_lists_every_letter_and_says_that_nothing_was_sent(browser):
     text = words(browser.get("/letters"))
     assert "Nothing here was sent to anybody" in text
     assert "Safety alert" in text
-    assert "bp-spike" in text
+    assert "bp spike" in text
 
 
 def test_a_letter_of_the_gallery_carries_its_band_and_a_policy_for_its_own_style_only(browser):

@@ -218,7 +218,7 @@ def test_one_message_says_what_happened_why_and_who_acts(browser):
     assert "The number belongs to a voice line" in text
     assert "Front desk Call the office, correct and verify the fax number" in text
     assert "fax.not-a-fax" in text
-    assert "permit: consent (c-11, version 2)" in text
+    assert "In force when this was written: c-11, version 2." in text
     assert "R3" in text
     assert "event accepted" in text
 

@@ -162,7 +162,7 @@ def a_detail(row: MessageRow, token: str = "act-1") -> MessageDetail:
     return MessageDetail(
         row=row,
         audience="psychiatrist",
-        consent="permit: consent (c-11, version 2)",
+        consent="In force when this was written: c-11, version 2.",
         rules=(("R3", "urgent", "Blood pressure 184/112 mmHg at 40 minutes; the signed limit is 180/110."),),
         requests=("Please review the stimulant dose before the next session on 21 October 2026.",),
         supersedes=None,

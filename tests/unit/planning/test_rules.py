@@ -218,7 +218,7 @@ def test_a_rule_for_another_kind_of_event_does_not_apply(desk):
 def test_the_rule_with_an_open_threshold_is_shipped_off_and_says_so(desk):
     found = outcome(desk, "R12", {})
     assert (found.fired, found.state) == (False, "off")
-    assert found.why == "R12 is off: its threshold hours_before is not set."
+    assert found.why == "R12 is off: its threshold “hours before” is not set."
 
 
 def test_a_firing_stores_its_version_and_its_signer(desk):
