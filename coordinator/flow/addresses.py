@@ -7,7 +7,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import NotFound, Refused
-from coordinator.domain.registry import Endpoint, Provider, plain_address
+from coordinator.domain.registry import Endpoint, Provider, Registry, plain_address
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -39,12 +39,25 @@ def waits_for_approval(tx: Transaction, endpoint: Endpoint) -> bool:
     return health.cause == NOT_APPROVED and is_closed(tx, health, endpoint.address)
 
 
+def known_providers(tx: Transaction) -> Registry | None:
+    """Return the registry with all its providers and no patient, or None before there is a clinic."""
+    return tx.registry_for("", tx.registry_keys("provider"))
+
+
+def endpoint_of(tx: Transaction, endpoint_id: str) -> tuple[Registry, Provider, Endpoint]:
+    """Return the endpoint of that id with the registry and whose it is; raise NotFound when no provider has it."""
+    registry = known_providers(tx)
+    if registry is not None:
+        for provider in registry.providers:
+            endpoint = provider.endpoint(endpoint_id)
+            if endpoint is not None:
+                return registry, provider, endpoint
+    raise NotFound("endpoint")
+
+
 def known_endpoint(tx: Transaction, endpoint_id: str) -> Endpoint:
     """Return the endpoint of that id, whoever's it is; raise NotFound when no provider has it."""
-    registry = tx.registry_for("", tx.registry_keys("provider"))
-    endpoint = None if registry is None else registry.endpoint(endpoint_id)
-    if endpoint is None:
-        raise NotFound("endpoint")
+    _, _, endpoint = endpoint_of(tx, endpoint_id)
     return endpoint
 
 

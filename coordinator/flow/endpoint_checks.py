@@ -6,9 +6,9 @@ from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from coordinator.domain.errors import DeliveryError, NotFound, Transient
+from coordinator.domain.errors import DeliveryError, Transient
 from coordinator.domain.registry import Endpoint, Provider, Registry
-from coordinator.flow.addresses import closed_because, is_closed, waits_for_approval
+from coordinator.flow.addresses import closed_because, endpoint_of, is_closed, known_providers, waits_for_approval
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -99,7 +99,7 @@ class EndpointRow:
 def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
     """Return every provider's endpoints, in the providers' own order, and whether each may carry PHI today."""
     with parts.ledger.begin(write=False) as tx:
-        registry = _registry(tx)
+        registry = known_providers(tx)
         if registry is None:
             return ()
         today = _today(parts, registry)
@@ -117,10 +117,7 @@ def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: s
     deadline, and the check is in the audit trail.
     """
     with parts.ledger.begin() as tx:
-        registry = _registry(tx)
-        endpoint = None if registry is None else registry.endpoint(endpoint_id)
-        if endpoint is None or registry is None:
-            raise NotFound("endpoint")
+        registry, _, endpoint = endpoint_of(tx, endpoint_id)
         steps = (*standing_steps(parts, tx, registry, endpoint), *_machine(parts, tx, endpoint))
         tx.audit(actor, "endpoint checked", at=parts.clock.now(), subject=endpoint_id)
     if endpoint.kind == "by-hand":
@@ -157,10 +154,6 @@ def _asked(parts: Parts, probes: Sequence[Probe]) -> tuple[Step, ...]:
             continue
         found[probe.name] = Step(probe.name, True, seen)
     return tuple(found.values())
-
-
-def _registry(tx: Transaction) -> Registry | None:
-    return tx.registry_for("", tx.registry_keys("provider"))
 
 
 def _today(parts: Parts, registry: Registry) -> date:

@@ -10,7 +10,7 @@ from datetime import date
 from importlib import resources
 
 from coordinator.domain.case import Case
-from coordinator.domain.errors import DeliveryError, NotFound, Refused, StateConflict
+from coordinator.domain.errors import DeliveryError, Refused, StateConflict
 from coordinator.domain.events import EVENT
 from coordinator.domain.registry import (
     AgreedTest,
@@ -22,6 +22,7 @@ from coordinator.domain.registry import (
     Provider,
     Registry,
 )
+from coordinator.flow.addresses import endpoint_of
 from coordinator.flow.compose import compose_for, documents_of
 from coordinator.flow.endpoint_checks import Step, standing_steps
 from coordinator.flow.ledger import Transaction
@@ -46,10 +47,7 @@ def send_test(parts: Parts, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
     could be one of the clinic's own.
     """
     with parts.ledger.begin() as tx:
-        registry = tx.registry_for("", tx.registry_keys("provider"))
-        provider, endpoint = _found(registry, endpoint_id)
-        if registry is None:
-            raise NotFound("endpoint")
+        registry, provider, endpoint = endpoint_of(tx, endpoint_id)
         test = endpoint.test
         if test is None:
             raise Refused(
@@ -102,14 +100,6 @@ def _seen(answer: Taken) -> str:
     if answer.proven:
         return f"Taken, and proven to be there{status}{facts}.{called}"
     return f"Taken{status}{facts}.{called} The proof of arrival comes later and is kept in the log."
-
-
-def _found(registry: Registry | None, endpoint_id: str) -> tuple[Provider, Endpoint]:
-    for provider in () if registry is None else registry.providers:
-        for endpoint in provider.endpoints:
-            if endpoint.id == endpoint_id:
-                return provider, endpoint
-    raise NotFound("endpoint")
 
 
 def _is_somebody(tx: Transaction, test: AgreedTest) -> bool:

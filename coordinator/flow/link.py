@@ -14,6 +14,7 @@ from typing import Protocol
 from coordinator.domain.delivery import ARRIVED_MAYBE, FINAL, MOVES, State
 from coordinator.domain.errors import NeedsHuman, NotFound
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.addresses import known_endpoint
 from coordinator.flow.ledger import Ledger, Transaction
 from coordinator.flow.link_rows import AccessCode, LinkKeys, LinkRow
 from coordinator.flow.parts import Parts
@@ -166,9 +167,7 @@ def set_access_code(parts: Parts, codes: CodeHasher, endpoint_id: str, *, actor:
     code = spelled(drawn, CODE_SYMBOLS)
     kept = AccessCode(endpoint_id, codes.hash(code), now, actor.name)
     with parts.ledger.begin() as tx:
-        registry = tx.registry_for("", tx.registry_keys("provider"))
-        every = () if registry is None else registry.providers
-        if not any(one.id == endpoint_id and one.kind == "secure-link" for who in every for one in who.endpoints):
+        if known_endpoint(tx, endpoint_id).kind != "secure-link":
             raise NotFound("endpoint")
         tx.put_access_code(kept)
         tx.audit(actor, "access code set", at=now, subject=endpoint_id)

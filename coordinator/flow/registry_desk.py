@@ -9,7 +9,7 @@ from coordinator.domain.errors import NotFound
 from coordinator.domain.plan import Fault
 from coordinator.domain.registry import EndpointPace, Provider, Registry
 from coordinator.domain.values import Record
-from coordinator.flow.addresses import note_changes
+from coordinator.flow.addresses import known_providers, note_changes
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -88,7 +88,7 @@ class RegistryDesk:
     def whole(self) -> Registry | None:
         """Return clinic, staff and providers, without patients; None before the first import."""
         with self._parts.ledger.begin(write=False) as tx:
-            return tx.registry_for("", tx.registry_keys("provider"))
+            return known_providers(tx)
 
     def _around(self, kind: Kind, entity: dict[str, Any]) -> dict[str, Any] | None:
         """Return a registry file with this entity first in its list, and everything it may refer to."""

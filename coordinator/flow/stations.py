@@ -11,7 +11,7 @@ from datetime import datetime
 from coordinator.domain.errors import Refused
 from coordinator.domain.registry import Endpoint
 from coordinator.domain.station import same_station
-from coordinator.flow.addresses import address_key, is_closed, known_endpoint
+from coordinator.flow.addresses import address_key, is_closed, known_endpoint, known_providers
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -107,7 +107,7 @@ def warning_of(parts: Parts, row: StationRow | None) -> OtherStation | None:
 def open_warnings(parts: Parts, tx: Transaction) -> Sequence[OtherStation]:
     """Return the warnings that wait for a person, the oldest first; a number that is closed already is in hand."""
     rows = tx.other_stations()
-    registry = tx.registry_for("", tx.registry_keys("provider")) if rows else None
+    registry = known_providers(tx) if rows else None
     found = []
     for row in rows:
         endpoint = None if registry is None else registry.endpoint(row.endpoint_id)
