@@ -132,7 +132,7 @@ LETTERS: Mapping[str, str] = {
     "L10": "fax cover",
     "L11": "reply form",
     "L12": "medication query",
-    "L13": "retraction",
+    "L13": "misdirected letter",
     "L14": "patient’s copy",
 }
 """What each kind of letter is called, within a sentence."""

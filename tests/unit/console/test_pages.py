@@ -311,7 +311,7 @@ def test_no_two_states_share_both_sign_and_word():
     assert len({(one.sign, one.label) for one in vocabulary.STATES.values()}) == len(State)
 
 
-@pytest.mark.parametrize("url", ["/", "/messages", "/messages/m-1", "/refused", "/help", "/me"])
+@pytest.mark.parametrize("url", ["/", "/messages", "/messages/m-1", "/refused", "/letters", "/help", "/me"])
 def test_every_page_has_its_landmarks_headings_and_labels(service, browser, url):
     service.desk.held, service.desk.refused = some_questions(), some_refusals()
     page = browser.get(url).text

@@ -58,6 +58,12 @@ def test_a_message_tells_its_letters_by_name_and_its_history_in_words(service, b
     assert "answered: wants to be called" in text
 
 
+def test_a_message_without_a_letter_says_that_none_was_written(service, browser, monkeypatch):
+    row = a_row(1, state=State.HELD, letters=(), channel="none")
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(a_detail(row), documents=()))
+    assert "Letter None was written." in words(browser.get("/messages/m-1"))
+
+
 def test_every_kind_of_letter_has_its_name():
     assert set(vocabulary.LETTERS) == {f"L{number}" for number in range(1, 15)}
 
