@@ -12,6 +12,7 @@ from coordinator.channels.checking import SecureLinkChecker
 from coordinator.channels.direct import SmtpConfig
 from coordinator.channels.receipts.fax_callback import FaxPoller
 from coordinator.channels.secure_link import SecureLink
+from coordinator.cores import one_core
 from coordinator.domain.delivery import State
 from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
@@ -193,6 +194,7 @@ class Service:
             receipts_every_s=0.5 if quick else 5.0,
             chores=(self.accounts.tidy, self.door.tidy),
             before_sweep=self.look_for_restore,
+            a_sender_starts=one_core() if self.settings.senders_on_one_core else lambda: None,
         )
 
     def crew(self, senders: int | None = None) -> Runner:

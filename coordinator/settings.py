@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     senders: int = Field(default=48, ge=1, le=64)
     """Threads that send at the same time, in the embedded process or in each worker: a dozen endpoints with the four
     sends each may have, so that those that do not answer leave room for the others."""
+    senders_on_one_core: bool = True
+    """Whether the embedded process keeps the threads that send on one core: they take turns at Python's one lock, and
+    the turns cost less so. Off where another program is bound to the same cores."""
     retry_scale: float = Field(default=1.0, gt=0, le=10)
     """Multiplies every wait between two tries; trials set it small."""
     breaker_probe_s: float = Field(default=300, gt=0)

@@ -52,6 +52,8 @@ class Runner:
     """Asked before every sweep: whether the database is still the one we know."""
     name: str = "embedded"
     alone: bool = True
+    a_sender_starts: Callable[[], None] = lambda: None
+    """Called by each thread that sends, when it begins: where it is to run, for one."""
     others: tuple[Listener, ...] = ()
     """Told, with ids, when there was more due than one go takes."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -74,7 +76,7 @@ class Runner:
         self._loop("prepare", self._prepare_round, self.idle_s, "event")
         self._loop("claim", self._claim_round, self.idle_s, "delivery")
         for number in range(self.senders):
-            self._loop(f"send-{number}", self._send_round, 0.0)
+            self._loop(f"send-{number}", self._send_round, 0.0, begins=self.a_sender_starts)
         if not self.alone:
             return
         self._loop("sweep", self._sweep_round, self.sweep_every_s)
@@ -95,11 +97,19 @@ class Runner:
             thread.join(timeout_s)
         self._hand.give_back()
 
-    def _loop(self, name: str, round_of_work: Callable[[str], int], pause_s: float, news: News | None = None) -> None:
+    def _loop(
+        self,
+        name: str,
+        round_of_work: Callable[[str], int],
+        pause_s: float,
+        news: News | None = None,
+        begins: Callable[[], None] = lambda: None,
+    ) -> None:
         """Do rounds until `stop`. After one that found nothing comes a pause, which such news ends."""
         worker = f"{self.name}-{name}"
 
         def run() -> None:
+            begins()
             while not self._stop.is_set():
                 heard, began_s = self.parts.bell.heard(news), time.monotonic()
                 try:

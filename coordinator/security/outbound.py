@@ -15,6 +15,7 @@ import httpx
 
 from coordinator.domain.errors import NeedsHuman
 from coordinator.security.lines import Lines
+from coordinator.security.stream import EndingStream
 from coordinator.trust import RevocationLists, Trust
 
 IDLE_S = 5.0
@@ -95,7 +96,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
         for address in addresses:
             try:
                 stream = self._plain.connect_tcp(address, port, self._left(timeout), local_address, socket_options)
-                return _EndingStream(stream, self._left)
+                return EndingStream(stream, self._left)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
                 last = fault
         raise last or httpcore.ConnectError("no address")
@@ -114,45 +115,6 @@ class _PinnedBackend(httpcore.NetworkBackend):
         ends_s: float | None = getattr(self.thread, "ends_s", None)
         left = timeout if timeout is not None else 60.0
         return left if ends_s is None else max(0.001, min(left, ends_s - time.monotonic()))
-
-
-class _EndingStream(httpcore.NetworkStream):
-    """A stream whose every wait is cut to what is left of the whole: a byte every few seconds buys no time.
-
-    The head of a request leaves together with the first of its body, as one segment or one record of TLS, not as two.
-    """
-
-    def __init__(self, inner: httpcore.NetworkStream, left: Callable[[float | None], float]) -> None:
-        self._inner = inner
-        self._left = left
-        self._head = b""
-        """The first that was written of a request, until more of it is written, or nothing more comes."""
-        self._begins = True
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._head:
-            self.write(b"", timeout)
-        self._begins = True
-        return self._inner.read(max_bytes, self._left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._begins:
-            self._begins, self._head = False, buffer
-            return
-        whole, self._head = self._head + buffer, b""
-        if whole:
-            self._inner.write(whole, self._left(timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _EndingStream(self._inner.start_tls(ssl_context, server_hostname, self._left(timeout)), self._left)
-
-    def get_extra_info(self, info: str) -> object:
-        return self._inner.get_extra_info(info)
 
 
 class _Body(httpx.SyncByteStream):

@@ -38,7 +38,8 @@ MESSAGES_EACH = 2
 
 def measure() -> Iterator[Row]:
     """Yield the rows of this part."""
-    with sink() as (port, _):
+    with sink() as far:
+        port = far.plain
         yield _row("SQLite, embedded runner", 50, *_embedded(port, 50))
         if not servers():
             return

@@ -1,10 +1,11 @@
 """The far side of the benchmarks, in a process of its own: takes every post whole and answers 201.
 
-    python -m tests.bench.sink      (prints its two ports, and ends when its input ends)
+    python -m tests.bench.sink CERTIFICATE KEY      (prints its three ports, and ends when its input ends)
 
-Floor and product post to the same process. One port is a trivial application under uvicorn
-(with h11, as this project has it installed): what the floor is defined by. The other one is
-one asyncio protocol that does next to nothing, for those who want to see the client alone.
+Floor and product post to the same process. Two ports are a trivial application under uvicorn
+(with h11, as this project has it installed): what the floor is defined by, over TLS as every far
+side is spoken to, and in the clear. The third one is one asyncio protocol that does next to
+nothing, for those who want to see the client alone.
 """
 
 import asyncio
@@ -12,10 +13,15 @@ import contextlib
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
+
+from coordinator.sandbox.certificate import loopback_certificate
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 
@@ -57,40 +63,63 @@ class Taking(asyncio.Protocol):
         self.transport.write(ANSWER)  # type: ignore[attr-defined]
 
 
-async def main() -> None:
-    """Serve both ports until the input ends."""
+async def main(certificate: str, key: str) -> None:
+    """Serve the three ports until the input ends."""
     loop = asyncio.get_running_loop()
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        config = uvicorn.Config(
-            trivial,
-            log_level="critical",
-            access_log=False,
-            lifespan="off",
-            http="h11",
-            timeout_keep_alive=600,  # the floor's one connection waits while ours is measured
-        )
-        served = loop.create_task(uvicorn.Server(config)._serve([place]))
+    secured = {"ssl_certfile": certificate, "ssl_keyfile": key}
+    with socket.create_server(("127.0.0.1", 0)) as tls, socket.create_server(("127.0.0.1", 0)) as plain:
+        served = [loop.create_task(_under_uvicorn(place, **more)) for place, more in ((tls, secured), (plain, {}))]
         bare = await loop.create_server(Taking, "127.0.0.1", 0)
-        sys.stdout.write(f"{place.getsockname()[1]} {bare.sockets[0].getsockname()[1]}\n")
+        sys.stdout.write(" ".join(str(one.getsockname()[1]) for one in (tls, plain, bare.sockets[0])) + "\n")
         sys.stdout.flush()
         await loop.run_in_executor(None, sys.stdin.read)
-        served.cancel()
+        for one in served:
+            one.cancel()
+
+
+async def _under_uvicorn(place: socket.socket, **more: Any) -> None:
+    config = uvicorn.Config(
+        trivial,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        http="h11",
+        timeout_keep_alive=600,  # the floor's one connection waits while ours is measured
+        **more,
+    )
+    await uvicorn.Server(config)._serve([place])
+
+
+@dataclass(frozen=True)
+class Sink:
+    """The ports of the sink process."""
+
+    tls: int
+    """uvicorn over TLS."""
+    plain: int
+    """uvicorn in the clear."""
+    bare: int
+    """The bare asyncio protocol, in the clear."""
+    ca_file: str
+    """Who vouches for the TLS port's certificate."""
 
 
 @contextlib.contextmanager
-def sink() -> Iterator[tuple[int, int]]:
-    """Yield the ports (uvicorn, bare asyncio) of a sink process that ends with the block."""
-    command = [sys.executable, "-m", "tests.bench.sink"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        uvicorn_port, bare_port = map(int, process.stdout.readline().split())
-        try:
-            yield uvicorn_port, bare_port
-        finally:
-            process.stdin.close()
+def sink() -> Iterator[Sink]:
+    """Yield the sink process's ports; it ends with the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = loopback_certificate(Path(folder))
+        command = [sys.executable, "-m", "tests.bench.sink", str(certificate), str(key)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin
+            assert process.stdout
+            tls, plain, bare = map(int, process.stdout.readline().split())
+            try:
+                yield Sink(tls, plain, bare, str(certificate))
+            finally:
+                process.stdin.close()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(main())
+        asyncio.run(main(*sys.argv[1:]))

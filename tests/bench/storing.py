@@ -51,7 +51,7 @@ def measure() -> Iterator[Row]:
 def _work(made: Clinic) -> tuple[float, float]:
     def whole() -> None:
         made.prepared(MESSAGES)
-        send_all(made, senders=4)
+        send_all(made, lambda: None, senders=4)
         sweep(made.parts)
 
     return cpu_and_seconds(whole)

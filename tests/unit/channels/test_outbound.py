@@ -1,9 +1,12 @@
+import ssl
+
 import httpcore
 import httpx
 import pytest
 
 from coordinator.domain.errors import NeedsHuman
 from coordinator.security.outbound import GuardedTransport, OutboundConfig, guarded_client, may_connect
+from coordinator.security.stream import EndingStream
 
 STRICT = OutboundConfig()
 LOOPBACK = OutboundConfig(allow_loopback=True)
@@ -113,11 +116,36 @@ def test_ports_can_be_limited():
     assert resolver.asked == 0
 
 
-class Server(httpcore.NetworkStream):
-    """Answers every request with 200, and keeps what was written, write by write."""
+class Socket:
+    """Answers every request with 200, and keeps what was sent, piece by piece, and every timeout that was set."""
 
     def __init__(self):
-        self.writes, self.answered = [], 0
+        self.writes, self.timeouts, self.takes, self.late = [], [], None, None
+
+    def gettimeout(self):
+        return self.timeouts[-1] if self.timeouts else None
+
+    def settimeout(self, seconds):
+        self.timeouts.append(seconds)
+
+    def send(self, buffer):
+        if self.late:
+            raise self.late
+        self.writes.append(bytes(buffer[: self.takes]))
+        return len(self.writes[-1])
+
+    def recv(self, max_bytes):
+        if self.late or not self.writes:
+            raise self.late or TimeoutError
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+class Server(httpcore.NetworkStream):
+    """A connection to that socket."""
+
+    def __init__(self):
+        self.socket = Socket()
+        self.writes = self.socket.writes
 
     def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
         return self
@@ -125,16 +153,8 @@ class Server(httpcore.NetworkStream):
     def start_tls(self, ssl_context, server_hostname=None, timeout=None):
         return self
 
-    def write(self, buffer, timeout=None):
-        self.writes.append(bytes(buffer))
-
-    def read(self, max_bytes, timeout=None):
-        if not self.writes:
-            raise httpcore.ReadTimeout
-        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
     def get_extra_info(self, info):
-        return False if info == "is_readable" else None
+        return {"is_readable": False, "socket": self.socket}.get(info)
 
     def close(self):
         pass
@@ -161,3 +181,41 @@ def test_a_body_in_several_pieces_leaves_as_it_comes():
         http.post("https://ehr.example/fhir", content=pieces, headers={"Content-Length": "11"})
     assert server.writes[0].endswith(b"\r\n\r\none")
     assert server.writes[1:3] == [b"two", b"three"]
+
+
+def test_what_a_socket_takes_in_part_is_sent_on_until_all_of_it_has_left():
+    server = Server()
+    server.socket.takes = 4
+    stream = EndingStream(server, lambda _asked: 5.0)
+    stream.write(b"head ")
+    stream.write(b"and body")
+    assert b"".join(server.writes) == b"head and body"
+
+
+def test_a_timeout_is_set_when_it_changes_and_each_wait_ends_with_the_whole():
+    server, left = Server(), iter([5.0, 5.0, 5.0, 0.25])
+    stream = EndingStream(server, lambda _asked: next(left))
+    for _ in range(2):
+        stream.write(b"head")
+        stream.write(b"body")
+        stream.read(100)
+    assert server.socket.timeouts == [5.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("fault", "when_reading", "when_writing"),
+    [
+        (TimeoutError(), httpcore.ReadTimeout, httpcore.WriteTimeout),
+        (ConnectionResetError(), httpcore.ReadError, httpcore.WriteError),
+        (ssl.SSLError(), httpcore.ReadError, httpcore.WriteError),
+    ],
+)
+def test_a_fault_of_the_socket_is_httpcores_own(fault, when_reading, when_writing):
+    server = Server()
+    stream = EndingStream(server, lambda _asked: 5.0)
+    server.socket.late = fault
+    with pytest.raises(when_reading):
+        stream.read(100)
+    stream.write(b"head")
+    with pytest.raises(when_writing):
+        stream.write(b"body")

@@ -1,5 +1,6 @@
 """The loops: alone in the world, or beside other processes on the same database."""
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -82,6 +83,12 @@ def test_beside_others_it_takes_nothing_back_and_leaves_sweeping_to_the_clock(mo
     inbox = Inbox(monkeypatch, events=3)
     run(inbox, until=lambda: sum(inbox.done) == 3, alone=False)
     assert inbox.called == []
+
+
+def test_every_thread_that_sends_says_so_before_it_takes_anything_and_no_other_thread_does(monkeypatch):
+    inbox, begun = Inbox(monkeypatch), []
+    run(inbox, until=lambda: len(begun) == 4, a_sender_starts=lambda: begun.append(threading.current_thread().name))
+    assert sorted(begun) == [f"embedded-send-{number}" for number in range(4)]
 
 
 def test_cheap_events_are_prepared_ever_more_at_once(monkeypatch):
