@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from coordinator.cores import one_core
 from coordinator.flow.runner import Runner
 from coordinator.heap import keep_what_is_loaded
 from coordinator.store.tables import deliveries, inbox, messages
@@ -62,7 +63,7 @@ def _row(where: str, rate: int, took: list[float], missing: int, *, information:
 def _embedded(port: int, rate: int) -> tuple[list[float], int]:
     posters = {kind: Poster(kind, port) for kind in KINDS}
     with clinic(dict(posters), patients=EACH_ONCE) as made, bodies_only():
-        runner = Runner(made.parts, senders=SENDERS, idle_s=0.2)
+        runner = Runner(made.parts, senders=SENDERS, idle_s=0.2, a_sender_starts=one_core())
         runner.start()
         appointed = _at_rate(made, rate)
         _until_quiet(made)

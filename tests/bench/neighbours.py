@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from coordinator.cores import one_core
 from coordinator.domain.errors import Transient
 from coordinator.flow.parts import Policy
 from coordinator.flow.ports import Lookup, Taken
@@ -55,7 +56,7 @@ def _took(*, ill: bool) -> float:
     town = Town(ill=ill)
     with clinic({"fhir-rest": town}, per_endpoint=Policy().per_endpoint, offices=OFFICES) as made:
         made.prepared(EACH * OFFICES)
-        runner = Runner(made.parts, senders=SENDERS)
+        runner = Runner(made.parts, senders=SENDERS, a_sender_starts=one_core())
         began = time.perf_counter()
         runner.start()
         town.healthy_done.wait(120)
