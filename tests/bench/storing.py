@@ -17,7 +17,7 @@ FEW = 1_000
 MANY = int(os.environ.get("COORDINATOR_BENCH_STORED", "1000000"))
 MESSAGES, ROUNDS = 60, 5
 EACH_ONCE = 1_000
-"""More patients than events: a patient's second session has a history, and is held for a question, whatever is stored."""
+"""More patients than events: a second session has a history and is held for a question, however much is stored."""
 
 
 class Nothing:
