@@ -75,11 +75,7 @@ def groups(previews: Iterable[Preview], asked: Wanted) -> list[Group]:
         (one for one in previews if _is_meant(one, asked)),
         key=lambda one: (int(one.kind[1:]), one.sample, one.audience, one.language),
     )
-    return [Group(kind, _name(kind), tuple(rows)) for kind, rows in groupby(found, key=lambda one: one.kind)]
-
-
-def _name(kind: str) -> str:
-    return words.LETTERS[kind][:1].upper() + words.LETTERS[kind][1:]
+    return [Group(kind, words.LETTERS[kind], tuple(rows)) for kind, rows in groupby(found, key=lambda one: one.kind)]
 
 
 def _is_meant(one: Preview, asked: Wanted) -> bool:

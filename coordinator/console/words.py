@@ -6,6 +6,7 @@ from datetime import date
 
 from coordinator.domain.delivery import State
 from coordinator.flow import resend
+from coordinator.flow.presenting import TITLES
 
 MIN_REASON = resend.MIN_REASON
 """Characters of a reason at least: the forms ask for them before anything is posted."""
@@ -119,23 +120,10 @@ DOCUMENTS: Mapping[str, str] = {
     "fhir-message": "FHIR message",
 }
 
-LETTERS: Mapping[str, str] = {
-    "L1": "session summary",
-    "L2": "session summary",
-    "L3": "dose-change notice",
-    "L4": "stimulant request",
-    "L5": "urgent safety alert",
-    "L6": "course start",
-    "L7": "course completion",
-    "L8": "missed or stopped",
-    "L9": "correction",
-    "L10": "fax cover",
-    "L11": "reply form",
-    "L12": "medication query",
-    "L13": "misdirected letter",
-    "L14": "patient’s copy",
-}
-"""What each kind of letter is called, within a sentence."""
+LETTERS: Mapping[str, str] = dict(
+    sorted({**TITLES, "L10": "Fax cover", "L11": "Reply form"}.items(), key=lambda one: int(one[0][1:]))
+)
+"""What each kind of letter is called: a message by its title, and what goes with a letter."""
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "es": "Spanish"}
 
@@ -209,7 +197,7 @@ def who(actor: str) -> str:
 
 def letters(kinds: Sequence[str]) -> str:
     """Return the letters of a message by name: "Correction (L9), session summary (L2)"."""
-    names = ", ".join(f"{LETTERS.get(kind, 'letter')} ({kind})" for kind in kinds)
+    names = ", ".join(f"{LETTERS.get(kind, 'letter').lower()} ({kind})" for kind in kinds)
     return names[:1].upper() + names[1:]
 
 

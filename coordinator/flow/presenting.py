@@ -1,5 +1,6 @@
 """From stored rows to what people are shown: one plain sentence, one next step, and who takes it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from coordinator.flow.releasing import part2_of
 from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord
 from coordinator.flow.wording import facts_said
 
-TITLES = {
+TITLES: Mapping[str, str] = {
     "L1": "Session summary",
     "L2": "Session summary",
     "L3": "Dose-change notice",

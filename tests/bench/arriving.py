@@ -20,7 +20,7 @@ from coordinator.flow.runner import Runner
 from coordinator.heap import keep_what_is_loaded
 from coordinator.store.tables import deliveries, inbox, messages
 from tests.bench.bodies import bodies_only
-from tests.bench.clinic import SENDERS, Clinic, clinic, servers
+from tests.bench.clinic import EACH_ONCE, SENDERS, Clinic, clinic, servers
 from tests.bench.delivering import Poster
 from tests.bench.rows import Row
 from tests.bench.sink import sink
@@ -28,8 +28,6 @@ from tests.bench.storing import fill
 from tests.bench.workers import KINDS, WORKERS, first_bytes, workers
 
 SECONDS, GOAL_S = 12, 0.15
-EACH_ONCE = 1_500
-"""More patients than events: a second session may go into a digest, which is a letter."""
 STORED = 20_000
 """Finished messages that are there already. On a new, empty database PostgreSQL plans to read whole tables, and goes on
 doing so for a minute while they grow."""

@@ -31,6 +31,8 @@ from tests.bench.bodies import bodies_only
 from tests.faults.simulation.world import STAFF, cipher, example, tools
 
 PATIENTS = 200
+EACH_ONCE = 1_500
+"""More patients than events: a second session has a history, is held for a question, and may go into a digest."""
 SENDERS = int(Settings.model_fields["senders"].default)
 """As many as the embedded runner has when nobody sets it."""
 

@@ -9,15 +9,13 @@ import sqlalchemy as sa
 from coordinator.domain.delivery import State
 from coordinator.flow.sweep import sweep
 from coordinator.store.tables import attempts, audit, deliveries, documents, messages
-from tests.bench.clinic import Clinic, clinic, servers
+from tests.bench.clinic import EACH_ONCE, Clinic, clinic, servers
 from tests.bench.delivering import send_all
 from tests.bench.rows import Row, cpu_and_seconds
 
 FEW = 1_000
 MANY = int(os.environ.get("COORDINATOR_BENCH_STORED", "1000000"))
 MESSAGES, ROUNDS = 60, 5
-EACH_ONCE = 1_000
-"""More patients than events: a second session has a history and is held for a question, however much is stored."""
 
 
 class Nothing:

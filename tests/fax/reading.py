@@ -21,9 +21,6 @@ READ_S = 60
 NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 """A dose, a reading, a time, a score; a telephone number or a reference with its hyphens is one number."""
 
-REFERENCE = re.compile(r"\d{6}-\d{6}-\d{6}")
-GAP = re.compile(r"(?<=\d) (?=\d)")
-
 
 def faxed_pages(pdf: bytes) -> list[Image.Image]:
     """Return each page as 204 x 98 dpi in pure black and white, lines doubled as the receiver prints them."""
@@ -89,14 +86,8 @@ def numbers(text: str) -> Counter[str]:
 
 
 def lost(printed: Counter[str], read: str) -> dict[str, int]:
-    """Return what was printed more often than it was read, whole, and how often that is.
-
-    Of a reference's eighteen digits each must be there, in their order; a gap that the machine sees between two of
-    them is no other number to whoever reads it.
-    """
-    found, closed_up = numbers(read), GAP.sub("", read)
-    found.update({one: closed_up.count(one) - found[one] for one in printed if REFERENCE.fullmatch(one)})
-    return dict(printed - found)
+    """Return what was printed more often than it was read, whole, and how often that is."""
+    return dict(printed - numbers(read))
 
 
 class _Pictures(HTMLParser):
