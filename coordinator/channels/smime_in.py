@@ -14,7 +14,7 @@ from email.message import Message
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization.pkcs7 import pkcs7_decrypt_der
@@ -53,8 +53,8 @@ def open_mail(
     sealed = outer.get_payload(decode=True)
     try:
         inner = pkcs7_decrypt_der(sealed if isinstance(sealed, bytes) else b"", certificate, key, [])
-    except (ValueError, TypeError):
-        return None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None  # not to us, broken, or encrypted in a way that Direct does not have
     return _signed_part(inner, tuple(known))
 
 
@@ -156,7 +156,10 @@ def _signed_data(blob: bytes) -> list[tuple[int, bytes]]:
     fields = list(_children(whole))
     if tag != SEQUENCE or len(fields) != 2 or fields[0] != (OID, SIGNED_DATA):
         raise Unreadable
-    return list(_children(next(iter(_children(fields[1][1])))[1]))
+    inside = next(_children(fields[1][1]), None)
+    if inside is None:
+        raise Unreadable
+    return list(_children(inside[1]))
 
 
 def _signer_infos(blob: bytes) -> Iterator[bytes]:
@@ -175,7 +178,7 @@ def _embedded(blob: bytes) -> bytes | None:
         if len(held) != 2:
             return None
         return _octets(held[1][1], 0)
-    except (Unreadable, IndexError, StopIteration):
+    except (Unreadable, IndexError):
         return None
 
 

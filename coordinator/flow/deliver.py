@@ -109,10 +109,10 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
         tx.move_delivery(row.id, State.HELD, at=now, cause=wrong.code)
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=wrong.code)
         return None
-    # What the machine calls itself is told later, when the number in the registry may be another.
-    dialled = address_key(tx, loaded.endpoint.address) if row.channel == "fax" else None
+    # Who took it is told later, when the address in the registry may be another.
+    went_to = address_key(tx, loaded.endpoint.address) if row.channel in {"fax", "direct"} else None
     number = tx.open_attempt(
-        row, parts.dice.uuid(), worker, now, answer.directive, answer.version, address_key=dialled
+        row, parts.dice.uuid(), worker, now, answer.directive, answer.version, address_key=went_to
     )  # fmt: skip
     return Claimed(row, message, loaded, number, now, tx.at_once(row.endpoint_id, parts.policy.per_endpoint))
 

@@ -85,6 +85,10 @@ class DeliveryPart(Protocol):
         """Set when a delivery is looked at next, without moving it."""
         ...
 
+    def expect_receipt(self, delivery_id: str, due_at: datetime) -> None:
+        """Set when the proof of a sent delivery counts as late, without moving it."""
+        ...
+
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
         """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
         ...
@@ -120,7 +124,7 @@ class DeliveryPart(Protocol):
         *,
         address_key: str | None = None,
     ) -> int:
-        """Insert the attempt row; return its number (1 is the first). `address_key` tells the fax number later."""
+        """Insert the attempt row; return its number (1 is the first). `address_key` tells later where it went."""
         ...
 
     def mark_on_wire(self, delivery_id: str, fence: int, at: datetime) -> None:

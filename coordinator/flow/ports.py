@@ -163,6 +163,8 @@ class ReceiptNews:
     detail: bytes = b""
     station: str | None = None
     """For `acknowledged`: what the machine that answered called itself; None where the far side does not tell."""
+    about: tuple[str, ...] = ()
+    """The addresses it speaks of, where it names any: word of another recipient proves nothing of this one."""
 
 
 class ReceiptSource(Protocol):

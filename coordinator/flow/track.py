@@ -4,7 +4,8 @@ import hashlib
 from datetime import timedelta
 
 from coordinator.domain.delivery import MOVES, State
-from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
+from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, Transient
+from coordinator.flow.addresses import address_key
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import SUSPENDING, Outcome, failed, settle
 from coordinator.flow.parts import Parts
@@ -27,6 +28,8 @@ def take_in(parts: Parts, news: ReceiptNews) -> None:
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
         row = _find(tx, news)
+        if row is not None and _speaks_of_another(tx, row, news):
+            row = None
         once = news.key or hashlib.sha256(news.detail).hexdigest()
         new = tx.add_receipt(
             parts.dice.uuid(), once, row.id if row else None, news.channel, news.verdict, news.code, now, news.detail
@@ -54,6 +57,17 @@ def _find(tx: Transaction, news: ReceiptNews) -> DeliveryRow | None:
     return None
 
 
+def _speaks_of_another(tx: Transaction, row: DeliveryRow, news: ReceiptNews) -> bool:
+    """Return whether the notice names recipients, and none to whom it went: that proves nothing of this delivery.
+
+    A failure is heard whoever it names: it makes a person look.
+    """
+    if not news.about or news.verdict == "failed":
+        return False
+    went_to = {one.address_key for one in tx.attempts(row.id) if one.on_wire_at is not None and one.address_key}
+    return bool(went_to) and not any(address_key(tx, one) in went_to for one in news.about)
+
+
 def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNews) -> None:
     """Move a delivery by a receipt, as far as its state allows."""
     now = parts.clock.now()
@@ -65,9 +79,12 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     if not _about_this_try(row, news):
         return
     if news.verdict == "processed":
+        due_at = now + timedelta(hours=1) * parts.policy.retry_scale
         if row.state in {State.ON_WIRE, State.IN_DOUBT}:
-            due_at = now + timedelta(hours=1) * parts.policy.retry_scale
             tx.move_delivery(row.id, State.SENT, at=now, far_side_ref=news.far_side_ref, receipt_due_at=due_at)
+        elif row.state == State.SENT and sum(one.verdict == "processed" for one in tx.receipts(row.id)) == 1:
+            # The clock of the proof begins with the first word that it was taken over; a second word buys no more time.
+            tx.expect_receipt(row.id, due_at)
         return
     if row.state not in {State.SENT, State.IN_DOUBT, State.ON_WIRE}:
         return
@@ -87,12 +104,19 @@ def _about_this_try(row: DeliveryRow, news: ReceiptNews) -> bool:
 
 
 def fetch_receipts(parts: Parts, sources: tuple[ReceiptSource, ...]) -> int:
-    """Take in everything the sources have; return how many. A source that is away is tried at the next round."""
+    """Take in everything the sources have; return how many. A source that is away is tried at the next round.
+
+    A receipt that cannot be taken in stays where it is, and stops none of the others.
+    """
     count = 0
     for source in sources:
         try:
             for news, done in source.fetch():
-                take_in(parts, news)
+                try:
+                    take_in(parts, news)
+                except SPOILT as bug:
+                    write(Log.BUG, channel=news.channel, error_type=type(bug).__name__, job="receipts")
+                    continue
                 done()
                 count += 1
         except DeliveryError as away:

@@ -111,6 +111,14 @@ class Hisp:
             for row in self._shelf.rows("SELECT message_id, recipient, body FROM messages ORDER BY n")
         ]
 
+    def number_anew(self) -> None:
+        """Restore the mailbox, as a provider does: the same UIDs are other mails from now on."""
+        self._imap.uid_validity += 1
+
+    def refuse_marks(self) -> None:
+        """Let nobody mark a mail as seen."""
+        self._imap.marks = False
+
     def put_mail(self, body: bytes) -> None:
         """Put mail of any kind into the mailbox."""
         with self._shelf.keep() as db:

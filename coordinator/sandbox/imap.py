@@ -34,6 +34,9 @@ class Imap:
         self.mailbox = mailbox
         self.check = check
         self.tls = tls
+        self.uid_validity = 1
+        self.marks = True
+        """Whether mail may be marked as seen."""
 
         class Handler(socketserver.StreamRequestHandler):
             timeout = 60
@@ -109,7 +112,8 @@ class _Conversation:
         if not self._signed_in:
             return "NO sign in first"
         if command == "SELECT":
-            self._write(b"* FLAGS (\\Seen)\r\n* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 1]\r\n")
+            validity = self._imap.uid_validity
+            self._write(f"* FLAGS (\\Seen)\r\n* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY {validity}]\r\n".encode())
             return "OK [READ-WRITE] selected"
         return self._uid(words) if command == "UID" else "BAD unknown"
 
@@ -128,6 +132,8 @@ class _Conversation:
                 head = f"* {number} FETCH (UID {number} BODY[]<0> {{{len(body)}}}\r\n".encode()
                 self._write(head + body + b")\r\n")
             return "OK done"
+        if command.upper() == "STORE" and not self._imap.marks:
+            return "NO not permitted"
         if command.upper() == "STORE" and "\\Seen" in rest:
             self._imap.mailbox.mark_seen(int(number))
             return "OK done"

@@ -297,6 +297,11 @@ class DeliveryRows(PaceRows):
         self._ahead.deliveries.pop(delivery_id, None)
         self._backlog.change(deliveries, {"id": delivery_id}, {"due_at": due_at})
 
+    def expect_receipt(self, delivery_id: str, due_at: datetime) -> None:
+        """Set when the proof of a sent delivery counts as late, without moving it."""
+        self._ahead.deliveries.pop(delivery_id, None)
+        self._backlog.change(deliveries, {"id": delivery_id}, {"receipt_due_at": due_at})
+
     def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
         """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
         gone = deliveries.c.lease_until < now

@@ -1,5 +1,6 @@
 import email
 import ssl
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -8,14 +9,14 @@ from email import policy
 import pytest
 
 from coordinator.channels.direct import SMTP_REPLIES, Direct, SmtpConfig
-from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
+from coordinator.channels.receipts.direct_mdn import MOST_AT_ONCE, DirectNotices, ImapConfig
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.sandbox.certificate import loopback_certificate
 from coordinator.sandbox.hisp import Hisp
 from tests.contract.channel_suite import CLASSES, ChannelSuite, Scene
 from tests.contract.people import CANARY, WallClock, a_document, a_package
-from tests.contract.scripted import ScriptedSmtp, a_dead_port
+from tests.contract.scripted import ScriptedSmtp, _Listener, a_dead_port
 
 pytestmark = pytest.mark.loopback
 
@@ -231,6 +232,56 @@ def test_letters_to_the_clinic_stay_unseen_and_never_stand_before_the_notices(hi
     assert list(source.fetch()) == []
     assert [news.verdict for news, _ in source.fetch()] == ["acknowledged"]
     assert len(hisp.unseen()) == 206
+
+
+DEEP = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(2000))
+
+
+@pytest.mark.parametrize("odd", [b"Message-ID: <\r\n\r\nHello", b"Message-ID: <a@[\r\n\r\nHello", DEEP])
+def test_a_mail_that_cannot_be_read_never_stands_before_the_notices_behind_it(hisp, odd):
+    hisp.put_mail(odd)
+    hisp.put_notice("dispatched", "<x@direct.lakeside.example>")
+    assert [news.verdict for news, _ in notices_of(hisp).fetch()] == ["acknowledged"]
+    assert len(hisp.unseen()) == 2
+
+
+def test_in_a_mailbox_that_was_numbered_anew_the_same_number_is_another_mail(hisp):
+    hisp.put_mail(b"Subject: Lunch?\r\n\r\nToday?\r\n")
+    source = notices_of(hisp)
+    assert list(source.fetch()) == []
+    with hisp._shelf.keep() as db:
+        db.execute("DELETE FROM notices")
+    hisp.number_anew()
+    hisp.put_notice("dispatched", "<x@direct.lakeside.example>")
+    assert hisp.unseen() == [1]
+    assert [news.verdict for news, _ in source.fetch()] == ["acknowledged"]
+
+
+def test_notices_that_may_not_be_marked_never_stand_before_the_ones_behind_them(hisp):
+    hisp.refuse_marks()
+    for number in range(MOST_AT_ONCE + 1):
+        hisp.put_notice("dispatched", f"<x{number}@direct.lakeside.example>")
+    source, found = notices_of(hisp), []
+    for _ in range(2):
+        for news, mark in source.fetch():
+            found.append(news.far_side_ref)
+            mark()
+    assert len(found) == len(set(found)) == MOST_AT_ONCE + 1
+
+
+def test_a_mailbox_that_speaks_a_letter_at_a_time_is_cut_off_at_the_rounds_limit(trust):
+    class Drips(_Listener):
+        def converse(self, one):
+            for byte in b"* OK " + b"." * 400:
+                one.sendall(bytes([byte]))
+                self.wait(0.1)
+
+    with Drips(trust[1]) as far:
+        config = ImapConfig("127.0.0.1", far.port, "clinic", "secret", ca_file=trust[0], total_s=1.0)
+        began = time.monotonic()
+        with pytest.raises(Transient):
+            list(DirectNotices(config).fetch())
+        assert time.monotonic() - began < 5
 
 
 def test_a_hisp_that_is_down_is_tried_again_and_takes_the_letter_once_it_is_back(hisp):

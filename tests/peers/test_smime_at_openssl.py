@@ -1,5 +1,6 @@
 """What we sign and encrypt, read by another implementation: `openssl cms`."""
 
+import base64
 import datetime as dt
 import email
 import subprocess
@@ -267,3 +268,31 @@ def test_what_comes_broken_harms_nobody(ours):
     mail = from_openssl(ours, notice())
     for cut in range(200, len(mail), 997):
         assert news(ours, mail[:cut]) is None
+
+
+@pytest.mark.parametrize("options", [("-des3",), ("-aes256", "-keyopt", "rsa_padding_mode:oaep")])
+def test_a_mail_encrypted_in_another_way_than_direct_does_is_left_for_people(ours, options):
+    code, sealed, why = openssl(
+        "-encrypt", options[0], "-binary", "-recip", ours.certificate_file, *options[1:], message=notice("failed")
+    )
+    assert code == 0, why
+    assert Agent(ours).open(sealed) is None
+
+
+def test_a_signature_that_holds_nothing_is_none(ours):
+    empty = base64.b64encode(bytes.fromhex("300d06092a864886f70d010702a000"))
+    inner = (
+        b'Content-Type: multipart/signed; boundary="z"\r\n\r\n--z\r\n'
+        + notice()
+        + b"\r\n--z\r\nContent-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + empty
+        + b"\r\n--z--\r\n"
+    )
+    assert Agent(ours).open(to_us(ours, inner)).signer is None
+
+
+def test_a_known_signer_speaks_only_for_addresses_of_the_certificate(ours):
+    about = notice().replace(
+        b"Original-Message-ID:", b"Original-Recipient: rfc822; somebody@else.example\r\nOriginal-Message-ID:"
+    )
+    assert news(ours, from_openssl(ours, about)).about == (ENDPOINT.address,)

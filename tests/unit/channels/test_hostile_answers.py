@@ -16,7 +16,7 @@ from coordinator.channels.fhir.match import match_patient
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.channels.fhir_message import FhirMessage
 from coordinator.channels.fhir_rest import FhirRest
-from coordinator.channels.receipts.direct_mdn import read_notice
+from coordinator.channels.receipts.notice import read_notice
 from coordinator.channels.wire import Answer, Wire
 from coordinator.domain.errors import DeliveryError, NeedsHuman
 from coordinator.domain.registry import Endpoint

@@ -1,6 +1,6 @@
 import pytest
 
-from coordinator.channels.receipts.direct_mdn import read_notice
+from coordinator.channels.receipts.notice import read_notice
 
 ID = "<delivery-1@direct.lakeside.example>"
 
@@ -86,3 +86,56 @@ def test_mail_that_is_no_notice_we_can_read_settles_nothing(raw):
 def test_a_person_who_quotes_a_notice_in_a_reply_settles_nothing():
     reply = b"Subject: Re\r\nIn-Reply-To: " + ID.encode() + b"\r\n\r\n> Disposition: x; dispatched\r\n"
     assert read_notice(reply) is None
+
+
+def attached(notice, kind="message/rfc822"):
+    """Return a mail of a person with the notice enclosed, as mail programs forward it."""
+    return (
+        b'Subject: Fwd: is this yours?\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="m"\r\n\r\n'
+        b"--m\r\nContent-Type: text/plain\r\n\r\nLook.\r\n--m\r\nContent-Type: "
+        + kind.encode()
+        + b"\r\n\r\n"
+        + notice
+        + b"\r\n--m--\r\n"
+    )
+
+
+def test_a_notice_that_somebody_forwards_settles_nothing():
+    assert read_notice(attached(mdn("a/b; dispatched"))) is None
+    assert read_notice(attached(mdn("a/b; failed"))) is None
+    fields = f"Original-Message-ID: {ID}\r\nDisposition: a/b; dispatched\r\n".encode()
+    assert read_notice(attached(fields, "message/disposition-notification")) is None
+
+
+def test_a_notice_to_which_a_mail_gateway_added_its_footer_is_read():
+    report = mdn("a/b; dispatched").partition(b"MIME-Version: 1.0\r\nContent-Type: ")[2]
+    kind, _, body = report.partition(b"\r\n\r\n")
+    assert read_notice(attached(body, kind.decode())).verdict == "acknowledged"
+
+
+def test_a_notice_whose_own_headers_are_broken_is_read_all_the_same():
+    for odd in ("<", "<>", "<a@[", "<a@[b>", '"', "=?utf-8?b?a?="):
+        assert read_notice(mdn("a/b; dispatched", own=odd)).verdict == "acknowledged"
+
+
+def test_of_several_dispositions_the_failure_counts():
+    both = mdn("a/b; processed").replace(
+        b"\r\n\r\n--b--",
+        f"\r\n\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\nOriginal-Message-ID: {ID}\r\n"
+        "Disposition: a/b; failed\r\n\r\n--b--".encode(),
+    )
+    assert read_notice(both).verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    "said", ["Automatic-Action/MDN-Sent-Automatically;DISPATCHED", "a/b;\r\n dispatched", "a/b; dispatched (by x; y)"]
+)
+def test_letter_case_folded_lines_and_comments_change_nothing(said):
+    raw = mdn(said).replace(b"Original-Message-ID: ", b"original-message-id:\r\n\t")
+    assert (read_notice(raw).verdict, read_notice(raw).far_side_ref) == ("acknowledged", ID)
+
+
+def test_a_notice_says_of_whom_it_speaks():
+    more = "Original-Recipient: rfc822;<Y@y.example>\r\n"
+    assert read_notice(mdn("a/b; dispatched", extra=more)).about == ("x@y.example", "Y@y.example")
+    assert read_notice(dsn("delivered")).about == ("x@y.example",)

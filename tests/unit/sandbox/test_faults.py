@@ -1,8 +1,8 @@
 from email import policy
 from email.parser import BytesParser
 
-from coordinator.channels.receipts.direct_mdn import read_notice
 from coordinator.channels.receipts.fax_callback import signature
+from coordinator.channels.receipts.notice import read_notice
 from coordinator.sandbox.callback_signature import sign
 from coordinator.sandbox.notices import mdn
 from coordinator.sandbox.web import Fault, Faults

@@ -1,0 +1,88 @@
+"""What a delivery notice may settle: of whom it speaks, and when the clock of the proof begins."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from bench_parts import STAFF, example
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Unreadable
+from coordinator.flow import track
+from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.track import fetch_receipts, take_in
+
+HERS, ANOTHER = "l.muller@direct.northshore.example", "z.other@direct.northshore.example"
+
+
+@pytest.fixture
+def sent(bench):
+    """Return the message whose first address is Direct, sent and waiting for its notices."""
+    provider = next(one for one in example("clinic")["providers"] if one["id"] == "pr-psych")
+    provider["endpoints"] = [one for one in provider["endpoints"] if one["kind"] == "direct"]
+    written = bench.registry.write("providers", provider["id"], json.dumps(provider).encode(), STAFF)
+    assert written.outcome == "updated", written.faults
+    bench.channels["direct"].script, bench.channels["direct"].knows = ["queue"], False
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.send_due()
+    (row,) = bench.deliveries(message.id)
+    assert (row.channel, row.state) == ("direct", State.SENT)
+    return row
+
+
+def notice(row, verdict, key="n-1", about=()):
+    return ReceiptNews(key, "direct", row.far_side_ref, None, verdict, about=about)
+
+
+def now_of(bench, row):
+    return bench.deliveries(row.message_id)[-1]
+
+
+def test_word_of_another_recipient_proves_nothing_and_is_kept_as_evidence(bench, sent):
+    take_in(bench.parts, notice(sent, "acknowledged", about=(ANOTHER,)))
+    assert now_of(bench, sent).state == State.SENT
+    assert bench.desk.message(sent.message_id, STAFF).deliveries[-1].receipts == ()
+    take_in(bench.parts, notice(sent, "acknowledged", "n-2", about=(ANOTHER, HERS.upper())))
+    assert now_of(bench, sent).state == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_a_failure_is_heard_whomever_it_names(bench, sent):
+    take_in(bench.parts, notice(sent, "failed", about=(ANOTHER,)))
+    assert now_of(bench, sent).state == State.HELD
+
+
+def test_the_clock_of_dispatched_begins_with_processed_and_a_second_word_buys_no_time(bench, sent):
+    bench.clock.turn(minutes=50)
+    take_in(bench.parts, notice(sent, "processed", about=(HERS,)))
+    assert now_of(bench, sent).receipt_due_at == bench.clock.now() + timedelta(hours=1)
+    due_at = now_of(bench, sent).receipt_due_at
+    bench.clock.turn(minutes=50)
+    bench.sweep()
+    take_in(bench.parts, notice(sent, "processed", "n-2"))
+    assert (now_of(bench, sent).state, now_of(bench, sent).receipt_due_at) == (State.SENT, due_at)
+    bench.clock.turn(minutes=11)
+    bench.sweep()
+    assert now_of(bench, sent).state == State.HELD
+    take_in(bench.parts, notice(sent, "acknowledged", "n-3", about=(HERS,)))
+    assert now_of(bench, sent).state == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_a_receipt_that_cannot_be_taken_in_stays_and_stops_none_behind_it(bench, sent, monkeypatch):
+    marked, really = [], track.take_in
+
+    def trips(parts, news):
+        if news.key == "spoilt":
+            raise Unreadable
+        really(parts, news)
+
+    class Source:
+        def fetch(self):
+            yield notice(sent, "acknowledged", "spoilt"), lambda: marked.append("spoilt")
+            yield notice(sent, "acknowledged", "good"), lambda: marked.append("good")
+
+    monkeypatch.setattr(track, "take_in", trips)
+    assert fetch_receipts(bench.parts, (Source(),)) == 1
+    assert marked == ["good"]
+    assert now_of(bench, sent).state == State.ACKNOWLEDGED
