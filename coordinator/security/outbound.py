@@ -15,11 +15,14 @@ import httpx
 
 from coordinator.domain.errors import NeedsHuman
 from coordinator.security.lines import Lines
-from coordinator.security.stream import EndingStream
+from coordinator.security.stream import LEAST_S, EndingStream
 from coordinator.trust import RevocationLists, Trust
 
-IDLE_S = 5.0
-"""How long a connection that is not used is kept."""
+IDLE_S = 4.0
+"""How long a connection that is not used is kept: less than the five seconds after which many servers end it.
+
+A request that meets that end half way is lost, and nobody can say whether it was read.
+"""
 HttpClient = httpx.Client
 """The kind of client that `guarded_client` gives, for those who only hold and hand it on."""
 Resolve = Callable[[str, int], list[str]]
@@ -95,7 +98,8 @@ class _PinnedBackend(httpcore.NetworkBackend):
         last: Exception | None = None
         for address in addresses:
             try:
-                stream = self._plain.connect_tcp(address, port, self._left(timeout), local_address, socket_options)
+                within_s = max(LEAST_S, self._left(timeout))
+                stream = self._plain.connect_tcp(address, port, within_s, local_address, socket_options)
                 return EndingStream(stream, self._left)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
                 last = fault
@@ -114,7 +118,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
     def _left(self, timeout: float | None) -> float:
         ends_s: float | None = getattr(self.thread, "ends_s", None)
         left = timeout if timeout is not None else 60.0
-        return left if ends_s is None else max(0.001, min(left, ends_s - time.monotonic()))
+        return left if ends_s is None else min(left, ends_s - time.monotonic())
 
 
 class _Body(httpx.SyncByteStream):
@@ -143,6 +147,22 @@ class _FaultsAsHttpx:
             raise target("transport fault") from fault
 
 
+class _Line(httpcore.HTTPConnection):
+    """A connection that is not used again when more has come than the answer that was asked for.
+
+    What is left over would be read as the answer to the next request: a letter that was refused, or lost, could count
+    as filed by the word that an earlier one got. It comes of servers that answer twice, or count their bytes wrongly.
+    """
+
+    def is_idle(self) -> bool:
+        """Return whether it may be used again: its answer was read whole, and nothing has come beyond it."""
+        spoken = self._connection
+        if not super().is_idle() or not isinstance(spoken, httpcore.HTTP11Connection):
+            return False
+        beyond, _ = spoken._h11_state.trailing_data  # httpcore has no public way to ask
+        return not beyond
+
+
 class GuardedTransport(httpx.BaseTransport):
     """The only way out over HTTP."""
 
@@ -158,9 +178,7 @@ class GuardedTransport(httpx.BaseTransport):
 
         def connection(origin: httpcore.Origin) -> httpcore.HTTPConnection:
             context = trust.context(origin.host.decode("ascii"))
-            return httpcore.HTTPConnection(
-                origin, ssl_context=context, keepalive_expiry=IDLE_S, retries=0, network_backend=self._backend
-            )
+            return _Line(origin, ssl_context=context, keepalive_expiry=IDLE_S, retries=0, network_backend=self._backend)
 
         return Lines(connection, config.max_connections, IDLE_S)
 

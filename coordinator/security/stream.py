@@ -7,7 +7,9 @@ from collections.abc import Callable
 import httpcore
 
 Left = Callable[[float | None], float]
-"""(the timeout asked for) -> the seconds that may be waited: no more than what is left of the whole."""
+"""(the timeout asked for) -> the seconds that may be waited: no more than is left of the whole, at its end 0."""
+LEAST_S = 0.001
+"""What connecting and TLS get when the whole is over: for a socket 0 would mean not to wait for its answer at all."""
 
 
 class EndingStream(httpcore.NetworkStream):
@@ -64,14 +66,21 @@ class EndingStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Return the stream within TLS. Raises httpcore's ConnectTimeout and ConnectError."""
-        return EndingStream(self._inner.start_tls(ssl_context, server_hostname, self._left(timeout)), self._left)
+        within_s = max(LEAST_S, self._left(timeout))
+        return EndingStream(self._inner.start_tls(ssl_context, server_hostname, within_s), self._left)
 
     def get_extra_info(self, info: str) -> object:
         """Return what httpcore knows of the connection."""
         return self._inner.get_extra_info(info)
 
     def _wait_at_most(self, timeout: float | None) -> None:
+        """Set how long the next wait may be. Raises TimeoutError once the whole is over: what is there is not read on.
+
+        Else a far side that always has something more to say (interim answers without end) would never let us go.
+        """
         waits_s = self._left(timeout)
+        if waits_s <= 0:
+            raise TimeoutError
         if waits_s != self._waits_s:
             self._socket.settimeout(waits_s)
             self._waits_s = waits_s

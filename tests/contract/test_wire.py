@@ -161,6 +161,55 @@ def test_many_exchanges_share_a_connection_and_a_closed_one_is_replaced():
         assert len(far._open) == 1
 
 
+class Chatty(ScriptedHttp):
+    """Says more after its first answer than it was asked for."""
+
+    def __init__(self, more):
+        super().__init__(lambda method, path, body: Step(200, b"{}"))
+        self.more = more
+
+    def _play(self, one, step):
+        answer = b"HTTP/1.1 200 Any\r\nContent-Length: 2\r\n\r\n{}"
+        one.sendall(answer + (self.more if len(self.requests) == 1 else b""))
+        return True
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"HTTP/1.1 201 Any\r\nContent-Length: 0\r\nLocation: http://far/DocumentReference/old\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"\r\n",
+        b"}",
+    ],
+)
+def test_what_a_server_says_beyond_its_answer_is_never_taken_for_the_answer_to_the_next_request(more):
+    with Chatty(more) as far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        wire, soon = Wire(http, WallClock()), WallClock().now() + timedelta(seconds=5)
+        answers = [
+            wire.exchange("POST", f"{far.address}/fhir", deadline=soon, body=SECRET, writes=True) for _ in range(3)
+        ]
+        assert [(one.status, one.body) for one in answers] == [(200, b"{}")] * 3
+        assert len(far._open) == 2
+
+
+class Stalling(ScriptedHttp):
+    """Says for ever that the answer is about to come."""
+
+    def _play(self, one, step):
+        while not self._stopping.is_set():
+            one.sendall(b"HTTP/1.1 103 Any\r\nLink: x\r\n\r\n" * 100)
+        return False
+
+
+def test_interim_answers_without_end_hold_nobody_beyond_the_limit():
+    began = time.monotonic()
+    with Stalling(lambda method, path, body: Step()) as far, pytest.raises(InDoubt) as caught:
+        post(far.address, within_s=60, limits=Limits(total_s=0.5))
+    assert caught.value.code == "net.timeout-after-send"
+    assert time.monotonic() - began < 2.5
+
+
 def test_a_cookie_of_the_far_side_is_not_kept_and_no_password_is_taken_from_an_address():
     seen = []
 

@@ -202,6 +202,18 @@ def test_a_timeout_is_set_when_it_changes_and_each_wait_ends_with_the_whole():
     assert server.socket.timeouts == [5.0, 0.25]
 
 
+@pytest.mark.parametrize("left_s", [0.0, -3.0])
+def test_once_the_whole_is_over_nothing_is_read_or_written_any_more(left_s):
+    server = Server()
+    stream = EndingStream(server, lambda _asked: left_s)
+    stream.write(b"head")
+    with pytest.raises(httpcore.WriteTimeout):
+        stream.write(b"body")
+    with pytest.raises(httpcore.ReadTimeout):
+        stream.read(100)
+    assert (server.writes, server.socket.timeouts) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("fault", "when_reading", "when_writing"),
     [
