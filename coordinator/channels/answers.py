@@ -62,6 +62,10 @@ FAX_STATUS: Mapping[int, Verdict] = MappingProxyType(
 """Answers of a fax gateway to a submission. A gateway doubles when asked twice, so 500, 502 and 504 are in doubt."""
 
 
+NOTHING_DONE = frozenset({501, 505, 511})
+"""Of the failures that a table does not have, those that say that nothing was done: the method or the version of HTTP
+is not known there, or a network in between wants a sign-in."""
+
 ODD: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"fhir": ("fhir.redirect", "fhir.status"), "fax": ("fax.account", "fax.unknown")}
 )
@@ -73,11 +77,13 @@ def error_for(
 ) -> DeliveryError:
     """Return the error for a status outside 2xx. A redirect is never followed; an unknown status is a person's.
 
-    A read cannot leave anything in doubt: what would be InDoubt is Transient then.
+    An unknown failure of the server counts as 500 (RFC 9110, section 15): behind a gateway's own number, such as 520
+    or 524, the server may have stored it. A read leaves nothing in doubt: what would be InDoubt is Transient then.
     """
     if 300 <= answer.status < 400:
         return NeedsHuman(ODD[kind][0], detail=answer.body, status=answer.status)
-    verdict = table.get(answer.status, Verdict(NeedsHuman, ODD[kind][1]))
+    failed_there = answer.status >= 500 and answer.status not in NOTHING_DONE
+    verdict = table.get(answer.status, table[500] if failed_there else Verdict(NeedsHuman, ODD[kind][1]))
     error, code = verdict
     if error is Transient or (error is InDoubt and not writes):
         wish = retry_after(answer, now)

@@ -163,3 +163,23 @@ def test_a_later_look_finds_that_one_of_the_two_is_gone(far):
         )
     answer = there.look_up(taken.far_side_ref)
     assert (answer.verdict, answer.code) == ("failed", "fhir.not-kept")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_while_one_of_the_two_is_under_review_there_the_message_has_not_arrived(far, number):
+    there = far()
+    there.answer_the(number, lambda resource, request, create: Reply(202, b"", {}))
+    taken = there.send()
+    assert (taken.proven, taken.facts["answer"]) == (False, "accepted for review")
+    assert taken.expect_receipt_within_s is not None
+    assert there.look_up().verdict != "arrived-proven"
+
+
+def test_a_letter_under_review_is_not_posted_once_more_when_the_other_is_tried_again(far):
+    there = far()
+    replies = iter([Reply(202, b"", {}), Reply(503, b"", {})])
+    there.ehr._create = lambda resource, request: next(replies)
+    with pytest.raises(Transient):
+        there.send()
+    with pytest.raises(InDoubt):
+        there.send(attempt=2)

@@ -75,6 +75,7 @@ TABLE = [
     ("503",                               Step(503, b"", {}),                           "pending", "fhir.503", 1, 1),
     ("503, come again in ten minutes",    Step(503, b"", {"Retry-After": "600"}),       "pending", "fhir.503", 0, 1),
     ("504",                               Step(504, b"", {}),                           "pending", "fhir.504", 1, 1),
+    ("524, a gateway's own number",       Step(524, b"", {}),                           "in-doubt", "fhir.500", 1, 1),
     ("the line breaks once it was read", Step(act="close-after-reading"), "in-doubt", "net.reset-after-send", 1, 1),
     ("201, the answer is cut", Step(201, KEPT, PLACE, "cut-body"), "in-doubt", "fhir.not-fhir", 1, 1),
 ]  # fmt: skip

@@ -1,9 +1,11 @@
 """Judging the answer to a FHIR write: nothing counts as delivered that the answer does not prove."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.fhir.kept import LETTER, relative
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import has_error_issue, parse
 from coordinator.channels.wire import Answer
@@ -15,7 +17,7 @@ REVIEW_WITHIN_S = 72 * 3600
 
 
 def judge_document(answer: Answer, clock: Clock) -> Taken:
-    """Return Taken for one created resource; raise as the answer table says."""
+    """Return Taken for one created document; raise as the answer table says. Only the place of a document is proof."""
     _refuse_bad(answer, clock)
     if answer.status == 202:
         return _awaiting(answer)
@@ -27,7 +29,7 @@ def judge_document(answer: Answer, clock: Clock) -> Taken:
         location = (
             f"{text(resource, 'resourceType')}/{text(resource, 'id')}"  # 200 to a conditional create: it was there
         )
-    if location is None or answer.status not in (200, 201):
+    if location is None or relative(location, LETTER) is None or answer.status not in (200, 201):
         raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
     return _proven(answer, location, already=answer.status == 200)
 
@@ -49,7 +51,10 @@ def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken
     if location is None:
         raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
     created = sum(_status(one) == 201 for one in got)
-    return _proven(answer, location, already=created == 0, entries=str(len(got)), created=str(created))
+    taken = _proven(answer, location, already=created == 0, entries=str(len(got)), created=str(created))
+    if any(_status(one) == 202 for one in got):
+        return _for_review(taken)
+    return taken
 
 
 def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> str | None:
@@ -57,7 +62,7 @@ def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> 
     response = part(got, "response")
     if not 200 <= _status(got) < 300:
         raise NeedsHuman("fhir.partial", detail=answer.body, status=answer.status)
-    if has_error_issue(response.get("outcome")):
+    if has_error_issue(response.get("outcome")) or has_error_issue(got.get("resource")):
         raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
     location, kind = text(response, "location"), text(part(asked, "resource"), "resourceType")
     if location and kind and f"{kind}/" not in location:
@@ -90,14 +95,13 @@ def _usable(answer: Answer) -> dict[str, Any] | None:
 
 def _awaiting(answer: Answer) -> Taken:
     _usable(answer)
-    return Taken(
-        far_side_ref=answer.headers.get("location") or answer.headers.get("content-location"),
-        proven=False,
-        detail=answer.body,
-        status=answer.status,
-        expect_receipt_within_s=REVIEW_WITHIN_S,
-        facts={**answer.facts, "answer": "accepted for review"},
-    )
+    location = answer.headers.get("location") or answer.headers.get("content-location")
+    return _for_review(Taken(location, proven=False, detail=answer.body, status=answer.status, facts=answer.facts))
+
+
+def _for_review(taken: Taken) -> Taken:
+    facts = {**taken.facts, "answer": "accepted for review"}
+    return replace(taken, proven=False, expect_receipt_within_s=REVIEW_WITHIN_S, facts=facts)
 
 
 def _proven(answer: Answer, location: str, *, already: bool, **facts: str) -> Taken:

@@ -60,7 +60,10 @@ class Letters:
             came.append(self._one(package, entry, body(part(entry, "resource")), patient_id, mark))
         mark()
         first = next((one for one in came if one.far_side_ref), came[0])
-        return replace(first, proven=all(one.proven for one in came), facts={**first.facts, "letters": str(len(came))})
+        waiting = next((one for one in came if not one.proven), None)
+        facts = {**first.facts, **({} if waiting is None else waiting.facts), "letters": str(len(came))}
+        until_s = None if waiting is None else waiting.expect_receipt_within_s
+        return replace(first, proven=waiting is None, expect_receipt_within_s=until_s, facts=facts)
 
     def _one(self, package: Package, entry: Entry, body: bytes, patient_id: str, mark: Callable[[], None]) -> Taken:
         key = entry_key(entry)
@@ -77,7 +80,8 @@ class Letters:
                 raise InDoubt(fault.code, detail=fault.detail, status=fault.status) from fault
             self._book.let_go(self._endpoint, key)  # refused, or not a byte of it has left
             raise
-        self._book.landed(self._endpoint, key, taken.far_side_ref)
+        if taken.proven:  # under review it stays asked: what is there is found by looking, not by our book
+            self._book.landed(self._endpoint, key, taken.far_side_ref)
         if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), patient_id)).code:
             raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
         return taken

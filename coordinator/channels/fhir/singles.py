@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.fhir.judge import REVIEW_WITHIN_S
 from coordinator.channels.fhir.kept import names_another
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
@@ -112,9 +113,15 @@ class Singles:
         places: Places,
         mark: Callable[[], None],
     ) -> Taken:
-        """Return what came of all entries together; raise when one of them is not settled."""
+        """Return what came of all entries together; raise when one of them is not settled.
+
+        A letter that this server would not be asked to take is a person's matter before anything leaves: what is left
+        to the letter needs one.
+        """
         urls = {one["fullUrl"]: entry_key(one) for one in entries}
         known = dict(self._book.known(self._endpoint, list(urls.values())))
+        if any(self._is_barred(package, one, known.get(urls[one["fullUrl"]])) for one in entries):
+            raise NeedsHuman("fhir.level")
         by_url = dict(places.by_url)
         names = {**places.names, **names_of_entries(entries)}
         counts: Counter[str] = Counter()
@@ -134,6 +141,15 @@ class Singles:
                 letter_at = letter_at or (done.place if kind == LETTER else None)
         marked()
         return _together(counts, left_out, letter_at or next(iter(by_url.values()), None))
+
+    def _is_barred(self, package: Package, entry: Mapping[str, Any], row: EntryRow | None) -> bool:
+        """Return whether this is a letter that is not there and cannot be asked of this server."""
+        if text(part(entry, "resource"), "resourceType") != LETTER:
+            return False
+        again = package.resent
+        if row is not None and row.sha256 == content_sha(entry) and not again:
+            return False
+        return self._terms.request(entry, None if again else row) is None
 
     def _one(
         self,
@@ -192,10 +208,13 @@ class Singles:
         place = _place(answer, request, said)
         if place is None and answer.status != 202:
             raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
-        self._book.landed(self._endpoint, key, place)
+        if answer.status != 202:  # under review it stays asked: what is there is found by looking, not by our book
+            self._book.landed(self._endpoint, key, place)
         if names_another(said, places.by_type["Patient"].removeprefix("Patient/")):
             raise NeedsHuman("fhir.other-patient", detail=b"Their copy is not as sent: patient.", status=answer.status)
-        return _Done("for review" if answer.status == 202 else "created" if answer.status == 201 else "there", place)
+        if answer.status == 202:
+            return _Done("for review", None)
+        return _Done("created" if answer.status == 201 else "there", place)
 
     def _holds_it(self, answer: Answer) -> bool:
         """Return whether a refusal says that the server has this very entry already."""
@@ -259,4 +278,7 @@ def _together(counts: Counter[str], left_out: Counter[str], place: str | None) -
         facts["already there"] = str(counts["there"])
     if left_out:
         facts["left to the letter"] = ", ".join(f"{kind} {number}" for kind, number in sorted(left_out.items()))[:200]
-    return Taken(place, proven=landed > 0, facts=facts)
+    if counts["for review"]:
+        facts |= {"answer": "accepted for review", "for review": str(counts["for review"])}
+        return Taken(place, proven=False, expect_receipt_within_s=REVIEW_WITHIN_S, facts=facts)
+    return Taken(place, proven=True, facts=facts)

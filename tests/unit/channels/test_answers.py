@@ -58,9 +58,16 @@ def test_a_redirect_is_a_persons_matter(status):
     assert (type(error), error.code) == (NeedsHuman, "fhir.redirect")
 
 
-@pytest.mark.parametrize("status", [100, 402, 418, 451, 501, 505, 599])
+@pytest.mark.parametrize("status", [100, 402, 418, 451, 501, 505, 511])
 def test_a_status_without_a_row_is_a_persons_matter_and_never_tried_again(status):
     assert type(error_for(answer(status), FHIR_STATUS, NOW, kind="fhir")) is NeedsHuman
+
+
+@pytest.mark.parametrize("status", [507, 520, 524, 530, 599, 999])
+def test_a_failure_without_a_row_may_hide_that_it_was_stored(status):
+    for table, kind in ((FHIR_STATUS, "fhir"), (FAX_STATUS, "fax")):
+        assert type(error_for(answer(status), table, NOW, kind=kind)) is InDoubt
+    assert type(error_for(answer(status), FHIR_STATUS, NOW, kind="fhir", writes=False)) is Transient
 
 
 def test_a_read_leaves_nothing_in_doubt():

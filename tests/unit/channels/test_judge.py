@@ -64,6 +64,18 @@ def test_a_wrong_number_of_entries_is_in_doubt(entries):
     assert caught.value.code == "fhir.partial"
 
 
+def test_an_entry_that_waits_for_review_there_makes_the_whole_wait():
+    taken = judge_bundle(response(PATIENT, entry("202 Accepted", "DocumentReference/2")), SENT, Clock())
+    assert (taken.proven, taken.facts["answer"]) == (False, "accepted for review")
+    assert taken.expect_receipt_within_s is not None
+
+
+def test_an_error_outcome_in_place_of_an_entrys_resource_is_never_success():
+    bad = {**DOCUMENT, "resource": {"resourceType": "OperationOutcome", "issue": [{"severity": "fatal"}]}}
+    with pytest.raises(NeedsHuman):
+        judge_bundle(response(PATIENT, bad), SENT, Clock())
+
+
 def test_entries_in_another_order_are_in_doubt():
     with pytest.raises(InDoubt):
         judge_bundle(response(DOCUMENT, PATIENT), SENT, Clock())
@@ -111,6 +123,11 @@ def test_a_conditional_create_that_found_it_there_is_delivered():
         answer({"resourceType": "DocumentReference", "id": "7"}, 201),
         answer(b"", 204),
         answer(b"", 206, location="x/1"),
+        answer(b"", 201, location="http://far/sign-in"),
+        answer(b"", 201, location="http://far/Patient/1"),
+        answer(b"", 201, location="http://far/DocumentReference"),
+        answer({"resourceType": "OperationOutcome", "id": "7", "issue": [{"severity": "information"}]}, 200),
+        answer({"resourceType": "Bundle", "id": "7"}, 200),
     ],
 )
 def test_a_success_that_proves_nothing_is_in_doubt(bad):

@@ -1,0 +1,117 @@
+"""Entries sent one by one: the message has arrived when each has, the letter first of all."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from coordinator.channels.fhir_rest import FhirRest
+from coordinator.domain.errors import InDoubt, NeedsHuman
+from coordinator.domain.registry import Endpoint
+from coordinator.sandbox.ehr_capability import capability_statement
+from coordinator.security.outbound import OutboundConfig, guarded_client
+from tests.contract.entries import MemoryEntries
+from tests.contract.people import NoSignIn, WallClock, a_chart, a_document, a_package
+from tests.contract.scripted import ScriptedHttp, Step
+from tests.contract.test_fhir_rest import FAR_PATIENT, FHIR, search_set, soon
+
+pytestmark = pytest.mark.loopback
+
+
+def a_message(message):
+    """Return a chart of a reading and a letter, each of which may be created once."""
+    chart = a_chart(message)
+    reading = {"resourceType": "Observation", "status": "final", "identifier": [{"system": "s", "value": message}]}
+    chart["entry"].append({
+        "fullUrl": "urn:uuid:o",
+        "resource": reading,
+        "request": {"method": "POST", "url": "Observation", "ifNoneExist": f"identifier=s|{message}"},
+    })  # fmt: skip
+    return chart
+
+
+class Server:
+    """A whole server that answers each type as told, and finds what `holds` says."""
+
+    def __init__(self):
+        self.answers = {
+            kind: Step(201, b"", {**FHIR, "Location": f"http://far/{kind}/1"})
+            for kind in ("DocumentReference", "Observation")
+        }
+        self.holds = []
+        self.once = {"DocumentReference", "Observation"}
+
+    def __call__(self, method, path, body):
+        if path.endswith("/metadata"):
+            return Step(200, json.dumps(self.metadata()).encode(), FHIR)
+        if path.endswith("/Patient/_search"):
+            return search_set(FAR_PATIENT)
+        if method == "GET":
+            kind = path.split("/")[-1].split("?")[0]
+            return search_set(*(one for one in self.holds if one["resourceType"] == kind))
+        return self.answers[path.split("/")[-1]]
+
+    def metadata(self):
+        statement = capability_statement("whole")
+        for one in statement["rest"][0]["resource"]:
+            one["conditionalCreate"] = one["type"] in self.once
+        return statement
+
+
+@contextmanager
+def a_far_side():
+    server = Server()
+    with ScriptedHttp(server) as far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        channel = FhirRest(http, NoSignIn(), WallClock(), book=MemoryEntries(), settle_s=0)
+        endpoint = Endpoint(id="ep", kind="fhir-rest", address=f"{far.address}/fhir", content_level="singles")
+        package = a_package(roles=("fhir-chart",))
+        chart = a_document("fhir-chart", json.dumps(a_message(package.message)).encode(), "application/fhir+json")
+        object.__setattr__(package, "documents", (chart,))
+
+        def send():
+            return channel.send(package, endpoint, deadline=soon(), about_to_send=lambda ref: None)
+
+        def look_up():
+            return channel.look_up(package, endpoint, None, deadline=soon())
+
+        yield server, far, send, look_up
+
+
+def test_a_letter_that_waits_for_review_has_not_arrived_though_its_readings_have():
+    with a_far_side() as (server, _far, send, look_up):
+        server.answers["DocumentReference"] = Step(202)
+        taken = send()
+        assert (taken.proven, taken.facts["answer"]) == (False, "accepted for review")
+        assert taken.expect_receipt_within_s is not None
+        assert look_up().verdict != "arrived-proven"
+
+
+def test_a_letter_that_waited_for_review_has_arrived_once_it_is_found():
+    with a_far_side() as (server, far, send, look_up):
+        server.answers["DocumentReference"] = Step(202)
+        send()
+        letter = json.loads(far.asked("POST", "/fhir/DocumentReference")[0][3])
+        server.holds.append({**letter, "id": "9"})
+        found = look_up()
+        assert (found.verdict, found.far_side_ref) == ("arrived-proven", "DocumentReference/9")
+
+
+def test_nothing_is_sent_where_everything_would_go_but_the_letter():
+    with a_far_side() as (server, far, send, _look_up):
+        server.once.remove("DocumentReference")
+        with pytest.raises(NeedsHuman) as caught:
+            send()
+        assert caught.value.code == "fhir.level"
+        assert far.asked("POST", "/fhir/Observation") == []
+
+
+@pytest.mark.parametrize("status", [507, 520, 524])
+def test_a_failure_of_a_gateways_own_making_leaves_the_entry_in_doubt(status):
+    with a_far_side() as (server, far, send, look_up):
+        server.answers["Observation"] = Step(status)
+        with pytest.raises(InDoubt):
+            send()
+        held = json.loads(far.asked("POST", "/fhir/Observation")[0][3])
+        letter = json.loads(far.asked("POST", "/fhir/DocumentReference")[0][3])
+        server.holds += [{**held, "id": "7"}, {**letter, "id": "9"}]
+        assert look_up().verdict == "arrived-proven"
