@@ -39,6 +39,9 @@ FAR_PATIENT = {
     "birthDate": "1988-03-07",
     "identifier": [{"system": "urn:example:mrn", "value": f"NS-{CANARY}"}],
     "name": [{"family": f"Núñez-{CANARY}", "given": ["Zoë"]}],
+    "gender": "female",
+    "telecom": [{"system": "phone", "value": "(218) 555-0177"}],
+    "address": [{"postalCode": "55804-2101"}],
 }
 CREATED = Step(201, b"", {**FHIR, "Location": "http://far/DocumentReference/9"})
 
@@ -63,9 +66,11 @@ ANSWERS: dict[str, Step] = {
 }  # fmt: skip
 
 
-def search_set(*resources):
+def search_set(*resources, **more):
     entries = [{"resource": one, "search": {"mode": "match"}} for one in resources]
-    return Step(200, json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": entries}).encode(), FHIR)
+    return Step(
+        200, json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": entries, **more}).encode(), FHIR
+    )
 
 
 def far_side(answer: Step, *, patients=(FAR_PATIENT,), play="epic-like", documents=()):
@@ -174,6 +179,11 @@ def soon():
         ((FAR_PATIENT, {**FAR_PATIENT, "id": "far-2"}), "fhir.patient-several"),
         (({**FAR_PATIENT, "birthDate": "1988-03-08"},), "fhir.patient-mismatch"),
         (({**FAR_PATIENT, "identifier": [{"system": "urn:example:mrn", "value": "other"}]},), "fhir.patient-none"),
+        (
+            ({**FAR_PATIENT, "link": [{"other": {"reference": "Patient/2"}, "type": "replaced-by"}]},),
+            "fhir.patient-merged",
+        ),
+        (({**FAR_PATIENT, "active": False},), "fhir.patient-inactive"),
     ],
 )
 def test_nothing_is_posted_when_the_patient_is_not_surely_matched(patients, code):
@@ -191,6 +201,60 @@ def test_without_their_number_name_birth_date_and_one_more_must_fit_exactly():
         assert send(channel, far, a_package(patient=unnumbered)).facts["matched_by"] == "demographics"
         form = far.asked("POST", "/fhir/Patient/_search")[0][3].decode()
         assert {one.split("=")[0] for one in form.split("&")} == {"family", "given", "birthdate", "address-postalcode"}
+
+
+def without(*fields):
+    return {name: value for name, value in FAR_PATIENT.items() if name not in fields}
+
+
+def known_by(*fields):
+    """Return our patient without a number of theirs, of whom we know only these things beside name and birth date."""
+    unknown = {"address": None, "phone": None, "sex": "unknown"}
+    return PATIENT.model_copy(
+        update={"identifiers": (), **{name: value for name, value in unknown.items() if name not in fields}}
+    )
+
+
+@pytest.mark.parametrize("one", ["address", "phone", "sex"])
+def test_a_match_by_name_holds_when_one_more_agrees_however_it_is_written(one):
+    with with_far_side(far_side(CREATED)) as (channel, far):
+        assert send(channel, far, a_package(patient=known_by(one))).proven
+
+
+@pytest.mark.parametrize(
+    ("one", "theirs"),
+    [
+        ("address", without("address")),
+        ("address", {**FAR_PATIENT, "address": [{"postalCode": "55805"}]}),
+        ("address", {**FAR_PATIENT, "address": [{"postalCode": "5"}]}),
+        ("phone", without("telecom")),
+        ("phone", {**FAR_PATIENT, "telecom": [{"system": "phone", "value": "218 555 0178"}]}),
+        ("phone", {**FAR_PATIENT, "telecom": [{"system": "phone", "value": "555 0177"}]}),
+        ("sex", without("gender")),
+        ("sex", {**FAR_PATIENT, "gender": "male"}),
+    ],
+)
+def test_a_server_that_passes_over_a_search_term_gets_nothing_about_somebody_of_the_same_name_and_birth_date(
+    one, theirs
+):
+    with with_far_side(far_side(CREATED, patients=(theirs,))) as (channel, far):
+        with pytest.raises(NeedsHuman) as caught:
+            send(channel, far, a_package(patient=known_by(one)))
+        assert caught.value.code == "fhir.patient-none"
+        assert far.asked("POST", "/fhir/DocumentReference") == []
+
+
+@pytest.mark.parametrize("more", [{"link": [{"relation": "next", "url": "http://far/fhir?page=2"}]}, {"total": 2}])
+def test_a_patient_of_whom_there_may_be_another_on_the_next_page_is_not_the_only_one(more):
+    def script(method, path, body):
+        return search_set(FAR_PATIENT, **more) if path.endswith("/Patient/_search") else usual(method, path, body)
+
+    far = far_side(CREATED)
+    usual, far.script = far.script, script
+    with with_far_side(far) as (channel, far):
+        with pytest.raises(NeedsHuman) as caught:
+            send(channel, far, a_package())
+        assert caught.value.code == "fhir.patient-several"
 
 
 def test_nothing_private_ever_stands_in_a_url():

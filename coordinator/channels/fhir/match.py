@@ -10,6 +10,8 @@ from coordinator.channels.fhir.server import FhirServer
 from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint, Identifier, Patient, Provider
 
+ZIP_DIGITS, NATIONAL_DIGITS = 5, 10
+
 
 @dataclass(frozen=True)
 class Match:
@@ -24,7 +26,8 @@ def match_patient(server: FhirServer, patient: Patient, provider: Provider, endp
 
     Their own number first; else family, given, birth date and one more. Every hit is
     compared with what we hold, because a server may ignore a search term it does not
-    know. Raises NeedsHuman: none, several, or one that contradicts our record.
+    know. Raises NeedsHuman: none, several, one that contradicts our record, or one that
+    is not in use any more.
     """
     known = theirs(patient, provider)
     if known and endpoint.patient_match != "demographics":
@@ -33,14 +36,13 @@ def match_patient(server: FhirServer, patient: Patient, provider: Provider, endp
         found = _only(same, more=more)
         if found.get("birthDate") not in (None, patient.birth_date.isoformat()):
             raise NeedsHuman("fhir.patient-mismatch")
-        return Match(str(found.get("id")), "identifier")
+        return Match(_id_in_use(found), "identifier")
     if endpoint.patient_match == "identifier":
         raise NeedsHuman("fhir.patient-none")
     form = _demographics(patient)
     hits, more = _hits(server.search("Patient", form))
-    return Match(
-        str(_only([one for one in hits if _is_same_person(one, patient)], more=more).get("id")), "demographics"
-    )
+    found = _only([one for one in hits if _is_same_person(one, patient)], more=more)
+    return Match(_id_in_use(found), "demographics")
 
 
 def theirs(patient: Patient, provider: Provider) -> tuple[Identifier, ...]:
@@ -57,23 +59,31 @@ def _demographics(patient: Patient) -> dict[str, str]:
         "given": patient.name.given[0],
         "birthdate": patient.birth_date.isoformat(),
     }
+    term, value = _one_more(patient)
+    return {**form, term: value}
+
+
+def _one_more(patient: Patient) -> tuple[str, str]:
+    """Return the search term and value that tell people of one name and birth date apart; raise NeedsHuman."""
     if patient.address is not None:
-        return {**form, "address-postalcode": patient.address.postal_code}
+        return "address-postalcode", patient.address.postal_code
     if patient.phone is not None:
-        return {**form, "phone": patient.phone}
+        return "phone", patient.phone
     if patient.sex != "unknown":
-        return {**form, "gender": patient.sex}
+        return "gender", patient.sex
     raise NeedsHuman("fhir.patient-none")
 
 
 def _hits(bundle: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
-    """Return the matching patients of the bundle, and whether it has further pages."""
+    """Return the matching patients of the bundle, and whether there are more than it shows."""
     found = [
         part(one, "resource")
         for one in parts(bundle, "entry")
         if part(one, "resource").get("resourceType") == "Patient" and text(part(one, "search"), "mode") in ("", "match")
     ]
-    return found, any(one.get("relation") == "next" for one in parts(bundle, "link"))
+    total = bundle.get("total")
+    hidden = isinstance(total, int) and total > len(found)
+    return found, hidden or any(one.get("relation") == "next" for one in parts(bundle, "link"))
 
 
 def _only(hits: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
@@ -84,6 +94,15 @@ def _only(hits: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
     return hits[0]
 
 
+def _id_in_use(found: Mapping[str, Any]) -> str:
+    """Return the record's id; raise NeedsHuman when it was joined with another one, or nobody uses it any more."""
+    if any(one.get("type") == "replaced-by" for one in parts(found, "link")):
+        raise NeedsHuman("fhir.patient-merged")
+    if found.get("active") is False:
+        raise NeedsHuman("fhir.patient-inactive")
+    return text(found, "id")
+
+
 def _holds(resource: Mapping[str, Any], wanted: Identifier) -> bool:
     return any(
         one.get("system") == wanted.system and one.get("value") == wanted.value for one in parts(resource, "identifier")
@@ -91,14 +110,43 @@ def _holds(resource: Mapping[str, Any], wanted: Identifier) -> bool:
 
 
 def _is_same_person(resource: Mapping[str, Any], patient: Patient) -> bool:
-    """Return whether birth date, family name and first given name agree; only a written accent form may differ."""
-    if resource.get("birthDate") != patient.birth_date.isoformat():
+    """Return whether birth date, names and one more agree; only how an accent, a number or a code is written may not.
+
+    What the record does not say agrees with nothing: the server may have passed over that term.
+    """
+    if resource.get("birthDate") != patient.birth_date.isoformat() or not _has_one_more(resource, patient):
         return False
     family, given = _plain(patient.name.family or ""), _plain(patient.name.given[0])
     return any(
         _plain(text(name, "family")) == family and given in [_plain(one) for one in texts(name, "given")]
         for name in parts(resource, "name")
     )
+
+
+def _has_one_more(resource: Mapping[str, Any], patient: Patient) -> bool:
+    term, value = _one_more(patient)
+    if term == "gender":
+        return resource.get("gender") == value
+    if term == "phone":
+        numbers = [_digits(text(one, "value")) for one in parts(resource, "telecom")]
+        return any(_ends_alike(one, _digits(value)) for one in numbers)
+    codes = [_digits(text(one, "postalCode")) for one in parts(resource, "address")]
+    return any(len(one) >= ZIP_DIGITS and _begin_alike(one, _digits(value)) for one in codes)
+
+
+def _digits(written: str) -> str:
+    return "".join(one for one in written if one in "0123456789")
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    """Return whether two ZIP codes agree as far as both go: 55804 is 55804-1234 told less closely."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def _ends_alike(one: str, other: str) -> bool:
+    """Return whether two telephone numbers agree; a number of ten digits may lack its country's."""
+    shorter, longer = sorted((one, other), key=len)
+    return shorter == longer or (len(shorter) >= NATIONAL_DIGITS and longer.endswith(shorter))
 
 
 def _plain(name: str) -> str:

@@ -67,6 +67,7 @@ PATIENT = {
     "birthDate": "1988-03-07",
     "identifier": [{"system": "urn:example:mrn", "value": "NS-Zebrafinch"}],
     "name": [{"family": "Núñez-Zebrafinch", "given": ["Zoë"]}],
+    "address": [{"postalCode": "55804"}],
 }
 FOUND = {
     "resourceType": "Bundle",
