@@ -1,7 +1,7 @@
 """Fax through a gateway: one recipient per fax, the gateway's own retries off. One try; the report comes later."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -64,21 +64,25 @@ class Fax:
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return what the gateway holds: by its own id when we have it, else by our tag.
 
-        Nothing under the tag counts as absent only after the settle time since we
-        first asked; until then Transient. Two under one tag are a person's matter.
+        One that failed is asked about under the tag too: another try may have been made since. Nothing under the tag,
+        or only failed ones, count as such only after the settle time since we first asked; until then Transient. Two
+        that did not fail are a person's matter, and a fax whose id the gateway has forgotten may have been anything.
         """
-        if far_side_ref is not None:
-            status = self._gateway.status(far_side_ref, deadline=deadline)
-            if status is not None:
-                return _verdict(status)
+        known = None if far_side_ref is None else self._gateway.status(far_side_ref, deadline=deadline)
+        if known is not None and known.state != "failed":
+            return _verdict(known)
         found = self._gateway.find(package.tag, deadline=deadline)
-        if not found:
-            self._wait_until_settled(package.tag)
-            return Lookup("absent")
         arrived = [one for one in found if one.state != "failed"]
         if len(arrived) > 1:
             raise NeedsHuman("fax.unknown")
-        return _verdict((arrived or list(found))[0])
+        if arrived:
+            return _verdict(arrived[0])
+        if known is not None:
+            return _verdict(known)
+        if far_side_ref is not None:
+            return Lookup("unknown")
+        self._wait_until_settled(package.tag)
+        return _of_failed(found)
 
     def try_number(self, endpoint: Endpoint) -> str:
         """Return that the address is a number that can be dialled; raise NeedsHuman when it is not."""
@@ -122,6 +126,15 @@ def _verdict(status: FaxStatus) -> Lookup:
         failure = status.failure
         return Lookup("failed", status.fax_id, failure.code, retry=failure.retry, detail=status.detail)
     return Lookup("arrived", far_side_ref=status.fax_id, detail=status.detail)
+
+
+def _of_failed(found: Sequence[FaxStatus]) -> Lookup:
+    """Return what failed faxes under one tag come to. Which of several was the last try's, nobody can tell."""
+    if not found:
+        return Lookup("absent")
+    if len(found) > 1 and not all(one.failure is not None and one.failure.retry for one in found):
+        raise NeedsHuman("fax.unknown")
+    return _verdict(found[0])
 
 
 def _of_the_gateway(fault: Transient | InDoubt) -> Transient | InDoubt:

@@ -58,12 +58,16 @@ class DocumoGateway:
         """Return every fax of the last month with our tag; raise NeedsHuman when there are too many to look through."""
         since = quote((self._calls.now() - SEARCHED_BACK).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
         hits: list[FaxStatus] = []
-        for page in range(MOST_PAGES):
-            query = f"direction=outbound&status=all&include=tags&fromDate={since}&limit={PAGE}&offset={page * PAGE}"
-            rows = self._rows(f"/v1/fax/history?{query}", deadline)
+        read = 0
+        for _ in range(MOST_PAGES):
+            query = f"direction=outbound&status=all&include=tags&fromDate={since}&limit={PAGE}&offset={read}"
+            rows, count = self._rows(f"/v1/fax/history?{query}", deadline)
+            read += len(rows)
             hits += [_read_fax(one, orjson.dumps(one)) for one in rows if tag in _tags(one)]
-            if len(rows) < PAGE:
+            if read >= count if count is not None else len(rows) < PAGE:
                 return tuple(hits)
+            if not rows:
+                break
         if hits:
             return tuple(hits)
         raise NeedsHuman("fax.in-doubt")
@@ -74,12 +78,14 @@ class DocumoGateway:
             raise NeedsHuman("fax.account", status=404)
         return "The account answers to our key."
 
-    def _rows(self, path: str, deadline: datetime) -> list[dict[str, Any]]:
+    def _rows(self, path: str, deadline: datetime) -> tuple[list[dict[str, Any]], int | None]:
+        """Return one page of the list, and how many faxes there are in all where the vendor says so."""
         found = self._calls.read(path, deadline)
         rows = None if found is None else found[0].get("rows")
-        if not isinstance(rows, list):
+        if found is None or not isinstance(rows, list):
             raise Transient("fax.in-doubt")
-        return [one for one in rows if isinstance(one, dict)]
+        count = found[0].get("count")
+        return [one for one in rows if isinstance(one, dict)], count if isinstance(count, int) else None
 
 
 def _tags(fax: Mapping[str, Any]) -> list[str]:
@@ -94,13 +100,14 @@ def _read_fax(fax: Mapping[str, Any], detail: bytes) -> FaxStatus:
     word = str(fax.get("status", "")).lower()
     pages, wanted = fax.get("pagesComplete"), fax.get("pagesCount")
     sent = pages if isinstance(pages, int) else None
-    partial = sent is not None and isinstance(wanted, int) and 0 < sent < wanted
+    is_short = sent is not None and isinstance(wanted, int) and sent < wanted
     state: Literal["open", "sent", "failed"] = "open"
     failure: FaxFailure | None = None
-    if word == "success" and not partial:
+    if word == "success" and not is_short:
         state = "sent"
     elif word in OPEN:
         state = "open"
     elif word in ("success", "failed", "cancelled"):
+        partial = is_short and (word == "success" or sent != 0)
         state, failure = "failed", PARTIAL if partial else classify_words(str(fax.get("resultInfo", "")))
     return FaxStatus(str(fax.get("messageId")), state, None, sent, failure, detail)

@@ -14,7 +14,7 @@ from coordinator.channels.answers import FAX_STATUS, error_for
 from coordinator.channels.fax_calls import multipart, read_object
 from coordinator.channels.fax_codes import FaxFailure, classify
 from coordinator.channels.wire import Answer, Limits, Wire
-from coordinator.domain.errors import InDoubt, Transient
+from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
 from coordinator.flow.ports import Clock
 
 SEARCHED_BACK = timedelta(days=90)
@@ -122,7 +122,7 @@ class PhaxioGateway:
         return _read_fax(data, answer.body)
 
     def find(self, tag: str, *, deadline: datetime) -> tuple[FaxStatus, ...]:
-        """Return every fax with our tag; the tag is opaque and safe in a URL."""
+        """Return every fax with our tag, which is opaque and safe in a URL; NeedsHuman for a list of other faxes."""
         since = quote((self._clock.now() - SEARCHED_BACK).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
         answer = self._get(
             f"/v2/faxes?direction=sent&created_after={since}&tag%5Bdelivery%5D={quote(tag, safe='')}", deadline
@@ -131,7 +131,10 @@ class PhaxioGateway:
         if not isinstance(data, list):
             raise Transient("fax.in-doubt", detail=answer.body, status=answer.status)
         found = tuple(_read_fax(one, orjson.dumps(one)) for one in data if isinstance(one, dict))
-        return tuple(one for one in found if one.tag == tag)  # a gateway that ignores the filter would prove anything
+        mine = tuple(one for one in found if one.tag == tag)
+        if found and not mine:
+            raise NeedsHuman("fax.in-doubt")  # it took no notice of the filter, so ours may be on another page
+        return mine
 
     def account(self, *, deadline: datetime) -> str:
         """Return that the account answers: its newest sent fax is listed, and nothing of it is kept."""

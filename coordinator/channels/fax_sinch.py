@@ -80,11 +80,13 @@ class SinchGateway:
         since = quote((self._calls.now() - SEARCHED_BACK).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
         hits: list[FaxStatus] = []
         for page in range(1, MOST_PAGES + 1):
-            query = f"direction=OUTBOUND&createTime.gte={since}&pageSize={PAGE}&page={page}"
-            rows = self._rows(f"{self._place}?{query}", deadline)
+            query = f"direction=OUTBOUND&createTime%3E={since}&pageSize={PAGE}&page={page}"
+            rows, pages = self._rows(f"{self._place}?{query}", deadline)
             hits += [one for one in (_read_fax(row, orjson.dumps(row)) for row in rows) if one.tag == tag]
-            if len(rows) < PAGE:
+            if page >= pages if pages is not None else len(rows) < PAGE:
                 return tuple(hits)
+            if not rows:
+                break
         if hits:
             return tuple(hits)
         raise NeedsHuman("fax.in-doubt")
@@ -103,12 +105,14 @@ class SinchGateway:
             "in its service."
         )
 
-    def _rows(self, path: str, deadline: datetime) -> list[dict[str, Any]]:
+    def _rows(self, path: str, deadline: datetime) -> tuple[list[dict[str, Any]], int | None]:
+        """Return one page of the list, and how many there are where the vendor says so; the first has the number 1."""
         found = self._calls.read(path, deadline)
         rows = None if found is None else found[0].get("faxes")
-        if not isinstance(rows, list):
+        if found is None or not isinstance(rows, list):
             raise Transient("fax.in-doubt")
-        return [one for one in rows if isinstance(one, dict)]
+        pages = found[0].get("totalPages")
+        return [one for one in rows if isinstance(one, dict)], pages if isinstance(pages, int) else None
 
 
 def _one(answer: Answer) -> dict[str, Any]:
@@ -126,24 +130,23 @@ def _one(answer: Answer) -> dict[str, Any]:
 
 
 def _read_fax(fax: Mapping[str, Any], detail: bytes) -> FaxStatus:
-    """Return the status. COMPLETED is the proof, FAILURE carries the number that Phaxio used too."""
+    """Return the status. Only COMPLETED with every page is a proof; FAILURE carries the number that Phaxio used too."""
     word = str(fax.get("status", "")).upper()
     labels = fax.get("labels")
     tag = labels.get(LABEL) if isinstance(labels, dict) else None
-    pages, number = fax.get("numberOfPages"), fax.get("errorId")
-    sent = fax.get("pagesSentSuccessfully")
+    pages, sent = _whole(fax.get("numberOfPages")), _whole(fax.get("pagesSentSuccessfully"))
+    is_short = sent is not None and pages is not None and sent < pages
     state: Literal["open", "sent", "failed"] = "open"
     failure: FaxFailure | None = None
-    if word == "COMPLETED":
+    if word == "COMPLETED" and not is_short:
         state = "sent"
-    elif word == "FAILURE":
-        partial = isinstance(sent, int) and sent > 0
-        state, failure = "failed", classify(number if isinstance(number, int) else None, partial=partial)
-    return FaxStatus(
-        str(fax.get("id")),
-        state,
-        tag if isinstance(tag, str) else None,
-        pages if isinstance(pages, int) else None,
-        failure,
-        detail,
-    )
+    elif word in ("COMPLETED", "FAILURE"):
+        # The number is in errorCode; early versions of the interface called it errorId and had words in errorCode.
+        number = next((one for one in map(_whole, (fax.get("errorCode"), fax.get("errorId"))) if one is not None), None)
+        partial = word == "COMPLETED" or (sent is not None and sent > 0)
+        state, failure = "failed", classify(number, partial=partial, kind=fax.get("errorType"))
+    return FaxStatus(str(fax.get("id")), state, tag if isinstance(tag, str) else None, pages, failure, detail)
+
+
+def _whole(found: object) -> int | None:
+    return found if isinstance(found, int) and not isinstance(found, bool) else None

@@ -184,6 +184,9 @@ ENDS = [
     (documo, said(messageId="7", status="success", pagesComplete=2, pagesCount=2), "acknowledged", None, False),
     (documo, said(messageId="7", status="success", pagesComplete=1, pagesCount=2), "partial", "fax.partial", True),
     (documo, said(messageId="7", status="failed", pagesComplete=1, pagesCount=2), "partial", "fax.partial", True),
+    (documo, said(messageId="7", status="success", pagesComplete=0, pagesCount=2), "partial", "fax.partial", True),
+    (documo, said(messageId="7", status="failed", pagesComplete=0, pagesCount=2, resultInfo="busy"), "failed",
+     "fax.busy", True),
     (documo, said(messageId="7", status="failed", resultInfo="User busy"), "failed", "fax.busy", True),
     (documo, said(messageId="7", status="failed", resultInfo="no_answer"), "failed", "fax.no-answer", True),
     (documo, said(messageId="7", status="failed", resultInfo="fax_signaling_error"), "failed", "fax.training", True),
@@ -198,12 +201,24 @@ ENDS = [
     (sinch, sinch_fax(status="FAILURE", errorId=19), "failed", "fax.no-fax-tone", False),
     (sinch, sinch_fax(status="FAILURE", errorId=8, pagesSentSuccessfully=1), "partial", "fax.partial", True),
     (sinch, sinch_fax(status="FAILURE"), "failed", "fax.unknown", False),
+    (sinch, sinch_fax(status="FAILURE", errorCode=17), "failed", "fax.busy", True),
+    (sinch, sinch_fax(status="FAILURE", errorType="CALL_ERROR", errorCode=34), "failed", "fax.bad-number", False),
+    (sinch, sinch_fax(status="FAILURE", errorCode="Number changed", errorId=73), "failed", "fax.bad-number", False),
+    (sinch, sinch_fax(status="FAILURE", errorCode=46), "failed", "fax.account", False),
+    (sinch, sinch_fax(status="FAILURE", errorType="FAX_ERROR", errorCode=132), "failed", "fax.no-fax-tone", False),
+    (sinch, sinch_fax(status="FAILURE", errorType="FAX_ERROR", errorCode=131), "partial", "fax.partial", True),
+    (sinch, sinch_fax(status="FAILURE", errorType="FAX_ERROR", errorCode=133), "failed", "fax.refused", False),
+    (sinch, sinch_fax(status="FAILURE", errorType="DOCUMENT_CONVERSION_ERROR", errorCode=133), "failed",
+     "fax.document", False),
+    (sinch, sinch_fax(status="COMPLETED", pagesSentSuccessfully=2), "acknowledged", None, False),
+    (sinch, sinch_fax(status="COMPLETED", pagesSentSuccessfully=1), "partial", "fax.partial", True),
+    (sinch, sinch_fax(status="COMPLETED", pagesSentSuccessfully=0), "partial", "fax.partial", True),
     (srfax, srfax_fax(SentStatus="Sent"), "acknowledged", None, False),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode="Busy"), "failed", "fax.busy", True),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode="No Answer"), "failed", "fax.no-answer", True),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode="No Remote Fax"), "failed", "fax.no-fax-tone", False),
     (srfax, srfax_fax(SentStatus="Failed", ErrorCode=""), "failed", "fax.unknown", False),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("make", "answer", "verdict", "code", "retry"), ENDS)
@@ -231,12 +246,15 @@ STATIONS = [
 
 @pytest.mark.parametrize(("answer", "station"), STATIONS)
 def test_srfax_tells_what_the_machine_calls_itself_that_took_the_fax(http, answer, station):
-    with ScriptedHttp(lambda method, path, body: answer) as far:
+    package = a_package()
+    row = {**json.loads(answer.body)["Result"], "AccountCode": account_code(package.tag)}
+    answers = iter((answer, answer, answer, said(Status="Success", Result=[row])))
+    with ScriptedHttp(lambda method, path, body: next(answers)) as far:
         gateway = srfax(http, far.address)
         form = ("application/x-www-form-urlencoded", b"FaxDetailsID=7&SentStatus=Sent&RemoteID=FORGED")
         ((polled, _),) = FaxPoller(gateway, WallClock(), lambda: ["7"]).fetch()
         called = UnsignedFaxCallback(gateway, WallClock()).take("", {"content-type": form[0]}, form[1])
-        found = Fax(gateway, WallClock()).look_up(a_package(), ENDPOINT, "7", deadline=soon())
+        found = Fax(gateway, WallClock()).look_up(package, ENDPOINT, "7", deadline=soon())
     assert (polled.station, called.station, found.station) == (station, station, station)
 
 
