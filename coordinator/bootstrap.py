@@ -13,7 +13,6 @@ from coordinator.channels.direct import SmtpConfig
 from coordinator.channels.receipts.fax_callback import FaxPoller
 from coordinator.channels.secure_link import SecureLink
 from coordinator.cores import one_core
-from coordinator.domain.delivery import State
 from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import EndpointRow, Step, check_endpoint, list_endpoints
@@ -178,9 +177,10 @@ class Service:
         return tuple(found)
 
     def _open_faxes(self) -> Iterable[str]:
+        since = self.parts.clock.now() - LATE_REPORTS
         with self.parts.ledger.begin(write=False) as tx:
-            rows = tx.in_state((State.SENT,), 500)
-        return [row.far_side_ref for row in rows if row.channel == "fax" and row.far_side_ref is not None]
+            rows = tx.reports_awaited("fax", since, 500)
+        return [row.far_side_ref for row in rows if row.far_side_ref is not None]
 
     def runner(self) -> Runner:
         """Return the embedded runner over these parts."""
@@ -319,6 +319,9 @@ def build(settings: Settings) -> Service:
 _ADOPTED: list[Service] = []
 _CREWS: list[Runner] = []
 """The loops of this process, when it is a worker behind a broker."""
+LATE_REPORTS = timedelta(days=1)
+"""How long a fax is still asked about after a person was given it, because its report was late."""
+
 _BUILDING = threading.Lock()
 
 

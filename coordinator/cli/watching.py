@@ -1,6 +1,7 @@
 """watch: a folder that files are dropped into, by hand, by an export job, or over SFTP."""
 
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def watch(folder: Path, source: str, every_s: float, once: bool, as_json: bool) 
     Write a file under a name that starts with a dot or ends in .part or .tmp, and
     rename it when it is whole. Each goes to FOLDER/done, or, when anything in it was
     refused, to FOLDER/refused with NAME.reasons.json beside it: mend it and drop it
-    in again; what was accepted already counts as a replay.
+    in again; what was accepted already counts as a replay. With --once, exit code 1
+    when something was in the way and files were left where they are.
     """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,23 +46,47 @@ def watch(folder: Path, source: str, every_s: float, once: bool, as_json: bool) 
             click.echo(f"Watching {folder} for {kinds}; files of other names are left alone. Ctrl-C ends it.", err=True)
         pause_s, rounds = every_s, 0
         while not stopping.is_set():
-            try:
-                for taken in place.round():
-                    _tell(taken, as_json=as_json)
-                pause_s = every_s
-            except DATABASE_AWAY:
-                click.echo("The database is away; the files stay where they are.", err=True)
-                pause_s = min(pause_s * 2, max(LONGEST_PAUSE_S, every_s))
+            in_the_way = _look(place, as_json=as_json)
             rounds += 1
-            if once and rounds >= 2:
-                return
+            if once and (rounds >= 2 or in_the_way):
+                sys.exit(1 if in_the_way else 0)
+            pause_s = min(pause_s * 2, max(LONGEST_PAUSE_S, every_s)) if in_the_way == "all" else every_s
             stopping.wait(pause_s)
+
+
+def _look(place: WatchedFolder, *, as_json: bool) -> str:
+    """Look once and tell what became of what; return what was in the way: nothing (""), of a "file", or of "all"."""
+    in_the_way = ""
+    try:
+        for taken in place.round():
+            _tell(taken, as_json=as_json)
+            in_the_way = "file" if taken.place == "stuck" else in_the_way
+    except DATABASE_AWAY:
+        click.echo("The database is away; the files stay where they are, and are taken when it is back.", err=True)
+        return "all"
+    except OSError as fault:
+        why = fault.strerror or type(fault).__name__
+        click.echo(f"The folder cannot be worked in ({why}); the files stay where they are. See that the folder is "
+                   "there, and that this user may read and write in it. It is looked at again.", err=True)  # fmt: skip
+        return "all"
+    return in_the_way
 
 
 def _tell(taken: Taken, *, as_json: bool) -> None:
     """Say what became of a file. Its name is left out: it may hold a person's."""
     if as_json:
-        click.echo(orjson.dumps({"file": taken.ref, "place": taken.place, "counts": dict(taken.counts)}).decode())
+        why = {"why": taken.why} if taken.why else {}
+        click.echo(
+            orjson.dumps({"file": taken.ref, "place": taken.place, "counts": dict(taken.counts), **why}).decode()
+        )
+        return
+    if taken.place == "stuck":
+        click.echo(f"file {taken.ref} stays where it is: {taken.why}. ls -i shows which it is; it is tried again by "
+                   "itself.", err=True)  # fmt: skip
+        return
+    if taken.place == "back":
+        click.echo(f"file {taken.ref} is back: its upload went on after it was taken, so it is read again whole. "
+                   "Upload under a name that ends in .part, and rename it at the end.", err=True)  # fmt: skip
         return
     told = ", ".join(f"{number} {outcome}" for outcome, number in taken.counts) or "nothing in it"
     click.echo(f"file {taken.ref} -> {taken.place}: {told}")

@@ -105,6 +105,13 @@ class DeliveryPart(Protocol):
         """Return sent deliveries whose receipt is late."""
         ...
 
+    def reports_awaited(self, channel: str, since: datetime, limit: int) -> Sequence[DeliveryRow]:
+        """Return a channel's deliveries whose report may still come, oldest first.
+
+        Those that are sent, and those that a person was given since then because it was late.
+        """
+        ...
+
     def lane_on_wire(self, message: MessageRecord) -> bool:
         """Return whether another message of the same lane is being sent at this moment."""
         ...

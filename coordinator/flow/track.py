@@ -23,7 +23,8 @@ def take_in(parts: Parts, news: ReceiptNews) -> None:
     """Store one receipt, once, and move its delivery where the table allows.
 
     A receipt that matches no delivery, or comes after the end, is kept as evidence
-    and settles nothing.
+    and settles nothing. The same news again settles what it could not the first time:
+    a report may be here before the outcome of the send that it is about.
     """
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
@@ -34,15 +35,16 @@ def take_in(parts: Parts, news: ReceiptNews) -> None:
         new = tx.add_receipt(
             parts.dice.uuid(), once, row.id if row else None, news.channel, news.verdict, news.code, now, news.detail
         )
-        if not new:
-            return
         if row is None:
-            write(Log.RECEIPT_UNMATCHED, channel=news.channel)
+            if new:
+                write(Log.RECEIPT_UNMATCHED, channel=news.channel)
+            return
+        moved = apply_news(parts, tx, row, news, new=new)
+        if not (new or moved):
             return
         message = tx.message(row.message_id)
         tx.audit(TRACK, f"receipt {news.verdict}", at=now, subject=row.message_id, code=news.code,
                  patient_key=None if message is None else message.patient_key)  # fmt: skip
-        apply_news(parts, tx, row, news)
     write(Log.RECEIPT_TAKEN_IN, delivery_id=row.id, channel=news.channel, outcome=news.verdict)
 
 
@@ -68,30 +70,36 @@ def _speaks_of_another(tx: Transaction, row: DeliveryRow, news: ReceiptNews) -> 
     return bool(went_to) and not any(address_key(tx, one) in went_to for one in news.about)
 
 
-def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNews) -> None:
-    """Move a delivery by a receipt, as far as its state allows."""
+def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNews, *, new: bool) -> bool:
+    """Move a delivery by a receipt, as far as its state allows; return whether it was moved.
+
+    `new` is whether the receipt was not there before: a word said twice buys no more time.
+    """
     now = parts.clock.now()
     if news.verdict == "acknowledged":
-        if State.ACKNOWLEDGED in MOVES[row.state]:
-            tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
-            note_station(tx, row, news.station, now, TRACK)
-        return
+        if State.ACKNOWLEDGED not in MOVES[row.state]:
+            return False
+        tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
+        note_station(tx, row, news.station, now, TRACK)
+        return True
     if not _about_this_try(row, news):
-        return
+        return False
     if news.verdict == "processed":
         due_at = now + timedelta(hours=1) * parts.policy.retry_scale
         if row.state in {State.ON_WIRE, State.IN_DOUBT}:
             tx.move_delivery(row.id, State.SENT, at=now, far_side_ref=news.far_side_ref, receipt_due_at=due_at)
-        elif row.state == State.SENT and sum(one.verdict == "processed" for one in tx.receipts(row.id)) == 1:
-            # The clock of the proof begins with the first word that it was taken over; a second word buys no more time.
+            return True
+        if new and row.state == State.SENT and sum(one.verdict == "processed" for one in tx.receipts(row.id)) == 1:
+            # The clock of the proof begins with the first word that it was taken over; a second buys no more time.
             tx.expect_receipt(row.id, due_at)
-        return
+        return False
     if row.state not in {State.SENT, State.IN_DOUBT, State.ON_WIRE}:
-        return
+        return False
     code = news.code or f"{news.channel}.failed"
     # A number that rang at somebody else's is not dialled again, whatever the gateway's own habit.
     error: DeliveryError = Transient(code) if news.retry and code not in SUSPENDING else NeedsHuman(code)
     settle(parts, tx, row, failed(error), now)
+    return True
 
 
 def _about_this_try(row: DeliveryRow, news: ReceiptNews) -> bool:

@@ -2,40 +2,53 @@
 
 A file is moved only after every event in it was answered, so a crash at any moment
 leaves it in place: it is submitted again, and what was on record already answers as
-a replay.
+a replay. What is in the way of one file is told and tried again, and keeps no other
+waiting.
 """
 
-import fcntl
+import errno
 import hashlib
 import io
 import json
 import os
-import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from coordinator.domain.errors import ConfigurationError
 from coordinator.domain.plan import Fault
 from coordinator.flow.read_models import Recorded
+from coordinator.flow.watch_moves import (
+    Looked,
+    folder_lock,
+    free_name,
+    grew,
+    look_at,
+    make_place,
+    move_read,
+    put_back,
+    write_whole,
+)
 from coordinator.planning.csv_rows import read_rows
 from coordinator.planning.json_stream import read_lines
 
-DONE, REFUSED, LOCK = "done", "refused", ".coordinator-watch.lock"
+__all__ = ["FORMATS", "Taken", "WatchedFolder", "folder_lock"]
+
+DONE, REFUSED = "done", "refused"
 UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", ".writing", ".upload", "~")
 """Endings that upload tools give a file until it is whole; they rename it at the end."""
 GOOD = frozenset({"accepted", "held", "replay"})
 FORMATS = (".json", ".ndjson", ".jsonl", ".csv")
 MOST_REASONS = 1000
 """Reasons kept for one file; the count of all of them stands beside."""
+LONGEST_REST = 64
+"""Looks for which a file is left alone at most after something was in its way; the first time it is one, then twice."""
+MINDED_LOOKS, MOST_MINDED = 1800, 1000
+"""For so many looks a file that was moved is minded, and so many at most: an upload may go on after a long pause."""
 
 NOTHING = Fault("", "file.empty", "There is no event in this file.", "Drop in a file with one event or more.")
 
 Submit = Callable[[bytes], Recorded]
-Looked = tuple[int, int, int]
-"""Inode, size in bytes and time of the last change in ns: equal twice means that nobody is writing."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +56,23 @@ class Taken:
     """What became of one file. `ref` is the start of the hash of its bytes; its name may hold a person's."""
 
     ref: str
+    """For `stuck`: "inode-" and the number that `ls -i` shows."""
     place: str
-    """done or refused."""
+    """done or refused; stuck: it stays, because of `why`; back: its upload went on, so it is read again whole."""
     counts: tuple[tuple[str, int], ...]
+    why: str = ""
+    """For `stuck`: what the system says is in the way."""
+
+
+@dataclass(frozen=True)
+class _Minded:
+    """A file that was moved, as it was then."""
+
+    seen: Looked
+    name: str
+    digest: str
+    until: int
+    """The number of the look after which it is left to itself."""
 
 
 @dataclass
@@ -65,19 +92,6 @@ class _Reasons:
         return bool(self.counts) and not self.counts.keys() - GOOD
 
 
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; raise ConfigurationError when another process watches it, or it is no folder."""
-    if not folder.is_dir():
-        raise ConfigurationError("the watched folder does not exist; make it, and give this user the right to write")
-    with (folder / LOCK).open("w", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as taken:
-            raise ConfigurationError("another process watches this folder already") from taken
-        yield
-
-
 class WatchedFolder:
     """One folder. `round` looks once; the caller waits between two rounds and holds `folder_lock`."""
 
@@ -87,22 +101,36 @@ class WatchedFolder:
         self._submit = submit
         self._may_go_on = may_go_on
         self._seen: dict[str, Looked] = {}
-        for name in (DONE, REFUSED):
-            (folder / name).mkdir(exist_ok=True, mode=0o700)
+        self._rests: dict[str, tuple[Looked, int, int]] = {}
+        """Of what something was in the way: as it looked, for how many looks it rests, and for how many last time."""
+        self._minded: dict[Path, _Minded] = {}
+        self._looks = 0
+        self._places = {name: make_place(folder, name) for name in (DONE, REFUSED)}
 
     def round(self) -> Iterator[Taken]:
-        """Yield what became of each file that did not change since the round before, oldest first."""
+        """Yield what became of each file that did not change since the round before, oldest first.
+
+        A file that something is in the way of is yielded as stuck once, and tried again ever less often.
+        """
+        self._looks += 1
+        yield from self._bring_back()
         looked: dict[str, Looked] = {}
         for name, seen in sorted(self._files(), key=lambda one: (one[1][2], one[0])):
             if not self._may_go_on():
                 return
             looked[name] = seen
-            if self._seen.get(name) == seen:
-                taken = self._take(name, seen)
-                if taken is not None:
-                    del looked[name]
-                    yield taken
+            if self._seen.get(name) != seen or self._is_resting(name, seen):
+                continue
+            taken = self._take(name, seen)
+            if taken is None:
+                continue
+            if taken.place != "stuck":
+                del looked[name]
+                yield taken
+            elif self._rest(name, seen):
+                yield taken
         self._seen = looked
+        self._rests = {name: rest for name, rest in self._rests.items() if looked.get(name) == rest[0]}
 
     def waiting(self) -> int:
         """Return how many files are there now."""
@@ -115,56 +143,86 @@ class WatchedFolder:
                 name = entry.name.lower()
                 if name.startswith(".") or name.endswith(UNFINISHED) or not name.endswith(FORMATS):
                     continue
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if stat.S_ISREG(found.st_mode):
-                    yield entry.name, (found.st_ino, found.st_size, found.st_mtime_ns)
+                found = look_at(Path(entry.path))
+                if found is not None:
+                    yield entry.name, found
+
+    def _is_resting(self, name: str, seen: Looked) -> bool:
+        before = self._rests.get(name)
+        if before is None or before[0] != seen or before[1] <= 0:
+            return False
+        self._rests[name] = (seen, before[1] - 1, before[2])
+        return True
+
+    def _rest(self, name: str, seen: Looked) -> bool:
+        """Leave a file alone for some looks, twice as many as the last time; return whether it is the first time."""
+        before = self._rests.get(name)
+        first = before is None or before[0] != seen
+        looks = 1 if before is None or first else min(before[2] * 2, LONGEST_REST)
+        self._rests[name] = (seen, looks, looks)
+        return first
 
     def _take(self, name: str, seen: Looked) -> Taken | None:
         path, reasons = self._folder / name, _Reasons()
         digest = hashlib.sha256()
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
-            return None  # gone, or not ours to read yet: the next round looks again
+        except OSError as fault:
+            if fault.errno in (errno.ENOENT, errno.ELOOP):
+                return None  # gone, or another thing by now: the next round looks again
+            return _stuck(seen, fault)
         with os.fdopen(file, "rb") as stream:
-            if _look(stream.fileno()) != seen:
+            if look_at(stream.fileno()) != seen:
                 return None
             for place, item in _items(stream, name):
                 reasons.add(place, self._submit(item) if isinstance(item, bytes) else _unreadable(item))
             if not reasons.counts:
                 reasons.add("file", _unreadable((NOTHING,)))
-            if _look(stream.fileno()) != seen:
+            if look_at(stream.fileno()) != seen:
                 return None  # somebody went on writing: the whole is submitted again once it stands still
             stream.seek(0)
             for block in iter(lambda: stream.read(1 << 16), b""):
                 digest.update(block)
-        return self._move(path, digest.hexdigest(), reasons)
+        try:
+            return self._move(path, seen, digest.hexdigest(), reasons)
+        except OSError as fault:
+            return _stuck(seen, fault)
 
-    def _move(self, path: Path, digest: str, reasons: _Reasons) -> Taken:
+    def _move(self, path: Path, seen: Looked, digest: str, reasons: _Reasons) -> Taken | None:
         """Write the reasons first, then move the file: whoever finds the file finds its reasons."""
         place = DONE if reasons.is_good else REFUSED
-        target = self._free(self._folder / place, path.name, digest)
+        target = free_name(self._places[place], path.name, digest)
         if place == REFUSED:
             body = {"counts": reasons.counts, "refused": reasons.refused, "sha256": digest}
-            _write(target.with_name(f"{target.name}.reasons.json"), json.dumps(body, indent=2).encode())
-        path.rename(target)
-        _sync(target.parent)
-        _sync(self._folder)
+            write_whole(_beside(target), json.dumps(body, indent=2).encode())
+        if not move_read(path, target, seen):
+            _beside(target).unlink(missing_ok=True)
+            return None
+        self._minded[target] = _Minded(seen, path.name, digest, self._looks + MINDED_LOOKS)
         return Taken(digest[:12], place, tuple(sorted(reasons.counts.items())))
 
-    @staticmethod
-    def _free(folder: Path, name: str, digest: str) -> Path:
-        """Return a name that overwrites nothing: an earlier file of the same name keeps its own."""
-        target = folder / name
-        number = 1
-        while target.exists():
-            stem, dot, ending = name.rpartition(".")
-            target = folder / f"{stem}.{digest[:12]}{'' if number == 1 else f'-{number}'}{dot}{ending}"
-            number += 1
-        return target
+    def _bring_back(self) -> Iterator[Taken]:
+        """Yield the files whose upload has gone on since they were moved; each is put back, to be read again whole."""
+        for target in list(self._minded)[:-MOST_MINDED]:
+            del self._minded[target]
+        for target, minded in list(self._minded.items()):
+            now = look_at(target)
+            if now == minded.seen and self._looks <= minded.until:
+                continue
+            del self._minded[target]
+            if now is None or now[0] != minded.seen[0] or not grew(target, minded.seen[1], minded.digest):
+                continue
+            _beside(target).unlink(missing_ok=True)
+            put_back(target, self._folder / minded.name, minded.digest)
+            yield Taken(minded.digest[:12], "back", ())
+
+
+def _stuck(seen: Looked, fault: OSError) -> Taken:
+    return Taken(f"inode-{seen[0]}", "stuck", (), fault.strerror or type(fault).__name__)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.reasons.json")
 
 
 def _items(stream: IO[bytes], name: str) -> Iterator[tuple[str, bytes | tuple[Fault, ...]]]:
@@ -185,27 +243,3 @@ def _items(stream: IO[bytes], name: str) -> Iterator[tuple[str, bytes | tuple[Fa
 
 def _unreadable(faults: tuple[Fault, ...]) -> Recorded:
     return Recorded("refused", None, None, None, tuple((one.pointer, one.message, one.fix) for one in faults))
-
-
-def _look(file: int) -> Looked:
-    found = os.fstat(file)
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _write(path: Path, body: bytes) -> None:
-    """Write a whole file or none, and have it on disk before returning."""
-    half = path.with_name(f".{path.name}.tmp")
-    with half.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -338,6 +338,20 @@ class DeliveryRows(PaceRows):
         )
         return [self._delivery(row) for row in self._all(query)]
 
+    def reports_awaited(self, channel: str, since: datetime, limit: int) -> Sequence[DeliveryRow]:
+        """Return a channel's deliveries that are sent, or are held since then for a late report; oldest first."""
+        table = deliveries.c
+        late = sa.and_(
+            table.state == sa.literal_column("'held'"), table.cause == "receipt.overdue", table.updated_at >= since
+        )
+        query = (
+            sa.select(deliveries)
+            .where(table.channel == channel, sa.or_(table.state == sa.literal_column("'sent'"), late))
+            .order_by(table.updated_at, table.id)
+            .limit(limit)
+        )
+        return [self._delivery(row) for row in self._all(query)]
+
     def lane_on_wire(self, message: MessageRecord) -> bool:
         """Return whether another message of the same lane is being sent at this moment."""
         if self._ahead.lanes is None:

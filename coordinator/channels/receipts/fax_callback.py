@@ -17,6 +17,8 @@ from coordinator.domain.errors import DeliveryError
 from coordinator.flow.ports import Clock, ReceiptNews
 
 READ_BACK_WITHIN = timedelta(seconds=20)
+AWAY_AFTER = 3
+"""So many faxes in a row that cannot be asked about mean that the gateway is away; other receipts must not wait."""
 
 
 def signature(url: str, fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, bytes]], token: str) -> str:
@@ -175,20 +177,32 @@ class FaxPoller:
     def fetch(self) -> Iterator[tuple[ReceiptNews, Callable[[], None]]]:
         """Yield news of finished faxes; one that cannot be asked for does not stop the rest.
 
-        Raises the first trouble after the rest was asked, so that an outage is seen.
+        After several in a row the gateway itself is away, and the rest waits for the next round, which begins with
+        other ones where there are many. Raises the first trouble at the end, so that an outage is seen.
         """
         trouble: DeliveryError | None = None
-        for fax_id in list(self._open_faxes()):
+        in_a_row = 0
+        for fax_id in self._in_turn():
             try:
                 status = self._gateway.status(fax_id, deadline=self._clock.now() + READ_BACK_WITHIN)
             except DeliveryError as fault:
                 trouble = trouble or fault
+                in_a_row += 1
+                if in_a_row == AWAY_AFTER:
+                    break
                 continue
+            in_a_row = 0
             news = news_of(status) if status is not None else None
             if news is not None:
                 yield news, _nothing_to_mark
         if trouble is not None:
             raise trouble
+
+    def _in_turn(self) -> list[str]:
+        """Return the open faxes, each time from another one on where there are many, so that none is always last."""
+        ids = list(self._open_faxes())
+        first = int(self._clock.now().timestamp()) % len(ids) if len(ids) > AWAY_AFTER else 0
+        return ids[first:] + ids[:first]
 
 
 def _nothing_to_mark() -> None:

@@ -1,0 +1,103 @@
+"""The report of a fax: early, late or lost, it settles the try that it is about."""
+
+from bench_parts import example, of_patients
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Transient
+from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.track import take_in
+
+
+def report(row, number, verdict="acknowledged", *, tag=True, **more):
+    """What the gateway says of a fax: under the same key whoever tells it, the callback or the poller."""
+    ref = f"ref-{row.id}"
+    return ReceiptNews(f"fax:{ref}:{number}", "fax", ref, row.id if tag else None, verdict, **more)
+
+
+def fax_of(bench, told):
+    return bench.deliveries(told["pr-pcp"].id)[-1]
+
+
+def without_a_name(bench):
+    """Let the gateway choose the fax's name, as real ones do: it is known only once its answer is written."""
+    far = bench.channels["fax"]
+
+    def send(package, endpoint, *, deadline, about_to_send):
+        return type(far).send(
+            far, package, endpoint, deadline=deadline, about_to_send=lambda _: (about_to_send(None), far.meanwhile())
+        )
+
+    far.meanwhile = lambda: None
+    far.send = send
+    return far
+
+
+def test_a_report_that_names_no_tag_and_comes_before_our_own_outcome_is_taken_in_when_it_comes_again(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    far = without_a_name(bench)
+    far.script = ["queue"]
+    early = report(fax_of(bench, told), 1, tag=False)
+    far.meanwhile = lambda: take_in(bench.parts, early)
+    bench.send_due()
+    assert fax_of(bench, told).state == State.SENT
+    take_in(bench.parts, early)
+    assert fax_of(bench, told).state == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_a_second_try_that_fails_before_our_own_outcome_is_tried_again_and_not_after_an_hour(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    far = without_a_name(bench)
+    far.script = [Transient("fax.unavailable"), "queue"]
+    bench.send_due()
+    bench.clock.turn(hours=1)
+    early = report(fax_of(bench, told), 1, "failed", code="fax.busy", retry=True)
+    far.meanwhile = lambda: take_in(bench.parts, early)
+    bench.send_due()
+    assert fax_of(bench, told).state == State.SENT
+    take_in(bench.parts, early)
+    assert (fax_of(bench, told).state, fax_of(bench, told).cause) == (State.PENDING, "fax.busy")
+    take_in(bench.parts, early)
+    with bench.store.begin(write=False) as tx:
+        assert len(tx.receipts(fax_of(bench, told).id)) == 1
+        assert [one.action for one in tx.audit_of([told["pr-pcp"].id])].count("receipt failed") == 2
+
+
+def test_the_same_word_twice_says_nothing_of_a_later_try(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    far = bench.channels["fax"]
+    far.script = ["queue"]
+    bench.send_due()
+    first = report(fax_of(bench, told), 1, "failed", code="fax.busy", retry=True)
+    take_in(bench.parts, first)
+    bench.clock.turn(hours=1)
+    far = without_a_name(bench)
+    far.script = ["queue"]
+    far.meanwhile = lambda: take_in(bench.parts, first)
+    bench.send_due()
+    assert fax_of(bench, told).state == State.SENT
+
+
+def awaited(bench, limit=500):
+    with bench.store.begin(write=False) as tx:
+        since = bench.clock.now().replace(year=2020)
+        return [row.id for row in tx.reports_awaited("fax", since, limit)]
+
+
+def test_however_many_wait_by_other_channels_every_open_fax_is_asked_about(bench):
+    told = [bench.told(event) for event in of_patients(bench, 3)]
+    for kind in bench.channels:
+        bench.channels[kind].script = ["queue"] * 3
+    bench.send_due()
+    assert sorted(awaited(bench, 3)) == sorted(fax_of(bench, one).id for one in told)
+
+
+def test_a_fax_whose_report_is_late_is_still_asked_about_while_a_person_has_it(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    far = bench.channels["fax"]
+    far.script, far.knows = ["queue"], False
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    assert (fax_of(bench, told).state, fax_of(bench, told).cause) == (State.HELD, "receipt.overdue")
+    assert awaited(bench) == [fax_of(bench, told).id]
