@@ -175,14 +175,16 @@ class _Session:
         """Connect, insist on TLS, sign in. Raises Transient or NeedsHuman; not a byte of the message has left."""
         with self._sorted():
             self._smtp = _Watched(self._config.host, self._config.port, self._cutoff, self._step_s)
-            self._smtp.ehlo_or_helo_if_needed()
+            greeted = self._smtp.ehlo()
+            if greeted[0] // 100 != 5:  # one that does not know EHLO has no STARTTLS to offer either
+                self._expect(greeted, 250)
             self._phase = "starttls"
             if not self._smtp.has_extn("starttls"):
                 raise NeedsHuman("direct.no-tls")  # a stripped offer looks the same: never go on in clear
             self._expect(self._smtp.starttls(context=self._tls), 220)
             self._watch()
             self._phase = "sign-in"
-            self._smtp.ehlo()
+            self._expect(self._smtp.ehlo(), 250)
             self._smtp.login(self._config.username, self._config.password)
             self._phase = "signed-in"
 
@@ -206,7 +208,8 @@ class _Session:
             self._phase = "after"
             self._smtp.send(b".\r\n")
             code, words = self._smtp.getreply()
-            self._expect((code, words), 250)
+            if code // 100 != 2:  # by its first digit, as RFC 5321 has it (4.2)
+                raise smtplib.SMTPResponseException(code, words)
         return Taken(
             far_side_ref=message_id,
             proven=False,
@@ -245,11 +248,13 @@ class _Session:
             raise self._broken(fault) from None
 
     def _verdict(self, fault: smtplib.SMTPResponseException) -> DeliveryError:
-        if fault.smtp_code == -1:  # how smtplib reports a line that is no reply
-            return self._broken(fault)
-        words = fault.smtp_error if isinstance(fault.smtp_error, bytes) else str(fault.smtp_error).encode()
+        words = fault.smtp_error
+        if fault.smtp_code == -1 or not isinstance(words, bytes):
+            return self._broken(fault)  # smtplib's own words for a line that is no reply
         if (self._phase, fault.smtp_code) == ("after", 552):
             return Permanent("direct.too-large", detail=words, status=552)
+        if self._phase == "after" and fault.smtp_code // 100 not in (4, 5):
+            return InDoubt("direct.in-doubt", detail=words, status=fault.smtp_code)
         error, code = SMTP_REPLIES.get((self._phase, fault.smtp_code // 100), Verdict(NeedsHuman, "direct.refused"))
         return error(code, detail=words, status=fault.smtp_code)
 

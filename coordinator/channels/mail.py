@@ -69,7 +69,7 @@ def _address(text: str) -> Address:
         raise NeedsHuman("direct.address")  # a HISP's edge promises no SMTPUTF8
     try:
         return Address(addr_spec=plain(text))
-    except (ValueError, HeaderParseError) as fault:
+    except (ValueError, IndexError, HeaderParseError) as fault:
         raise NeedsHuman("direct.address") from fault
 
 

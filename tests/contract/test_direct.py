@@ -109,6 +109,26 @@ class TestDirect(ChannelSuite):
                 error = self.refused("", scene)
                 assert (type(error), error.code) == (verdict.error, verdict.code)
 
+    @pytest.mark.parametrize("reply", ["200 ok", "251 ok", "250-one\r\n250-two\r\n250 three", "250"])
+    def test_a_reply_after_the_message_counts_by_its_first_digit(self, reply):
+        with ScriptedSmtp(self.tls, {"after": reply}) as far:
+            assert self.sent(far).status == int(reply[:3])
+
+    @pytest.mark.parametrize("reply", ["354 go on", "199 x", "99 x", "hello", "", f"250-{'x' * 9000}\r\n250 ok"])
+    def test_a_reply_after_the_message_that_says_neither_yes_nor_no_leaves_it_in_doubt(self, reply):
+        with ScriptedSmtp(self.tls, {"after": reply}) as far, pytest.raises(InDoubt):
+            self.sent(far)
+
+    @pytest.mark.parametrize("verb", ["connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "after"])
+    def test_a_service_that_closes_is_tried_later_whatever_was_said_before(self, verb):
+        with ScriptedSmtp(self.tls, {verb: "421 closing"}) as far, pytest.raises(Transient) as caught:
+            self.sent(far)
+        assert caught.value.code == "direct.later"
+
+    def sent(self, far):
+        channel = Direct(SmtpConfig("127.0.0.1", far.port, "clinic", "secret", SENDER, self.ca_file), WallClock())
+        return channel.send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda ref: None)
+
     def test_a_break_before_the_final_dot_means_that_nothing_was_taken(self):
         letter = a_document("letter-pdf", bytes(8_000_000))  # too much for the kernel's buffers to swallow
         with self.scene("drop-in-data") as scene:
@@ -293,11 +313,12 @@ def test_a_hisp_that_is_down_is_tried_again_and_takes_the_letter_once_it_is_back
     assert hisp.count() == 1
 
 
-def test_an_address_outside_ascii_is_held_and_a_password_outside_it_too(hisp):
-    odd = Endpoint(id="e", kind="direct", address="müller@direct.example")
-    with pytest.raises(NeedsHuman) as caught:
-        channel_to(hisp).send(a_package(), odd, deadline=soon(), about_to_send=lambda ref: None)
-    assert caught.value.code == "direct.address"
+def test_an_address_that_is_none_or_outside_ascii_is_held_and_a_password_outside_it_too(hisp):
+    for address in ("müller@direct.example", "muller@", "", "a@b@c", "a@b.example, c@d.example"):
+        odd = Endpoint.model_construct(id="e", kind="direct", address=address)
+        with pytest.raises(NeedsHuman) as caught:
+            channel_to(hisp).send(a_package(), odd, deadline=soon(), about_to_send=lambda ref: None)
+        assert caught.value.code == "direct.address"
     config = SmtpConfig("127.0.0.1", hisp.smtp_port, "clinic", "pässword", SENDER, str(hisp.ca_file))
     with pytest.raises(NeedsHuman) as caught:
         Direct(config, WallClock()).send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda ref: None)
