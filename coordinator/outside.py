@@ -76,7 +76,7 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, bo
         "fhir-message": FhirMessage(http, sign_in, clock),
     }
     checkers: dict[str, Checker] = {"fhir-rest": fhir, "fhir-message": fhir}
-    notices = _notices(settings)
+    notices = _notices(settings, clock)
     if settings.smtp_host:
         direct = Direct(_smtp(settings, mappings), clock)
         channels["direct"], checkers["direct"] = direct, DirectChecker(direct, notices)
@@ -178,7 +178,7 @@ def _ccda_type(mappings: Mappings) -> Coded | None:
     return Coded(row.codings[0]["code"], LOINC_OID, "LOINC", row.codings[0].get("display", ""))
 
 
-def _notices(settings: Settings) -> DirectNotices | None:
+def _notices(settings: Settings, clock: Clock) -> DirectNotices | None:
     if not settings.imap_host:
         return None
     password = secret(settings.imap_password_file)
@@ -192,6 +192,7 @@ def _notices(settings: Settings) -> DirectNotices | None:
             ca_file=ca_file,
             lists=revocation_lists(settings),
         ),
+        clock,
         None if (smime := _smime(settings)) is None else Agent(smime),
     )
 

@@ -102,10 +102,12 @@ class Direct:
             return f"{self._config.host} speaks {session.facts.get('tls', 'TLS')} and takes our sign-in."
 
     def try_certificate(self, endpoint: Endpoint, deadline: datetime) -> str:
-        """Return until when the recipient's certificate is good; raise NeedsHuman when we cannot encrypt to them."""
+        """Return until when the recipient's certificate is good; raise NeedsHuman when we cannot write to them."""
         if self._agent is None:
             return "The HISP encrypts."
-        good_until = self._agent.good_until(endpoint, self._clock.now())
+        now = self._clock.now()
+        self._agent.refuse_own(self._config.from_address, now)
+        good_until = self._agent.good_until(endpoint, now)
         return f"The recipient's certificate is good until {good_until:%Y-%m-%d}."
 
     def _message(self, package: Package, endpoint: Endpoint, message_id: str) -> bytes:
@@ -113,6 +115,7 @@ class Direct:
         plain = compose(package, sender, endpoint.address, message_id, now, self._ccda(package, endpoint, now))
         if self._agent is None:
             return plain
+        self._agent.refuse_own(sender, now)
         return self._agent.protect(plain, endpoint, now)
 
     def _ccda(self, package: Package, endpoint: Endpoint, now: datetime) -> tuple[bytes, ...]:

@@ -24,12 +24,11 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import (
 
 from coordinator.channels.smime_in import Opened, certificates_in, is_for, open_mail
 from coordinator.channels.smime_revoked import refuse_revoked
+from coordinator.channels.smime_use import LEAST_BITS, may_encrypt_to, may_sign
 from coordinator.domain.errors import ConfigurationError, NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.trust import RevocationLists
 
-LEAST_BITS = 2048
-"""Smallest RSA key: NIST SP 800-57 part 1 counts less as too weak since 2014."""
 OUTER = frozenset({"message-id", "date", "from", "to", "subject"})
 """Headers that stay readable outside the envelope: they carry no PHI."""
 LINE = 64
@@ -87,11 +86,18 @@ class Agent:
         ]
         return b"\r\n".join(lines)
 
-    def open(self, raw: bytes) -> Opened | None:
+    def open(self, raw: bytes, now: datetime) -> Opened | None:
         """Return what an incoming mail holds and which recipient signed it; None when it is not encrypted to us."""
         if self._certificate is None:
             return None
-        return open_mail(raw, self._certificate, self._key, certificates_in(self._recipients_dir))
+        known = [one for one in certificates_in(self._recipients_dir) if may_sign(one, now)]
+        return open_mail(raw, self._certificate, self._key, known)
+
+    def refuse_own(self, sender: str, now: datetime) -> None:
+        """Raise NeedsHuman when nobody would take our signature: run out, not for signing, or not this sender's."""
+        mine = self._certificate
+        if mine is None or not may_sign(mine, now) or not is_for(mine, sender):
+            raise NeedsHuman("direct.own-certificate")
 
     def good_until(self, endpoint: Endpoint, now: datetime) -> datetime:
         """Return when the recipient's certificate ends; raise NeedsHuman when it cannot be used today."""
@@ -126,12 +132,7 @@ class Agent:
     def _recipient(self, endpoint: Endpoint, now: datetime) -> x509.Certificate:
         file = self._recipients_dir / f"{endpoint.id}.pem"
         certificate = _read_certificate(file)
-        if certificate is None or not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise NeedsHuman("direct.untrusted")
-        key = certificate.public_key()
-        if not isinstance(key, rsa.RSAPublicKey) or key.key_size < LEAST_BITS:
-            raise NeedsHuman("direct.untrusted")
-        if not is_for(certificate, endpoint.address):
+        if certificate is None or not may_encrypt_to(certificate, now) or not is_for(certificate, endpoint.address):
             raise NeedsHuman("direct.untrusted")
         lists = None if self._lists is None else self._lists.of(endpoint.address.rpartition("@")[2])
         if lists is not None:

@@ -59,6 +59,27 @@ def _proves(one: x509.CertificateRevocationList, authority: x509.Certificate, no
         and one.last_update_utc <= now
         and ends is not None
         and now <= ends
+        and _is_whole(one)
         and isinstance(key, SIGNS_LISTS)
         and one.is_signature_valid(key)
+    )
+
+
+def _is_whole(one: x509.CertificateRevocationList) -> bool:
+    """Return whether it would name any certificate of a person that was revoked, whatever for (RFC 5280, 5.2)."""
+    try:
+        one.extensions.get_extension_for_class(x509.DeltaCRLIndicator)
+    except x509.ExtensionNotFound:
+        pass
+    else:
+        return False
+    try:
+        scope = one.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+    except x509.ExtensionNotFound:
+        return True
+    return not (
+        scope.only_contains_ca_certs
+        or scope.only_contains_attribute_certs
+        or scope.only_some_reasons
+        or scope.indirect_crl
     )

@@ -176,7 +176,7 @@ def channel_to(hisp):
 
 def notices_of(hisp, **more):
     config = ImapConfig("127.0.0.1", hisp.imap_port, hisp.username, hisp.password, ca_file=str(hisp.ca_file))
-    return DirectNotices(replace(config, **more))
+    return DirectNotices(replace(config, **more), WallClock())
 
 
 def test_the_letter_arrives_whole_and_its_headers_say_nothing_private(hisp):
@@ -300,7 +300,7 @@ def test_a_mailbox_that_speaks_a_letter_at_a_time_is_cut_off_at_the_rounds_limit
         config = ImapConfig("127.0.0.1", far.port, "clinic", "secret", ca_file=trust[0], total_s=1.0)
         began = time.monotonic()
         with pytest.raises(Transient):
-            list(DirectNotices(config).fetch())
+            list(DirectNotices(config, WallClock()).fetch())
         assert time.monotonic() - began < 5
 
 

@@ -270,11 +270,11 @@ def test_a_hisp_is_signed_in_to_and_gets_no_mail(tmp_path):
         config = SmtpConfig("127.0.0.1", hisp.smtp_port, hisp.username, hisp.password, "c@d.example", str(hisp.ca_file))
         mailbox = ImapConfig("127.0.0.1", hisp.imap_port, hisp.username, hisp.password, ca_file=str(hisp.ca_file))
         endpoint = Endpoint(id="e", kind="direct", address="a@direct.northshore.example")
-        found = dict(answers(DirectChecker(Direct(config, WallClock()), DirectNotices(mailbox)), endpoint))
+        found = dict(answers(DirectChecker(Direct(config, WallClock()), DirectNotices(mailbox, WallClock())), endpoint))
         assert found["starttls and sign-in"].startswith("127.0.0.1 speaks TLSv1.")
         assert found["imap"] == "127.0.0.1 takes our sign-in; unread: 0."
         wrong = Direct(replace(config, password="guessed"), WallClock())
-        refused = DirectNotices(replace(mailbox, password="guessed"))
+        refused = DirectNotices(replace(mailbox, password="guessed"), WallClock())
         assert answers(DirectChecker(wrong, refused), endpoint) == [
             ("starttls and sign-in", "direct.sign-in"),
             ("imap", "direct.sign-in"),

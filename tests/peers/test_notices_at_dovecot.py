@@ -14,6 +14,7 @@ import pytest
 from coordinator.channels.receipts.direct_mdn import MOST_AT_ONCE, DirectNotices, ImapConfig
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.sandbox.notices import mdn
+from tests.contract.people import WallClock
 
 pytestmark = pytest.mark.servers
 CLINIC, READER = "clinic@direct.lakeside.example", "l.angstrom@direct.northshore.example"
@@ -36,7 +37,7 @@ class Mailbox:
         return ImapConfig(**{**parts, **changes})
 
     def notices(self, **changes):
-        return DirectNotices(self.config(**changes))
+        return DirectNotices(self.config(**changes), WallClock())
 
     @contextlib.contextmanager
     def open(self):

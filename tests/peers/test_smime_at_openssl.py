@@ -206,7 +206,7 @@ def to_us(ours, inner, cipher="-aes256"):
 def news(ours, raw):
     from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
 
-    return DirectNotices(ImapConfig("imap.example", 993, "u", "p"), Agent(ours))._news(raw)
+    return DirectNotices(ImapConfig("imap.example", 993, "u", "p"), WallClock(), Agent(ours))._news(raw)
 
 
 @pytest.mark.parametrize("options", [(), ("-nodetach",), ("-md", "sha512"), ("-keyopt", "rsa_padding_mode:pkcs1")])
@@ -276,7 +276,7 @@ def test_a_mail_encrypted_in_another_way_than_direct_does_is_left_for_people(our
         "-encrypt", options[0], "-binary", "-recip", ours.certificate_file, *options[1:], message=notice("failed")
     )
     assert code == 0, why
-    assert Agent(ours).open(sealed) is None
+    assert Agent(ours).open(sealed, WallClock().now()) is None
 
 
 def test_a_signature_that_holds_nothing_is_none(ours):
@@ -288,7 +288,7 @@ def test_a_signature_that_holds_nothing_is_none(ours):
         + empty
         + b"\r\n--z--\r\n"
     )
-    assert Agent(ours).open(to_us(ours, inner)).signer is None
+    assert Agent(ours).open(to_us(ours, inner), WallClock().now()).signer is None
 
 
 def test_a_known_signer_speaks_only_for_addresses_of_the_certificate(ours):

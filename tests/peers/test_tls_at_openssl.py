@@ -224,7 +224,7 @@ def test_the_mailbox_of_the_notices_is_checked_by_the_same_lists(authority):
     with s_server(*certificate) as port:
         config = ImapConfig(HERE, port, "u", "p", ca_file=str(authority.file), lists=lists, timeout_s=5)
         with pytest.raises(NeedsHuman) as caught:
-            list(DirectNotices(config).fetch())
+            list(DirectNotices(config, WallClock()).fetch())
     assert caught.value.code == "tls.revoked"
 
 

@@ -13,7 +13,7 @@ from coordinator.channels.smime import Agent
 from coordinator.channels.smime_in import is_for
 from coordinator.channels.tls import certificate_cause
 from coordinator.domain.errors import NeedsHuman, Transient, lacks_means
-from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.ports import Clock, ReceiptNews
 from coordinator.observe.log import Log, write
 from coordinator.trust import RevocationLists, Trust
 
@@ -40,9 +40,10 @@ class ImapConfig:
 class DirectNotices:
     """Fetches unseen notices and says what each means. Mail that is no notice stays unseen for people."""
 
-    def __init__(self, config: ImapConfig, agent: Agent | None = None) -> None:
+    def __init__(self, config: ImapConfig, clock: Clock, agent: Agent | None = None) -> None:
         """`agent`: our own keys, where notices come encrypted to us and have to be signed by the recipient."""
         self._config = config
+        self._clock = clock
         self._agent = agent
         self._trust = Trust(config.ca_file, lists=config.lists)
         self._passed: set[str] = set()
@@ -101,7 +102,7 @@ class DirectNotices:
         """Return what a mail says. Where we are our own agent, only the recipient's own signature proves an arrival."""
         if self._agent is None:
             return read_notice(raw)
-        opened = self._agent.open(raw)
+        opened = self._agent.open(raw, self._clock.now())
         if opened is None:
             plain = read_notice(raw)
             return plain if plain is not None and plain.verdict == "failed" else None

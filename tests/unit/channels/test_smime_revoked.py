@@ -138,3 +138,24 @@ def test_an_authority_of_the_same_name_is_not_the_authority(mail):
     false = replace(mail, authority=certify("authority", "authority", OTHER_KEY, key=OTHER_KEY)).authority
     mail.list_file.write_bytes(pem(false) + listed(key=OTHER_KEY))
     assert mail.held_as() == "direct.crl"
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        x509.DeltaCRLIndicator(3),
+        x509.IssuingDistributionPoint(None, None, False, True, None, False, False),
+        x509.IssuingDistributionPoint(None, None, False, False, None, False, True),
+        x509.IssuingDistributionPoint(
+            None, None, False, False, frozenset({x509.ReasonFlags.key_compromise}), False, False
+        ),
+    ],
+    ids=["what changed alone", "authorities alone", "attributes alone", "some reasons alone"],
+)
+def test_a_list_that_speaks_of_a_part_only_proves_nothing(mail, scope):
+    builder = x509.CertificateRevocationListBuilder(named("authority"), NOW - DAY, NOW + DAY)
+    part = builder.add_extension(scope, critical=True).sign(AUTHORITY_KEY, hashes.SHA256())
+    mail.list_file.write_bytes(pem(part) + pem(mail.authority))
+    assert mail.held_as() == "direct.crl"
+    mail.list_file.write_bytes(pem(part) + listed() + pem(mail.authority))
+    mail.protect()
