@@ -40,7 +40,7 @@ from coordinator.planning.rules import load_rules
 from coordinator.security.accounts import Accounts
 from coordinator.security.cipher import FieldCipher, load_key
 from coordinator.security.passwords import Passwords
-from coordinator.security.smart import jwks_document
+from coordinator.security.smart_keys import jwks_document
 from coordinator.settings import Settings
 from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore

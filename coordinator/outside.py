@@ -30,8 +30,9 @@ from coordinator.flow.track import take_in
 from coordinator.mapping.load import Mappings
 from coordinator.observe.log import Log, write
 from coordinator.security.outbound import HttpClient, OutboundConfig, guarded_client
-from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
-from coordinator.security.smart import load_key as load_smart_key
+from coordinator.security.smart import SignIn, SmartConfig
+from coordinator.security.smart_keys import SigningKey, jwks_document
+from coordinator.security.smart_keys import load_key as load_smart_key
 from coordinator.settings import Settings
 from coordinator.trust import RevocationLists
 

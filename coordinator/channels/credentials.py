@@ -9,11 +9,14 @@ from coordinator.domain.registry import Endpoint
 class Credentials(Protocol):
     """Knows how to sign in at a FHIR endpoint."""
 
-    def authorization(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str | None:
+    def authorization(
+        self, endpoint: Endpoint, *, renew: bool, deadline: datetime, refused: str | None = None
+    ) -> str | None:
         """Return the value of the Authorization header, or None where none is due.
 
-        `renew` drops a kept token first: the far side has just refused it. Raises
-        Transient (the token server is out of reach or flaky) or NeedsHuman.
+        `renew` drops a kept token first: the far side has just refused it. Where `refused`
+        says which value that was, a token that has taken its place meanwhile is given as it
+        is. Raises Transient (the token server is out of reach or flaky) or NeedsHuman.
         """
         ...
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import httpx
+import orjson
 
 from coordinator.channels.answers import FHIR_STATUS, Verdict, error_for
 from coordinator.channels.credentials import Credentials
@@ -54,11 +55,29 @@ class FhirMessage:
             raise NeedsHuman("fhir.level")
         server = FhirServer(self._wire, self._credentials, endpoint, deadline)
         answer = server.write("$process-message", document.body, lambda: about_to_send(None))
-        return _judge(answer, self._clock)
+        taken = _judge(answer, self._clock)
+        names = _names(document.body)
+        if taken.proven and names and _bare(taken.far_side_ref or "") not in names:
+            raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)  # it answers another message
+        return taken
 
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return unknown: messaging has no query for what was processed."""
         return Lookup("unknown")
+
+
+def _names(body: bytes) -> frozenset[str]:
+    """Return what a response may call our message: the id of its header (R4), or that of its bundle."""
+    sent = orjson.loads(body)
+    header = next((part(one, "resource") for one in parts(sent, "entry")), {})
+    if header.get("resourceType") != "MessageHeader":
+        return frozenset()
+    every = (text(header, "id"), text(sent, "id"), text(part(sent, "identifier"), "value"))
+    return frozenset(_bare(one) for one in every if one)
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("urn:uuid:").removeprefix("MessageHeader/")
 
 
 def _judge(answer: Answer, clock: Clock) -> Taken:

@@ -15,13 +15,12 @@ from urllib.parse import urlencode
 
 import httpx
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from coordinator.domain.errors import ConfigurationError, NeedsHuman, Transient
+from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import Clock, Dice
-from coordinator.security.smart_answers import date_s, is_untrusted, life_s, parsed_object, token_refused
+from coordinator.security.smart_answers import date_s, is_untrusted, life_s, parsed_object, token_refused, wait_wished
+from coordinator.security.smart_keys import SigningKey
 from coordinator.security.smart_scopes import missing_scopes
 
 ASSERTION_LIFE_S = 240
@@ -36,48 +35,6 @@ SKEW_S = 60
 DEFAULT_SCOPE = "system/DocumentReference.crs system/Patient.rs"
 """The least that a document, its look-up and the patient match need."""
 ANSWER_BYTES = 1 << 16
-
-
-@dataclass(frozen=True)
-class SigningKey:
-    """One private key of ours. The algorithm follows from the kind of key: RS384 or ES384."""
-
-    kid: str
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
-    @property
-    def alg(self) -> str:
-        """Return the algorithm's name."""
-        return "RS384" if isinstance(self.private, rsa.RSAPrivateKey) else "ES384"
-
-    def public_jwk(self) -> dict[str, Any]:
-        """Return the public key as a JWK with bare key values, kid, alg and use."""
-        algorithm = jwt.get_algorithm_by_name(self.alg)
-        public: dict[str, Any] = algorithm.to_jwk(self.private.public_key(), as_dict=True)
-        return {
-            **{name: public[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in public},
-            **self._names(),
-        }
-
-    def _names(self) -> dict[str, Any]:
-        return {"kid": self.kid, "alg": self.alg, "use": "sig", "key_ops": ["verify"]}
-
-
-def load_key(kid: str, pem_file: Path) -> SigningKey:
-    """Return the key of a PEM file; raise ConfigurationError for one that SMART does not allow."""
-    key = load_pem_private_key(pem_file.read_bytes(), password=None)
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
-        return SigningKey(kid, key)
-    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
-        return SigningKey(kid, key)
-    raise ConfigurationError("a SMART key is RSA of 2048 bits or more, or EC on P-384")
-
-
-def jwks_document(keys: tuple[SigningKey, ...]) -> dict[str, Any]:
-    """Return our public keys as the JWKS that is served to partners. Raises ConfigurationError for a kid used twice."""
-    if len({one.kid for one in keys}) != len(keys):
-        raise ConfigurationError("two keys share one kid")
-    return {"keys": [one.public_jwk() for one in keys]}
 
 
 @dataclass(frozen=True)
@@ -98,6 +55,10 @@ class SmartConfig:
 class _Token:
     value: str
     good_until_s: float
+
+    @property
+    def header(self) -> str:
+        return f"Bearer {self.value}"
 
 
 @dataclass
@@ -132,8 +93,13 @@ class SignIn:
         self._places: dict[tuple[str, ...], _Place] = {}
         self._lock = threading.Lock()
 
-    def authorization(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str | None:
-        """Return the header's value, or None when the endpoint wants none. Raises Transient or NeedsHuman."""
+    def authorization(
+        self, endpoint: Endpoint, *, renew: bool, deadline: datetime, refused: str | None = None
+    ) -> str | None:
+        """Return the header's value, or None when the endpoint wants none. Raises Transient or NeedsHuman.
+
+        `renew`: the kept token was refused; `refused` says which, since another may have taken its place meanwhile.
+        """
         auth = endpoint.auth
         self.certificate(endpoint)
         if auth is None or auth.method in ("none", "mtls"):
@@ -143,7 +109,7 @@ class SignIn:
         if auth.method == "basic":
             pair = f"{auth.client_id or ''}:{self._secret(auth.secret)}".encode()
             return f"Basic {base64.b64encode(pair).decode()}"
-        return f"Bearer {self._smart_token(endpoint, renew=renew, deadline=deadline)}"
+        return self._smart_token(endpoint, renew=renew, refused=refused, deadline=deadline).header
 
     def certificate(self, endpoint: Endpoint) -> tuple[str, str] | None:
         """Return (certificate file, key file) of the endpoint's own, NAME.crt and NAME.key in the secrets folder."""
@@ -165,11 +131,14 @@ class SignIn:
         if name is None or self._config.secrets_dir is None or Path(name).name != name:
             raise NeedsHuman("token.key")
         try:
-            return (self._config.secrets_dir / name).read_text("utf-8").strip()
-        except OSError as fault:
+            secret = (self._config.secrets_dir / name).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
             raise NeedsHuman("token.key") from fault
+        if not secret:
+            raise NeedsHuman("token.key")
+        return secret
 
-    def _smart_token(self, endpoint: Endpoint, *, renew: bool, deadline: datetime) -> str:
+    def _smart_token(self, endpoint: Endpoint, *, renew: bool, refused: str | None, deadline: datetime) -> _Token:
         auth = endpoint.auth
         if auth is None or auth.client_id is None or not self._config.keys:
             raise NeedsHuman("token.key")
@@ -177,10 +146,11 @@ class SignIn:
         key = (endpoint.id, endpoint.address, auth.client_id, scope)
         with self._lock:
             place = self._places.setdefault(key, _Place())
-        stale = place.token if renew else None
+        kept = place.token
+        stale = kept if renew and (kept is None or refused in (None, kept.header)) else None
         with place.lock:
             if place.token is not None and place.token is not stale and self._monotonic_s() < place.token.good_until_s:
-                return place.token.value
+                return place.token
             place.token = None
             self._pause(place)
             return self._fetch(place, endpoint, auth.client_id, scope, deadline)
@@ -189,7 +159,9 @@ class SignIn:
         """Raise the last failure again while its pause lasts, without a call."""
         if place.failed_at_s is None or place.failure is None:
             return
-        left_s = place.failed_at_s + PAUSE_AFTER_FAILURE_S - self._monotonic_s()
+        wish = place.failure.retry_after if isinstance(place.failure, Transient) else None
+        pause_s = max(PAUSE_AFTER_FAILURE_S, 0 if wish is None else wish.total_seconds())
+        left_s = place.failed_at_s + pause_s - self._monotonic_s()
         if left_s > 0:
             if isinstance(place.failure, NeedsHuman):
                 raise NeedsHuman(place.failure.code, status=place.failure.status)
@@ -200,7 +172,7 @@ class SignIn:
                 uses_attempt=False,
             )
 
-    def _fetch(self, place: _Place, endpoint: Endpoint, client_id: str, scope: str, deadline: datetime) -> str:
+    def _fetch(self, place: _Place, endpoint: Endpoint, client_id: str, scope: str, deadline: datetime) -> _Token:
         try:
             token = self._ask(place, endpoint, client_id, scope, deadline)
         except (Transient, NeedsHuman) as fault:
@@ -209,7 +181,7 @@ class SignIn:
                 place.discovery = None  # the next call reads where the token endpoint is now
             raise
         place.token, place.ever_worked, place.failed_at_s, place.failure = token, True, None, None
-        return token.value
+        return token
 
     def _ask(self, place: _Place, endpoint: Endpoint, client_id: str, scope: str, deadline: datetime) -> _Token:
         metadata = self._discover(place, endpoint, deadline)
@@ -224,7 +196,7 @@ class SignIn:
                     "client_assertion": self.assertion(client_id, token_url, metadata, now_s=now_s),
                 }
             )
-            status, body, theirs_s = self._call(
+            status, body, said = self._call(
                 "POST",
                 token_url,
                 deadline,
@@ -232,11 +204,13 @@ class SignIn:
                 {"Content-Type": "application/x-www-form-urlencoded"},
                 self.certificate(endpoint),
             )
+            theirs_s = date_s(said.get("date", ""))
             if status not in (400, 401) or theirs_s is None or abs(theirs_s - now_s) < SKEW_S:
                 break
             now_s = theirs_s  # our clocks differ by more than an assertion lives: once more, by the server's own
         if status != 200:
-            raise token_refused(status, body, ever_worked=place.ever_worked)
+            wish = wait_wished(said.get("retry-after", ""), self._clock.now())
+            raise token_refused(status, body, ever_worked=place.ever_worked, wish=wish)
         return self._read_token(body, scope)
 
     def assertion(
@@ -279,7 +253,10 @@ class SignIn:
     def _token_url(self, endpoint: Endpoint, metadata: Mapping[str, Any]) -> str:
         """Return the token endpoint when it lives where it may: the server's own host, or an approved one."""
         token_url = str(metadata["token_endpoint"])
-        base, token = httpx.URL(endpoint.address), httpx.URL(token_url)
+        try:
+            base, token = httpx.URL(endpoint.address), httpx.URL(token_url)
+        except httpx.InvalidURL as fault:
+            raise NeedsHuman("token.discovery") from fault
         allowed = {base.host} | self._config.token_hosts.get(endpoint.id, frozenset())
         if token.host not in allowed or token.scheme != base.scheme:
             raise NeedsHuman("token.discovery")
@@ -310,8 +287,8 @@ class SignIn:
         body: bytes,
         headers: Mapping[str, str],
         certificate: tuple[str, str] | None = None,
-    ) -> tuple[int, bytes, int | None]:
-        """Return (status, body, the server's own time in seconds since 1970 or None).
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """Return (status, body, headers).
 
         Nothing of a message travels here, so every break is Transient.
         """
@@ -345,4 +322,4 @@ class SignIn:
             if is_untrusted(fault):
                 raise NeedsHuman("tls.untrusted") from None
             raise Transient("token.unreachable") from None
-        return response.status_code, bytes(read), date_s(response.headers.get("date", ""))
+        return response.status_code, bytes(read), response.headers

@@ -1,5 +1,7 @@
 """Reading what a token server said. Pure."""
 
+import codecs
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -18,14 +20,28 @@ def date_s(text: str) -> int | None:
         return None
 
 
-def token_refused(status: int, body: bytes, *, ever_worked: bool) -> Transient | NeedsHuman:
-    """Return what a refusal of the token endpoint means.
+def wait_wished(text: str, now: datetime) -> timedelta | None:
+    """Return the pause that a Retry-After header asks for (seconds, or a date), None where it asks for none."""
+    if text.isascii() and text.strip().isdigit():
+        return timedelta(seconds=int(text.strip()[:9]))
+    at_s = date_s(text)
+    left_s = None if at_s is None else at_s - now.timestamp()
+    return timedelta(seconds=left_s) if left_s is not None and left_s > 0 else None
+
+
+def token_refused(
+    status: int, body: bytes, *, ever_worked: bool, wish: timedelta | None = None
+) -> Transient | NeedsHuman:  # fmt: skip
+    """Return what a refusal of the token endpoint means; `wish`: the pause it asks for.
 
     A bare 400 after a past success may be flaky rather than final, so it is tried
     again; before any success it is a fault of the set-up.
     """
     if status >= 500 or status in (408, 425, 429):
-        return Transient("token.unreachable", detail=body[:4096], status=status)
+        free = status in (429, 503) and wish is not None
+        return Transient(
+            "token.unreachable", detail=body[:4096], status=status, retry_after=wish, uses_attempt=not free
+        )  # fmt: skip
     if status == 400 and ever_worked:
         return Transient("token.refused", detail=body[:4096], status=status)
     return NeedsHuman("token.refused", detail=body[:4096], status=status)
@@ -43,7 +59,7 @@ def life_s(value: object) -> float:
 def parsed_object(body: bytes) -> dict[str, Any] | None:
     """Return the JSON object of an answer, None when it is none."""
     try:
-        said = orjson.loads(body)
+        said = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError:
         return None
     return said if isinstance(said, dict) else None

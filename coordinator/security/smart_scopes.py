@@ -4,10 +4,12 @@
 def missing_scopes(asked: str, granted: str) -> tuple[str, ...]:
     """Return the asked scopes that were not granted in full, v1 and v2 forms compared by their letters.
 
-    A granted scope with a narrower condition (`?category=...`) covers only itself.
+    A granted scope with a narrower condition (`?category=...`) covers only itself, as
+    does a word in another form than SMART's (`.default`, `api`).
     """
-    have = [_scope(one) for one in granted.split()]
-    return tuple(one for one in asked.split() if not _covered(_scope(one), have))
+    words = granted.split()
+    have = [_scope(one) for one in words]
+    return tuple(one for one in asked.split() if one not in words and not _covered(_scope(one), have))
 
 
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}

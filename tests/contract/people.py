@@ -173,5 +173,5 @@ class NoSignIn:
     def certificate(self, endpoint):
         return None
 
-    def authorization(self, endpoint, *, renew, deadline):
+    def authorization(self, endpoint, *, renew, deadline, refused=None):
         return None

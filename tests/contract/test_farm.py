@@ -16,7 +16,8 @@ from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.farm import Farm
-from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
+from coordinator.security.smart import SignIn, SmartConfig
+from coordinator.security.smart_keys import SigningKey, jwks_document
 from tests.contract.people import PATIENT, CountingDice, NoSignIn, WallClock, a_chart, a_package, document_reference
 
 pytestmark = pytest.mark.loopback

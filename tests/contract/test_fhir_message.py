@@ -82,13 +82,13 @@ class TestFhirMessage(ChannelSuite):
         return kinds.count("DocumentReference")
 
 
-def answer_to(step):
+def answer_to(step, package=None):
     with (
         ScriptedHttp(lambda method, path, body: step) as far,
         guarded_client(OutboundConfig(allow_loopback=True)) as http,
     ):
         return FhirMessage(http, NoSignIn(), WallClock()).send(
-            a_package(roles=("fhir-message",)),
+            package or a_package(roles=("fhir-message",)),
             Endpoint(id="ep", kind="fhir-message", address=far.address),
             deadline=WallClock().now() + timedelta(seconds=8),
             about_to_send=lambda ref: None,
@@ -98,6 +98,31 @@ def answer_to(step):
 def test_only_a_response_message_that_says_ok_is_proof():
     proof = answer_to(Step(200, a_response("ok"), FHIR))
     assert (proof.proven, proof.far_side_ref, proof.expect_receipt_within_s) == (True, "far-7", None)
+
+
+OURS = {
+    "resourceType": "Bundle",
+    "type": "message",
+    "id": "bundle-1",
+    "entry": [{"fullUrl": "urn:uuid:header-1", "resource": {"resourceType": "MessageHeader", "id": "header-1"}}],
+}
+
+
+def our_message():
+    package = a_package(roles=("fhir-message",))
+    document = a_document("fhir-message", json.dumps(OURS).encode(), "application/fhir+json")
+    return replace(package, documents=(document,))
+
+
+@pytest.mark.parametrize("name", ["header-1", "urn:uuid:header-1", "MessageHeader/header-1", "bundle-1"])
+def test_a_response_message_names_the_message_that_it_answers(name):
+    assert answer_to(Step(200, a_response("ok", identifier=name), FHIR), our_message()).proven
+
+
+@pytest.mark.parametrize("name", ["header-0", "", None])
+def test_a_response_to_another_message_proves_nothing_of_ours(name):
+    with pytest.raises(InDoubt):
+        answer_to(Step(200, a_response("ok", identifier=name), FHIR), our_message())
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])

@@ -275,6 +275,42 @@ def test_the_posted_bytes_are_the_stored_bytes():
         assert far.asked("POST", "/fhir/DocumentReference")[0][3] == package.document("fhir-document").body
 
 
+class Tokens(NoSignIn):
+    """Gives the tokens in turn as the one before is refused; the last one stays."""
+
+    def __init__(self, *tokens):
+        self.tokens, self.refused = list(tokens), []
+
+    def authorization(self, endpoint, *, renew, deadline, refused=None):
+        if renew:
+            self.refused.append(refused)
+            self.tokens[:-1] = self.tokens[1:-1]
+        return self.tokens[0]
+
+
+@pytest.mark.parametrize(("tokens", "posts", "taken"), [(("a", "b"), 2, True), (("a", "a"), 1, False)])
+def test_a_refused_token_is_renewed_once_and_what_cannot_be_renewed_is_not_shown_twice(tokens, posts, taken):
+    def script(method, path, body):
+        if (method, path) != ("POST", "/fhir/DocumentReference"):
+            return usual(method, path, body)
+        return Step(401) if not far.asked(method, path) else CREATED
+
+    far = far_side(CREATED)
+    usual, far.script = far.script, script
+    with far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        credentials = Tokens(*tokens)
+        channel = FhirRest(http, credentials, WallClock())
+        if taken:
+            assert send(channel, far, a_package()).proven
+        else:
+            with pytest.raises(NeedsHuman) as caught:
+                send(channel, far, a_package())
+            assert caught.value.code == "fhir.401"
+        assert credentials.refused == ["a"]
+        shown = [one[2]["authorization"] for one in far.asked("POST", "/fhir/DocumentReference")]
+        assert shown == list(tokens[:posts])
+
+
 def test_what_is_accepted_for_review_is_not_yet_delivered():
     with with_far_side(far_side(Step(202, WARNING, FHIR))) as (channel, far):
         taken = send(channel, far, a_package())
@@ -443,6 +479,49 @@ def test_absent_is_only_said_after_the_settle_time_by_a_server_that_searches_rel
     assert caught.value.uses_attempt is False
     clock.pass_by(seconds=31)
     assert channel.look_up(package, at(ehr), None, deadline=clock.now() + timedelta(seconds=8)).verdict == "absent"
+
+
+def paged(far, package, *pages, link="{base}/DocumentReference?page={number}"):
+    """Have the look-up answered page by page; an empty page holds nothing, "hit" our document."""
+    held = json.loads(package.document("fhir-document").body) | {"id": "9"}
+    usual = far.script
+
+    def script(method, path, body):
+        if method != "GET" or "DocumentReference" not in path:
+            return usual(method, path, body)
+        number = int(path.partition("page=")[2] or 0)
+        url = link.format(base=f"{far.address}/fhir", number=number + 1)
+        more = {"link": [{"relation": "next", "url": url}]} if number + 1 < len(pages) else {}
+        return search_set(*((held,) if pages[number] == "hit" else ()), **more)
+
+    far.script = script
+
+
+@pytest.mark.parametrize("link", ["{base}/DocumentReference?page={number}", "DocumentReference?page={number}"])
+def test_a_letter_that_stands_on_a_later_page_of_the_search_is_found(link):
+    package, far = a_package(), far_side(CREATED, play="whole")
+    paged(far, package, "empty", "empty", "hit", link=link)
+    with with_far_side(far) as (channel, far):
+        place = Endpoint(id="e", kind="fhir-rest", address=f"{far.address}/fhir")
+        found = channel.look_up(package, place, None, deadline=soon())
+        assert (found.verdict, found.far_side_ref) == ("arrived-proven", "DocumentReference/9")
+
+
+@pytest.mark.parametrize(
+    ("pages", "link"),
+    [
+        (("empty",) * 99, "{base}/DocumentReference?page={number}"),
+        (("empty", "hit"), "http://10.0.0.1/fhir?p={number}"),
+    ],
+)
+def test_a_search_whose_pages_cannot_all_be_read_never_says_that_nothing_is_there(pages, link):
+    package, far = a_package(), far_side(CREATED, play="whole")
+    paged(far, package, *pages, link=link)
+    with far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
+        place = Endpoint(id="e", kind="fhir-rest", address=f"{far.address}/fhir")
+        channel = FhirRest(http, NoSignIn(), WallClock(), settle_s=0)
+        assert channel.look_up(package, place, None, deadline=soon()).verdict == "unknown"
+        assert all("10.0.0.1" not in path for _, path in far.heads)
 
 
 def test_a_server_that_promises_less_than_reliable_search_leaves_it_unknown(ehr, http):

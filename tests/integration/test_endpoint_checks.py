@@ -25,7 +25,8 @@ from coordinator.sandbox.ehr import Ehr
 from coordinator.sandbox.fax_gateway import FaxGateway
 from coordinator.sandbox.hisp import Hisp
 from coordinator.security.outbound import OutboundConfig, guarded_client
-from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document
+from coordinator.security.smart import SignIn, SmartConfig
+from coordinator.security.smart_keys import SigningKey, jwks_document
 from tests.contract.people import CountingDice, NoSignIn, WallClock
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 

@@ -16,7 +16,8 @@ from coordinator.bootstrap import SystemDice
 from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.security.outbound import OutboundConfig, guarded_client
-from coordinator.security.smart import ASSERTION_TYPE, SignIn, SigningKey, SmartConfig, jwks_document
+from coordinator.security.smart import ASSERTION_TYPE, SignIn, SmartConfig
+from coordinator.security.smart_keys import SigningKey, jwks_document
 from tests.contract.people import StillClock, WallClock
 from tests.contract.scripted import ScriptedHttp, Step
 

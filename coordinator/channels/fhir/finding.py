@@ -11,6 +11,9 @@ from coordinator.channels.fhir.server import FhirServer
 from coordinator.domain.errors import NeedsHuman, Permanent
 from coordinator.flow.ports import Package
 
+MOST_PAGES = 10
+"""Of a search for one identifier: more is no search by it."""
+
 
 def find_message(server: FhirServer, package: Package) -> str | None:
     """Return where our message is held there: a document, or whatever of the chart carries its name; else None.
@@ -42,10 +45,26 @@ def already_there(server: FhirServer, package: Package) -> str | None:
 
 
 def by_identifier(server: FhirServer, kind: str, system: str, value: str) -> list[dict[str, Any]]:
-    """Return the resources of a type that carry one of our own identifiers, each looked at: servers ignore terms."""
-    bundle = server.read(f"{kind}?identifier={quote(f'{system}|{value}', safe='')}")
-    hits = [part(one, "resource") for one in parts(bundle, "entry")]
-    return [one for one in hits if one.get("resourceType") == kind and carries(one, system, value)]
+    """Return the resources of a type that carry one of our own identifiers, each looked at: servers ignore terms.
+
+    Further pages are read too: a first one may be empty and the hit on the next. Raises Permanent where that cannot be
+    done and nothing was found: then the search says neither yes nor no.
+    """
+    found: list[dict[str, Any]] = []
+    path: str | None = f"{kind}?identifier={quote(f'{system}|{value}', safe='')}"
+    for _ in range(MOST_PAGES):
+        bundle = server.read(path or "")
+        hits = [part(one, "resource") for one in parts(bundle, "entry")]
+        found += [one for one in hits if one.get("resourceType") == kind and carries(one, system, value)]
+        further = next((text(one, "url") for one in parts(bundle, "link") if one.get("relation") == "next"), None)
+        if further is None:
+            return found
+        path = server.path_of(further)
+        if path is None:
+            break
+    if not found:
+        raise Permanent("fhir.status")
+    return found
 
 
 def _kinds_named(package: Package) -> list[str]:

@@ -1,9 +1,10 @@
 """One FHIR server for the length of one try: signed-in requests, one new token after a 401, no more."""
 
+import codecs
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import orjson
 
@@ -76,6 +77,12 @@ class FhirServer:
         """Return whether an address lies under this server's base: our token goes nowhere else."""
         return "://" not in url or url.startswith(f"{self._base}/")
 
+    def path_of(self, url: str) -> str | None:
+        """Return the path below the base of an address that the server names, None for one elsewhere."""
+        whole = urljoin(f"{self._base}/", url)
+        rest = whole.removeprefix(self._base)
+        return rest.lstrip("/") if whole != rest and rest[:1] in ("/", "?") else None
+
     def now(self) -> datetime:
         """Return this instant in UTC."""
         return self._wire.now()
@@ -88,9 +95,13 @@ class FhirServer:
         headers: Mapping[str, str],
         about_to_send: Callable[[], None] | None = None,
     ) -> Answer:
-        mark = about_to_send
+        mark, refused = about_to_send, None
         for renew in (False, True):
-            token = self._credentials.authorization(self._endpoint, renew=renew, deadline=self._deadline)
+            token = self._credentials.authorization(
+                self._endpoint, renew=renew, deadline=self._deadline, refused=refused
+            )  # fmt: skip
+            if renew and token == refused:
+                break  # nothing new to show: the same password twice only locks the account
             own = {"Accept": FHIR_JSON, **headers, **({"Authorization": token} if token else {})}
             answer = self._wire.exchange(
                 method,
@@ -105,6 +116,7 @@ class FhirServer:
             mark = None  # the on-wire mark is made once; a 401 says that nothing was taken
             if answer.status != 401 or token is None:
                 break
+            refused = token
         self._heed_own_codes(answer, writes=about_to_send is not None)
         return answer
 
@@ -136,11 +148,14 @@ class FhirServer:
 
 
 def parse(answer: Answer) -> dict[str, Any] | None:
-    """Return the JSON object of the answer, or None when it is cut, not JSON, or not an object."""
+    """Return the JSON object of the answer, or None when it is cut, not JSON, or not an object.
+
+    A byte order mark in front is passed over, as RFC 8259 lets a reader do.
+    """
     if not answer.whole or answer.media_type not in JSON_TYPES:
         return None
     try:
-        parsed = orjson.loads(answer.body)
+        parsed = orjson.loads(answer.body.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError:
         return None
     return parsed if isinstance(parsed, dict) else None

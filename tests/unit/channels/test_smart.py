@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from coordinator.domain.errors import ConfigurationError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
-from coordinator.security.smart import SignIn, SigningKey, SmartConfig, jwks_document, load_key
+from coordinator.security.smart import SignIn, SmartConfig
+from coordinator.security.smart_keys import SigningKey, jwks_document, load_key
 from coordinator.security.smart_scopes import missing_scopes
 from tests.contract.people import CountingDice, StillClock
 
@@ -74,9 +75,9 @@ class Desk:
         http = httpx.Client(transport=httpx.MockTransport(self.server))
         self.sign_in = SignIn(http, SmartConfig(keys=keys, **config), self.clock, CountingDice(), self.ticks)
 
-    def header(self, *, renew=False, at=None):
+    def header(self, *, renew=False, refused=None, at=None):
         deadline = self.clock.now() + timedelta(seconds=20)
-        return self.sign_in.authorization(at or endpoint(), renew=renew, deadline=deadline)
+        return self.sign_in.authorization(at or endpoint(), renew=renew, refused=refused, deadline=deadline)
 
 
 def claims_of(form, key):
@@ -194,6 +195,34 @@ def test_a_refused_token_is_dropped_and_a_fresh_assertion_is_signed():
     assert first != second
 
 
+def test_a_token_that_came_in_the_refused_ones_place_is_not_renewed_once_more():
+    desk = Desk(granted("t-1"), granted("t-2"), granted("t-3"))
+    old = desk.header()
+    assert [desk.header(renew=True, refused=old) for _ in range(3)] == ["Bearer t-2"] * 3
+    assert desk.header(renew=True, refused="Bearer t-2") == "Bearer t-3"
+
+
+@pytest.mark.parametrize(
+    ("wish", "pause_s"),
+    [("120", 120), ("Wed, 14 Oct 2026 15:02:00 GMT", 120), ("5", 30), ("-5", 30), ("soon", 30), ("", 30)],
+)
+def test_a_pause_that_the_token_server_asks_for_is_kept(wish, pause_s):
+    desk = Desk(httpx.Response(429, headers={"Retry-After": wish}), granted())
+    with pytest.raises(Transient):
+        desk.header()
+    desk.ticks.now_s += pause_s - 1
+    with pytest.raises(Transient) as caught:
+        desk.header()
+    assert caught.value.retry_after == timedelta(seconds=1)
+    desk.ticks.now_s += 2
+    assert desk.header() == "Bearer t-1"
+
+
+def test_a_token_server_that_writes_a_byte_order_mark_is_understood():
+    body = b"\xef\xbb\xbf" + json.dumps(granted()).encode()
+    assert Desk(httpx.Response(200, content=body)).header() == "Bearer t-1"
+
+
 def test_many_waiting_messages_make_one_token_call():
     desk = Desk(granted())
     answer = desk.server.answers[0]
@@ -271,6 +300,10 @@ def test_what_the_token_server_may_say_instead(answer, kind, code):
         "http://ehr.example/tenant/token",
         "https://ehr.example.evil.example/token",
         "https://ehr.example@evil.example/token",
+        "/tenant/token",
+        "https://[nonsense/token",
+        "https://ehr.example:port/token",
+        "https://ehr.example/\x00",
     ],
 )
 def test_a_token_endpoint_on_another_host_needs_an_administrators_word(moved):
@@ -293,6 +326,8 @@ def test_an_approved_token_host_is_used():
 @pytest.mark.parametrize(
     ("asked", "given", "missing"),
     [
+        ("api https://ehr.example/.default", "https://ehr.example/.default api", ()),
+        ("api", "system/*.*", ("api",)),
         ("system/DocumentReference.c", "system/DocumentReference.cruds", ()),
         ("system/DocumentReference.c", "system/*.*", ()),
         ("system/DocumentReference.write", "system/DocumentReference.cud", ()),
@@ -317,6 +352,14 @@ def test_bearer_and_basic_come_from_secret_files(tmp_path: Path):
     assert desk.header(at=Endpoint(id="e", kind="fhir-rest", address=BASE)) is None
     with pytest.raises(NeedsHuman) as caught:
         desk.header(at=endpoint("bearer", secret="other"))
+    assert caught.value.code == "token.key"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])
+def test_a_secret_file_without_a_secret_is_a_persons_matter(tmp_path: Path, content):
+    (tmp_path / "ehr-token").write_bytes(content)
+    with pytest.raises(NeedsHuman) as caught:
+        Desk(granted(), secrets_dir=tmp_path).header(at=endpoint("bearer", secret="ehr-token"))
     assert caught.value.code == "token.key"
 
 
