@@ -19,6 +19,18 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization.pkcs7 import pkcs7_decrypt_der
 
+from coordinator.channels.smime_ber import (
+    OCTETS,
+    OID,
+    SEQUENCE,
+    SET,
+    Unreadable,
+    children,
+    definite,
+    element,
+    enveloped,
+)
+
 SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
 DIGESTS = {
@@ -27,12 +39,7 @@ DIGESTS = {
     bytes.fromhex("608648016503040203"): hashes.SHA512(),
 }
 """SHA-1 is not among them: a signature over it counts as none."""
-SEQUENCE, SET, OID, OCTETS, ATTRIBUTES = 0x30, 0x31, 0x06, 0x04, 0xA0
-DEEPEST = 4
-
-
-class Unreadable(Exception):
-    """It is not the structure that it should be, or not meant for us."""
+ATTRIBUTES = 0xA0
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ def open_mail(
         return None
     sealed = outer.get_payload(decode=True)
     try:
-        inner = pkcs7_decrypt_der(sealed if isinstance(sealed, bytes) else b"", certificate, key, [])
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        inner = pkcs7_decrypt_der(enveloped(sealed if isinstance(sealed, bytes) else b""), certificate, key, [])
+    except (Unreadable, ValueError, TypeError, UnsupportedAlgorithm):
         return None  # not to us, broken, or encrypted in a way that Direct does not have
     return _signed_part(inner, tuple(known))
 
@@ -126,7 +133,7 @@ def _who(signature: bytes, content: bytes, known: tuple[x509.Certificate, ...]) 
 
 def _fits(info: bytes, content: bytes, certificate: x509.Certificate) -> bool:
     """Return whether this SignerInfo is the certificate's signature over these bytes."""
-    fields = list(_children(info))
+    fields = list(children(info))
     algorithm = DIGESTS.get(_first(fields[2][1], OID))
     attributes = next((one for one in fields if one[0] == ATTRIBUTES), None)
     signature = next((one[1] for one in fields[3:] if one[0] == OCTETS), None)
@@ -136,7 +143,7 @@ def _fits(info: bytes, content: bytes, certificate: x509.Certificate) -> bool:
     if digest not in _attribute(attributes[1], MESSAGE_DIGEST):
         return False
     # Signed is the set of attributes under its own tag, not under the one it carries in place (RFC 5652, 5.4).
-    signed = bytes([SET]) + _length(len(attributes[1])) + attributes[1]
+    signed = element(SET, attributes[1])
     key = certificate.public_key()
     try:
         if isinstance(key, rsa.RSAPublicKey):
@@ -152,21 +159,19 @@ def _fits(info: bytes, content: bytes, certificate: x509.Certificate) -> bool:
 
 def _signed_data(blob: bytes) -> list[tuple[int, bytes]]:
     """Return the fields of the SignedData in a ContentInfo."""
-    tag, whole, _ = _read(blob, 0)
-    fields = list(_children(whole))
-    if tag != SEQUENCE or len(fields) != 2 or fields[0] != (OID, SIGNED_DATA):
-        raise Unreadable
-    inside = next(_children(fields[1][1]), None)
+    whole = next(children(definite(blob)), None)
+    fields = [] if whole is None or whole[0] != SEQUENCE else list(children(whole[1]))
+    inside = next(children(fields[1][1]), None) if len(fields) == 2 and fields[0] == (OID, SIGNED_DATA) else None
     if inside is None:
         raise Unreadable
-    return list(_children(inside[1]))
+    return list(children(inside[1]))
 
 
 def _signer_infos(blob: bytes) -> Iterator[bytes]:
     last = _signed_data(blob)[-1]
     if last[0] != SET:
         raise Unreadable
-    for tag, content in _children(last[1]):
+    for tag, content in children(last[1]):
         if tag == SEQUENCE:
             yield content
 
@@ -174,61 +179,20 @@ def _signer_infos(blob: bytes) -> Iterator[bytes]:
 def _embedded(blob: bytes) -> bytes | None:
     """Return the content that a SignedData carries inside itself, or None when it carries none."""
     try:
-        held = list(_children(_signed_data(blob)[2][1]))
-        if len(held) != 2:
-            return None
-        return _octets(held[1][1], 0)
+        held = list(children(_signed_data(blob)[2][1]))
+        return _first(held[1][1], OCTETS) if len(held) == 2 else None
     except (Unreadable, IndexError):
         return None
 
 
-def _octets(content: bytes, depth: int) -> bytes:
-    """Return an octet string that may come in pieces."""
-    if depth > DEEPEST:
-        raise Unreadable
-    found = b""
-    for tag, piece in _children(content):
-        found += piece if tag == OCTETS else _octets(piece, depth + 1)
-    return found
-
-
 def _attribute(attributes: bytes, wanted: bytes) -> list[bytes]:
     """Return the octet strings of one signed attribute."""
-    for _, one in _children(attributes):
-        fields = list(_children(one))
+    for _, one in children(attributes):
+        fields = list(children(one))
         if len(fields) == 2 and fields[0] == (OID, wanted):
-            return [value for tag, value in _children(fields[1][1]) if tag == OCTETS]
+            return [value for tag, value in children(fields[1][1]) if tag == OCTETS]
     return []
 
 
 def _first(content: bytes, wanted: int) -> bytes:
-    return next((value for tag, value in _children(content) if tag == wanted), b"")
-
-
-def _children(content: bytes) -> Iterator[tuple[int, bytes]]:
-    place = 0
-    while place < len(content):
-        tag, value, place = _read(content, place)
-        yield tag, value
-
-
-def _read(content: bytes, place: int) -> tuple[int, bytes, int]:
-    """Return (tag, value, next place) of one element with a definite length; raise Unreadable for anything else."""
-    if place + 2 > len(content):
-        raise Unreadable
-    tag, size, start = content[place], content[place + 1], place + 2
-    if size & 0x80:
-        count = size & 0x7F
-        if not 1 <= count <= 4 or start + count > len(content):
-            raise Unreadable
-        size, start = int.from_bytes(content[start : start + count], "big"), start + count
-    if start + size > len(content):
-        raise Unreadable
-    return tag, content[start : start + size], start + size
-
-
-def _length(size: int) -> bytes:
-    if size < 0x80:
-        return bytes([size])
-    whole = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([0x80 | len(whole)]) + whole
+    return next((value for tag, value in children(content) if tag == wanted), b"")

@@ -197,8 +197,8 @@ def from_openssl(ours, inner, *, signer=ENDPOINT.id, options=()):
     return to_us(ours, signed)
 
 
-def to_us(ours, inner, cipher="-aes256"):
-    code, sealed, why = openssl("-encrypt", cipher, "-binary", ours.certificate_file, message=inner)
+def to_us(ours, inner, *options):
+    code, sealed, why = openssl("-encrypt", "-aes256", "-binary", *options, ours.certificate_file, message=inner)
     assert code == 0, why
     return b"Message-ID: <notice-1@direct.northshore.example>\r\nFrom: x@y.example\r\n" + sealed
 
@@ -214,6 +214,17 @@ def test_a_notice_that_the_recipient_signed_and_encrypted_to_us_is_believed(ours
     found = news(ours, from_openssl(ours, notice(), options=options))
     assert (found.verdict, found.far_side_ref) == ("acknowledged", "<letter-1@direct.lakeside.example>")
     assert found.key == "direct:<notice-1@direct.northshore.example>"
+
+
+@pytest.mark.parametrize("options", [(), ("-nodetach",), ("-stream",), ("-nodetach", "-stream")])
+def test_a_notice_that_was_written_in_pieces_is_believed_too(ours, options):
+    theirs = ours.recipients_dir / ENDPOINT.id
+    code, signed, why = openssl(
+        "-sign", "-signer", f"{theirs}.pem", "-inkey", f"{theirs}.key", "-binary", "-crlfeol", *options,
+        message=notice() + b"X" * 20_000,
+    )  # fmt: skip
+    assert code == 0, why
+    assert news(ours, to_us(ours, signed, "-stream")).verdict == "acknowledged"
 
 
 def test_a_notice_encrypted_to_us_but_signed_by_nobody_proves_nothing(ours):
@@ -265,9 +276,9 @@ def test_a_failure_is_heard_whoever_says_it_and_a_mail_for_somebody_else_is_left
 
 
 def test_what_comes_broken_harms_nobody(ours):
-    mail = from_openssl(ours, notice())
-    for cut in range(200, len(mail), 997):
-        assert news(ours, mail[:cut]) is None
+    for mail in (from_openssl(ours, notice()), to_us(ours, from_openssl(ours, notice()), "-stream")):
+        for cut in range(200, len(mail), 997):
+            assert news(ours, mail[:cut]) is None
 
 
 @pytest.mark.parametrize("options", [("-des3",), ("-aes256", "-keyopt", "rsa_padding_mode:oaep")])
