@@ -93,6 +93,15 @@ def plain_code(typed: str) -> str:
     return kept.replace("O", "0").replace("I", "1").replace("L", "1")
 
 
+def _may_be_a_code(typed: str) -> bool:
+    """Return whether it has the form of a code. What has not opens nothing, and uses up no try.
+
+    Mail scanners post the forms they find, empty or with words of their own.
+    """
+    code = plain_code(typed)
+    return len(code) == CODE_SYMBOLS and all(sign in SYMBOLS for sign in code)
+
+
 def spelled(number_hex: str, symbols: int) -> str:
     """Return that many symbols of base 32 from a hash in hex, the first bits first."""
     number = int(number_hex, 16) >> (len(number_hex) * 4 - symbols * 5)
@@ -194,7 +203,8 @@ class LinkDoor:
         with self._parts.ledger.begin() as tx:
             place = tx.key("letter-place", address)
             counted = tx.count_try(place, now, since=now - self.policy.address_window)
-            row = None if counted > self.policy.address_tries else self._counted(tx, token, path, now)
+            heard = counted <= self.policy.address_tries and _may_be_a_code(code)
+            row = self._counted(tx, token, path, now) if heard else None
             kept = None if row is None else tx.access_code(row.endpoint_id)
         if counted > self.policy.address_tries:
             write(Log.SIGN_IN_FAILED, code="letter-throttled")

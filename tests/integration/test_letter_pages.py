@@ -70,6 +70,8 @@ def test_scanners_may_fetch_as_they_like_and_use_up_and_learn_nothing(links, web
                 answer = web.request(method, place, headers={"Sec-Purpose": "prefetch"})
                 assert not any(word in answer.text for word in PRIVATE)
                 assert "set-cookie" not in answer.headers
+    for _ in range(6):
+        assert web.post("/l/open", data={"token": links.notice().token, "path": "", "code": ""}).status_code == 403
     assert links.bench.state(links.message.id) == State.SENT
     assert (links.link(links.message).opens, links.link(links.message).failures) == (0, 0)
     entered(links, web)
@@ -91,7 +93,7 @@ def test_unknown_wrong_locked_and_expired_get_one_and_the_same_answer(links, web
         return answer.status_code, answer.text.replace(given, "T"), sorted(answer.headers.items())
 
     unknown = said("0" * 64, links.code)
-    found = [said(token, "WRONG-CODE") for _ in range(5)]
+    found = [said(token, "WRNG-C0DE") for _ in range(5)]
     locked = said(token, links.code)
     links.clock.turn(days=15)
     expired = said(token, links.code)

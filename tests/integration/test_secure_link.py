@@ -20,7 +20,7 @@ def links(bench):
 
 
 def wrong(links, times=1, **other):
-    return [links.enter(code=f"WRONG-{number}", **other) for number in range(times)]
+    return [links.enter(code=f"WRNG-000{number}", **other) for number in range(times)]
 
 
 def test_the_notice_names_the_clinic_and_the_link_and_nobody_else(links):
@@ -61,7 +61,7 @@ def test_the_right_code_opens_the_letter_and_that_is_its_proof(links):
 def test_the_short_path_needs_the_same_code(links):
     links.told()
     path = links.notice().path
-    assert links.enter(token="", path=path, code="WRONG") is None
+    assert links.enter(token="", path=path, code="WRNG-0000") is None
     assert links.enter(token="", path=path.lower()) is not None
 
 
@@ -116,6 +116,14 @@ def test_five_wrong_codes_lock_the_link_and_staff_are_told(links):
     assert wrong(links) == [None]
     assert (links.bench.state(message.id), links.bench.cause(message.id)) == (State.HELD, "link.locked")
     assert links.enter() is None, "the right code comes too late"
+
+
+def test_what_has_not_the_form_of_a_code_uses_up_no_try(links):
+    message = links.told()
+    for typed in ("", " ", "scanned", "AB12-CD3", "AB12-CD345", "AB12-CD3U", "AB12-CD3é"):
+        assert links.enter(code=typed) is None
+    assert links.link(message).failures == 0
+    assert links.enter()
 
 
 def test_a_right_code_starts_the_count_anew(links):
@@ -187,7 +195,7 @@ def test_every_closed_link_costs_one_code_check_like_an_open_one(links, monkeypa
     matches = links.codes.matches
     monkeypatch.setattr(links.codes, "matches", lambda code, kept: checked.append(kept) or matches(code, kept))
     assert links.enter(token="a" * 64) is None
-    assert links.enter(code="WRONG") is None
+    assert links.enter(code="WRNG-0000") is None
     wrong(links, 4)
     assert links.link(message).locked_at
     assert links.enter() is None
