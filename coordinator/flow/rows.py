@@ -137,8 +137,8 @@ class DeliveryRow(NamedTuple):
 
 MAYBE_THERE: frozenset[str] = frozenset(
     {
-        "receipt.overdue", "fhir.outcome-error", "fhir.partial", "fhir.altered", "fhir.other-patient", "fhir.not-kept",
-        "fax.partial",
+        "receipt.overdue", "direct.no-processed", "direct.no-dispatched", "link.expired", "fhir.outcome-error",
+        "fhir.partial", "fhir.altered", "fhir.other-patient", "fhir.not-kept", "fax.partial",
     }
 )  # fmt: skip
 """Causes of a held delivery that left, and of which the far side may hold some or all."""

@@ -15,7 +15,7 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend_jobs import work_jobs
-from coordinator.flow.rows import MessageRecord
+from coordinator.flow.rows import DeliveryRow, MessageRecord
 from coordinator.flow.track import ask_far_side, mark_in_doubt
 from coordinator.observe.log import Log, write
 
@@ -105,11 +105,22 @@ def late_receipts(parts: Parts) -> int:
             current = tx.delivery(row.id, lock=True)
             if current is None or current.state != State.SENT or current.receipt_due_at != row.receipt_due_at:
                 continue
-            tx.move_delivery(row.id, State.HELD, at=now, cause="receipt.overdue")
-            tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code="receipt.overdue")
+            cause = _silence(tx, current)
+            tx.move_delivery(row.id, State.HELD, at=now, cause=cause)
+            tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code=cause)
             after_silence(parts, tx, current, now)
-            write(Log.DELIVERY_HELD, delivery_id=row.id, code="receipt.overdue")
+            write(Log.DELIVERY_HELD, delivery_id=row.id, code=cause)
     return len(rows)
+
+
+def _silence(tx: Transaction, row: DeliveryRow) -> str:
+    """Return the cause of a proof that did not come: how far the letter is known to have got."""
+    if row.channel == "secure-link":
+        return "link.expired"
+    if row.channel == "direct":
+        taken_over = any(one.verdict == "processed" for one in tx.receipts(row.id))
+        return "direct.no-dispatched" if taken_over else "direct.no-processed"
+    return "receipt.overdue"
 
 
 def clocks(parts: Parts) -> int:

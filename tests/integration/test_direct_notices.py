@@ -63,10 +63,20 @@ def test_the_clock_of_dispatched_begins_with_processed_and_a_second_word_buys_no
     assert (now_of(bench, sent).state, now_of(bench, sent).receipt_due_at) == (State.SENT, due_at)
     bench.clock.turn(minutes=11)
     bench.sweep()
-    assert now_of(bench, sent).state == State.HELD
+    assert (now_of(bench, sent).state, now_of(bench, sent).cause) == (State.HELD, "direct.no-dispatched")
     take_in(bench.parts, notice(sent, "acknowledged", "n-3", about=(HERS,)))
     assert now_of(bench, sent).state == State.ACKNOWLEDGED
     assert bench.broken() == []
+
+
+def test_without_any_word_the_hour_is_that_of_processed_and_staff_read_how_far_it_got(bench, sent):
+    bench.clock.turn(minutes=61)
+    bench.sweep()
+    assert (now_of(bench, sent).state, now_of(bench, sent).cause) == (State.HELD, "direct.no-processed")
+    shown = bench.desk.message(sent.message_id, STAFF).deliveries[-1]
+    assert "has not confirmed that it took the message" in str(shown)
+    take_in(bench.parts, notice(sent, "acknowledged", about=(HERS,)))
+    assert now_of(bench, sent).state == State.ACKNOWLEDGED
 
 
 def test_a_receipt_that_cannot_be_taken_in_stays_and_stops_none_behind_it(bench, sent, monkeypatch):

@@ -212,7 +212,7 @@ def test_an_unopened_link_runs_out_into_the_hands_of_a_person(links):
     links.clock.turn(days=1, seconds=1)
     assert links.enter() is None
     links.bench.sweep()
-    assert (links.bench.state(message.id), links.bench.cause(message.id)) == (State.HELD, "receipt.overdue")
+    assert (links.bench.state(message.id), links.bench.cause(message.id)) == (State.HELD, "link.expired")
 
 
 def test_a_fresh_notice_leads_to_the_same_link_with_its_whole_time(links):
