@@ -81,7 +81,7 @@ def settle(made, beat):
         worker.kill()
         verdict = made.judge()
         report.keep(made.name, fault, kills, verdict, took_s)
-        assert verdict.kept, (verdict, worker.said())
+        assert verdict.kept, f"{verdict}\n{worker.said()}"
         return verdict
 
     return finish

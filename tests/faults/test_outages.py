@@ -217,7 +217,7 @@ def test_a_full_disk_under_sqlite_refuses_and_recovers_by_itself(tmp_path, templ
             verdict = made.judge()
             report.keep(made.name, "disk full under intake and sending, then room again", 0, verdict,
                         time.monotonic() - began)  # fmt: skip
-            assert verdict.kept, verdict
+            assert verdict.kept, str(verdict)
 
 
 @pytest.mark.servers
@@ -237,7 +237,7 @@ def test_a_full_disk_under_postgresql_refuses_and_recovers_by_itself(tmp_path, t
         verdict = made.judge()
         report.keep(made.name, "disk full under intake and sending, then room again", 0, verdict,
                     time.monotonic() - began)  # fmt: skip
-        assert verdict.kept, verdict
+        assert verdict.kept, str(verdict)
 
 
 @pytest.mark.servers
@@ -264,4 +264,4 @@ def test_a_full_disk_under_the_write_ahead_log_of_postgresql_loses_and_doubles_n
         verdict = made.judge()
         report.keep(made.name, "disk of the database's log full under intake and sending, then room again", 0, verdict,
                     time.monotonic() - began)  # fmt: skip
-        assert verdict.kept, verdict
+        assert verdict.kept, str(verdict)
