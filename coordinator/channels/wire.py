@@ -3,7 +3,7 @@
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -138,14 +138,12 @@ class Wire:
     def _read(self, response: httpx.Response, ends_s: float, most: int, started_s: float) -> Answer:
         body, whole = bytearray(), True
         secured = _secured(response)  # asked first: the line may be closed once the body is read
-        if len(response.headers) > self._limits.headers or response.headers.get("content-encoding", "identity") not in (
-            "identity",
-            "",
-        ):
+        headers = dict(response.headers.items())  # httpx has them in lower case
+        if len(response.headers) > self._limits.headers or headers.get("content-encoding") not in (None, "identity", ""):
             whole = False  # asked for identity; unpacking what was not asked for is how archives explode
         else:
             try:
-                for chunk in response.iter_raw():
+                for chunk in _bytes_of(response):
                     body += chunk
                     if len(body) > most or time.monotonic() > ends_s:
                         whole = False
@@ -154,7 +152,7 @@ class Wire:
                 whole = False
         return Answer(
             status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
+            headers=headers,
             body=bytes(body[:most]),
             whole=whole,
             facts={
@@ -163,6 +161,12 @@ class Wire:
                 **secured,
             },
         )
+
+
+def _bytes_of(response: httpx.Response) -> Iterable[bytes]:
+    """Return the body as it comes. `iter_raw` cuts and counts it once more."""
+    assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101
+    return response.stream
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ own pool looks at every connection of every far side before and after each reque
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import httpcore
 
@@ -43,8 +43,9 @@ class Lines:
                 line.close()
             self._free.release()
             raise
-        body = _Body(answer, lambda: self._put_back(place, line))
-        return httpcore.Response(answer.status, headers=answer.headers, content=body, extensions=answer.extensions)
+        assert isinstance(answer.stream, Iterable)  # noqa: S101
+        answer.stream = _Body(answer.stream, lambda: self._put_back(place, line))
+        return answer
 
     def close(self) -> None:
         """Close what is idle."""
@@ -94,13 +95,13 @@ class Lines:
 class _Body:
     """An answer's body. Closing it, once, gives the connection back."""
 
-    def __init__(self, answer: httpcore.Response, given_back: Callable[[], None]) -> None:
-        self._answer = answer
+    def __init__(self, inner: Iterable[bytes], given_back: Callable[[], None]) -> None:
+        self._inner = inner
         self._given_back = given_back
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._answer.iter_stream()
+        return iter(self._inner)
 
     def close(self) -> None:
         """Give the connection back."""
@@ -108,6 +109,8 @@ class _Body:
             return
         self._closed = True
         try:
-            self._answer.close()
+            close = getattr(self._inner, "close", None)
+            if close is not None:
+                close()
         finally:
             self._given_back()

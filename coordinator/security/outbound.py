@@ -213,10 +213,10 @@ class GuardedTransport(httpx.BaseTransport):
                 port=request.url.port,
                 target=request.url.raw_path,
             ),
-            headers=request.headers.raw,
             content=stream,
             extensions=request.extensions,
         )
+        inner.headers = request.headers.raw  # they are bytes already; given above, each is asked once more what it is
         with _FaultsAsHttpx():
             answer = self._lines_for(request.extensions.get("client_certificate")).handle_request(inner)
         assert isinstance(answer.stream, Iterable)  # noqa: S101
