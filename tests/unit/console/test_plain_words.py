@@ -72,3 +72,10 @@ def test_the_letters_page_tells_cases_and_languages_in_words(browser):
     text = words(browser.get("/letters"))
     assert "stimulant hold told to one" in text
     assert "Spanish" in text
+
+
+def test_a_letter_that_no_rule_asked_for_says_that_its_event_did(service, browser, monkeypatch):
+    monkeypatch.setattr(service.desk, "message", lambda *_: replace(a_detail(a_row(1)), rules=()))
+    text = words(browser.get("/messages/m-1"))
+    assert "Why it was written The event itself calls for it." in text
+    assert "fired" not in text
