@@ -90,7 +90,10 @@ class Fax:
 
     def try_account(self, deadline: datetime) -> str:
         """Return what the gateway says of our account. Dials nothing."""
-        return self._gateway.account(deadline=deadline)
+        try:
+            return self._gateway.account(deadline=deadline)
+        except Transient as fault:
+            raise _of_the_gateway(fault) from None
 
     def _wait_until_settled(self, tag: str) -> None:
         now = self._clock.now()
@@ -153,5 +156,5 @@ def _digits(address: str) -> str:
     """Return the E.164 number without the hyphens that people read; raise NeedsHuman for anything else."""
     number = address.replace("-", "")
     if not (number.startswith("+") and number[1:].isascii() and number[1:].isdigit() and 8 <= len(number) <= 16):
-        raise NeedsHuman("fax.unknown")
+        raise NeedsHuman("fax.number")
     return number

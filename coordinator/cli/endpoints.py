@@ -12,6 +12,7 @@ from rich.table import Table
 
 from coordinator.cli.reading import at_terminal, existing
 from coordinator.domain.errors import NotFound, Refused
+from coordinator.flow.endpoint_checks import Step
 from coordinator.flow.station_rows import quoted
 
 SIGNS = {True: "ok", False: "NO", None: "--"}
@@ -38,6 +39,8 @@ def list_(as_json: bool) -> None:
         verified = f"verified {row.verified_on}" if row.verified_on else "never verified"
         answers = f"\nits machine: {quoted(row.stations)}" if row.stations else ""
         where = (f"{row.recipient} ({row.provider_id})", f"{row.kind}\n{row.address}\n{verified}{answers}")
+        if row.held:
+            usable += f"\nHELD: {row.held}"
         warning = row.other_station
         if warning is not None:
             usable += f"\nANOTHER MACHINE: {warning.why} {warning.seen} {warning.next_step}"
@@ -93,7 +96,10 @@ def check(endpoint_id: str, test_message: bool, as_json: bool) -> None:
     made = existing()
     steps = made.check_endpoint(endpoint_id, actor)
     if test_message:
-        steps = (*steps, *made.test_endpoint(endpoint_id, actor)[-1:])
+        try:
+            steps = (*steps, *made.test_endpoint(endpoint_id, actor)[-1:])
+        except Refused as refused:
+            steps = (*steps, Step("test message", False, f"Not sent. {refused.reason}"))
     if as_json:
         click.echo(orjson.dumps([asdict(one) for one in steps], option=orjson.OPT_INDENT_2).decode())
     else:

@@ -186,8 +186,8 @@ def looks(timeline: Sequence[TimelineEntry]) -> list[tuple[TimelineEntry, int]]:
 
 
 def to_print(detail: MessageDetail, current: DeliveryView | None) -> list[DocumentView]:
-    """Return the documents to print when the message waits to be handed over: every letter of it."""
-    if current is None or current.channel != "by-hand" or current.state != State.HELD:
+    """Return the documents to print when the message waits to be handed over, and may be: every letter of it."""
+    if current is None or current.channel != "by-hand" or current.state != State.HELD or current.cause != "hand.print":
         return []
     return [one for one in detail.documents if one.role == "letter-pdf"]
 

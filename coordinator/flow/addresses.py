@@ -16,6 +16,8 @@ from coordinator.flow.second_person import same_person
 
 ADDRESS_CHANGED = "release.address-changed"
 NOT_APPROVED = "release.address-not-approved"
+SUSPENDING = frozenset({"fax.bad-number", "fax.wrong-number", "fax.no-fax-tone"})
+"""Causes that close a number for every patient until somebody has verified another one, or this one anew."""
 
 
 def address_key(tx: Transaction, address: str) -> str:
@@ -114,7 +116,7 @@ def note_changes(
             _close(tx, endpoint, now, actor, before=_entered_by(tx, earlier.values(), endpoint))
             verified = _is_fresh(old or gone.get(endpoint.kind), endpoint, today)
         else:
-            verified = _is_verified_since(tx, endpoint)
+            verified = _is_verified_since(tx, old, endpoint)
         if verified:
             _verified(tx, endpoint, now, actor, alone=alone)
 
@@ -154,12 +156,21 @@ def _is_fresh(old: Endpoint | None, new: Endpoint, today: date) -> bool:
     )
 
 
-def _is_verified_since(tx: Transaction, endpoint: Endpoint) -> bool:
-    """Return whether an address that was closed for its change has a verification of that day or later."""
+def _is_verified_since(tx: Transaction, old: Endpoint, endpoint: Endpoint) -> bool:
+    """Return whether an address that was closed has a verification of that day or later.
+
+    One that was closed for its change needs no other word. A number at which no fax machine answered was verified
+    before: it needs a later day than the one that stood there.
+    """
     health = tx.health(endpoint.id)
-    if health.cause != ADDRESS_CHANGED or health.suspended_at is None or endpoint.verified_on is None:
+    if health.suspended_at is None or endpoint.verified_on is None:
         return False
-    return endpoint.verified_on >= _today(tx, health.suspended_at)
+    if endpoint.verified_on < _today(tx, health.suspended_at):
+        return False
+    if health.cause == ADDRESS_CHANGED:
+        return True
+    is_later = old.verified_on is None or endpoint.verified_on > old.verified_on
+    return health.cause in SUSPENDING and is_later and is_closed(tx, health, endpoint.address)
 
 
 def _verified(tx: Transaction, endpoint: Endpoint, now: datetime, actor: Actor, *, alone: bool) -> None:

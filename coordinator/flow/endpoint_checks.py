@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from coordinator.domain.errors import DeliveryError, Transient
 from coordinator.domain.registry import Endpoint, Provider, Registry
 from coordinator.flow.addresses import closed_because, endpoint_of, is_closed, known_providers, waits_for_approval
+from coordinator.flow.hold_rows import EVERYTHING
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -94,6 +95,8 @@ class EndpointRow:
     """What the machine at this fax number calls itself, the newest name first; empty where nobody has told."""
     other_station: OtherStation | None = None
     """The warning that another machine than before answers at it."""
+    held: str = ""
+    """By whom it is held back, and why, in words; empty when it is not."""
 
 
 def list_endpoints(parts: Parts) -> tuple[EndpointRow, ...]:
@@ -118,7 +121,8 @@ def check_endpoint(parts: Parts, checkers: Mapping[str, Checker], endpoint_id: s
     """
     with parts.ledger.begin() as tx:
         registry, _, endpoint = endpoint_of(tx, endpoint_id)
-        steps = (*standing_steps(parts, tx, registry, endpoint), *_machine(parts, tx, endpoint))
+        standing, held = standing_steps(parts, tx, registry, endpoint), _held(tx, endpoint)
+        steps = (*standing, *held, *_machine(parts, tx, endpoint))
         tx.audit(actor, "endpoint checked", at=parts.clock.now(), subject=endpoint_id)
     if endpoint.kind == "by-hand":
         return (*steps, Step("channel", True, "By hand needs no far side: staff print the letter and hand it over."))
@@ -181,6 +185,7 @@ def _row(
         to_approve=waits_for_approval(tx, endpoint),
         stations=() if station is None else station.good,
         other_station=warning_of(parts, station),
+        held=" ".join(one.seen for one in _held(tx, endpoint)),
     )
 
 
@@ -200,10 +205,26 @@ def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> 
     why = closed_because(health) if closed else unusable_because(endpoint, today)
     if why is not None:
         cause = parts.causes.get(why)
-        return Step("address", False, cause.sentence, cause.next_step)
+        seen = [cause.sentence]
+        if closed and health.suspended_at is not None and health.cause not in (None, why):
+            seen.append(f"Since {health.suspended_at:%Y-%m-%d %H:%M} UTC: {parts.causes.get(health.cause).sentence}")
+        return Step("address", False, " ".join(seen), cause.next_step)
     if endpoint.kind == "by-hand":
         return Step("address", True, "Needs no verification.")
     return Step("address", True, f"Verified on {endpoint.verified_on}.")
+
+
+def _held(tx: Transaction, endpoint: Endpoint) -> tuple[Step, ...]:
+    """Return what holds the address back by a person's word or after a restore; nothing where nothing does."""
+    scopes = (EVERYTHING, f"channel:{endpoint.kind}", f"endpoint:{endpoint.id}")
+    todo = "Release it on the page Sending once the reason is gone; what waits goes out then."
+    found = []
+    for one in tx.holds():
+        if one.scope in scopes:
+            since = f"{one.placed_at:%Y-%m-%d %H:%M} UTC"
+            seen = f"Held by {one.placed_by} since {since} ({one.scope}): {one.reason}"
+            found.append(Step("hold", False, seen, todo))
+    return tuple(found)
 
 
 def _machine(parts: Parts, tx: Transaction, endpoint: Endpoint) -> tuple[Step, ...]:
@@ -222,7 +243,7 @@ def _breaker(parts: Parts, tx: Transaction, endpoint: Endpoint) -> Step:
     health = tx.health(endpoint.id)
     if health.open_since is None:
         slowly = f"; {pace}, as the registry says" if (pace := _pace(endpoint)) else ""
-        return Step("flow", True, f"Nothing holds messages back from it{slowly}.")
+        return Step("flow", True, f"It is not left alone for failures{slowly}.")
     cause = parts.causes.get(health.cause or "net.breaker")
     since = f"{health.open_since:%Y-%m-%d %H:%M} UTC"
     return Step(

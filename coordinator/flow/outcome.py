@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State, next_due
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, StateConflict, Transient
+from coordinator.flow.addresses import SUSPENDING
 from coordinator.flow.fallback import after_dead
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.misdirected import open_about, suspend
@@ -16,10 +17,6 @@ from coordinator.flow.rows import DeliveryRow, MessageRecord
 from coordinator.observe.log import Log, write
 
 OUTCOME = Actor("job", "deliver")
-SUSPENDING = frozenset({"fax.bad-number", "fax.wrong-number", "fax.no-fax-tone"})
-"""Causes that close a number for every patient until somebody has verified another one."""
-
-
 OTHER_PATIENT = "fhir.other-patient"
 """The far side filed it in another patient's record: an incident, not only a message that stands still."""
 SERVER_AWAY = ("net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fax.unavailable", "direct.away", "link.away")

@@ -9,10 +9,11 @@ from coordinator.flow.hold_rows import Closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import AttemptView, DeliveryView, MessageRow, ReceiptView
-from coordinator.flow.releasing import part2_of
+from coordinator.flow.releasing import ask_release, part2_of
 from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord
 from coordinator.flow.wording import facts_said
 
+TO_PRINT = "hand.print"
 TITLES: Mapping[str, str] = {
     "L1": "Session summary",
     "L2": "Session summary",
@@ -94,10 +95,22 @@ def standing(
     return row.state, row.cause, sentence, "", None, False
 
 
+def _as_it_may_go(parts: Parts, tx: Transaction, message: MessageRecord, row: DeliveryRow) -> DeliveryRow:
+    """Return a delivery; one that waits to be printed with the cause why it may not be handed over now, if it may not.
+
+    Nothing claims paper, so what ended since (consent, the message itself) is asked whenever it is shown.
+    """
+    if (row.channel, row.state, row.cause) != ("by-hand", State.HELD, TO_PRINT):
+        return row
+    answer = ask_release(parts, tx, row, message, parts.clock.now())
+    return row if answer.permits else row._replace(cause=answer.code)
+
+
 def message_row(parts: Parts, tx: Transaction, message: MessageRecord) -> MessageRow:
     """Return the line of one message."""
     rows = list(tx.deliveries(message.id))
     row = newest_delivery(rows)
+    row = None if row is None else _as_it_may_go(parts, tx, message, row)
     now = parts.clock.now()
     state, cause, why, next_step, role, needs_person = standing(parts, message, row, now, tx.closed())
     plan = message.plan
@@ -168,6 +181,7 @@ def delivery_view(
 ) -> DeliveryView:
     """Return one delivery with its attempts and receipts, and what may be done with it."""
     attempts = tx.attempts(row.id)
+    row = _as_it_may_go(parts, tx, message, row)
     cause = parts.causes.get(row.cause) if row.cause else None
     views = []
     for number, one in enumerate(attempts, start=1):

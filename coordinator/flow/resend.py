@@ -201,7 +201,7 @@ def record_handover(parts: Parts, delivery_id: str, *, to: str, actor: Actor) ->
         answer = ask_release(parts, tx, row, message, now)
         if not answer.permits:
             cause = parts.causes.get(answer.code or "bug")
-            raise Refused(cause.code, cause.sentence)
+            raise Refused(cause.code, f"{cause.sentence} {cause.next_step}")
         tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now)
         tx.audit(actor, "handed over", at=now, patient_key=message.patient_key, subject=message.id, detail=to)
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from coordinator.domain.delivery import MOVES, State
 from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, Transient
-from coordinator.flow.addresses import address_key
+from coordinator.flow.addresses import SUSPENDING, address_key
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.outcome import SUSPENDING, Outcome, failed, settle
+from coordinator.flow.outcome import Outcome, failed, settle
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Lookup, ReceiptNews, ReceiptSource
 from coordinator.flow.read_models import Actor

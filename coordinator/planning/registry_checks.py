@@ -13,6 +13,7 @@ from coordinator.domain.registry import Consent, Endpoint, Name, Patient, Regist
 from coordinator.domain.telephone import read_number
 from coordinator.planning.faults import pointer
 
+_FAX_NUMBER = re.compile(r"\+[0-9]+(-[0-9]+)*")
 _MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 _LOOPBACK_NAMES = frozenset({"localhost"})
 
@@ -145,8 +146,8 @@ def _endpoint(endpoint: Endpoint, at: tuple[str | int, ...], staff: set[str]) ->
     if endpoint.kind in ("direct", "secure-link") and not _MAILBOX.fullmatch(endpoint.address):
         fix = "Give a mail address, such as name@direct.practice.example."
         yield Fault(where, "endpoint.address", "This address does not fit the kind of endpoint.", fix)
-    if endpoint.kind == "fax" and not (endpoint.address.startswith("+") and read_number(endpoint.address)):
-        fix = "Write the fax number in international form, such as +1-218-555-0143."
+    if endpoint.kind == "fax" and not (_FAX_NUMBER.fullmatch(endpoint.address) and read_number(endpoint.address)):
+        fix = "Write the fax number in international form, such as +1-218-555-0143: digits and hyphens, no extension."
         yield Fault(where, "endpoint.address", "This address does not fit a fax endpoint.", fix)
     if endpoint.test is not None:
         yield from _name(endpoint.test.name, (*at, "test", "name"))

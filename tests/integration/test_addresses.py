@@ -11,6 +11,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused, Transient
 from coordinator.flow.addresses import approve
 from coordinator.flow.endpoint_checks import check_endpoint, list_endpoints
+from coordinator.flow.incidents import open_incident
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.read_models import Actor
 from coordinator.flow.track import take_in
@@ -59,12 +60,12 @@ def test_the_same_file_read_again_verifies_nothing(bench):
     assert bench.cause(message) == "release.address-changed"
 
 
-def verify(bench, at_once=True, actor=STAFF):
+def verify(bench, at_once=True, actor=STAFF, number=NEW):
     """Enter the new number, and with it or after it that it was verified today."""
     today = bench.clock.now().date().isoformat()
     if not at_once:
-        edit(bench, NEW)
-    edit(bench, NEW, verified_on=today, verified_by="st-2", verified_how="read back by telephone", actor=actor)
+        edit(bench, number)
+    edit(bench, number, verified_on=today, verified_by="st-2", verified_how="read back by telephone", actor=actor)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -122,6 +123,70 @@ def test_a_clinic_where_one_person_must_do_may_say_so(bench):
     object.__setattr__(bench.parts, "policy", replace(bench.parts.policy, address_alone=True))
     verify(bench)
     assert usable(bench)
+
+
+def suspend(bench, cause="fax.no-fax-tone"):
+    bench.channels["fax"].script = ["queue"]
+    message = told(bench)
+    bench.send_due()
+    row = bench.deliveries(message)[-1]
+    take_in(bench.parts, ReceiptNews("gone", "fax", row.far_side_ref, row.id, "failed", cause))
+    assert not usable(bench)
+    return message
+
+
+@pytest.mark.parametrize("cause", ["fax.no-fax-tone", "fax.bad-number"])
+def test_a_suspended_number_that_is_right_after_all_opens_by_a_new_verification_and_a_second_person(bench, cause):
+    message = suspend(bench, cause)
+    edit(bench, OLD)
+    with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
+        approve(bench.parts, FAX, OLD, OTHER)
+    verify(bench, number=OLD)
+    with pytest.raises(Refused, match=r"address\.second-person"):
+        approve(bench.parts, FAX, OLD, STAFF)
+    assert not usable(bench)
+    approve(bench.parts, FAX, OLD, OTHER)
+    assert usable(bench)
+    row = bench.deliveries(message)[-1]
+    assert (row.state, row.cause) == (State.HELD, cause), "what was held for it goes once a person lets it"
+    bench.desk.release(row.id, reason="they have switched it on", token="t" * 43, actor=STAFF)
+    bench.send_due()
+    assert bench.state(message) == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_the_verification_that_a_number_had_before_it_was_suspended_does_not_open_it(bench):
+    verify(bench, number=OLD)
+    suspend(bench)
+    verify(bench, number=OLD)
+    verify(bench, number=OLD, actor=VERIFIER)
+    with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
+        approve(bench.parts, FAX, OLD, OTHER)
+    assert not usable(bench)
+    bench.clock.turn(days=1)
+    verify(bench, number=OLD)
+    approve(bench.parts, FAX, OLD, OTHER)
+    assert usable(bench)
+
+
+def test_a_number_that_a_letter_reached_by_mistake_opens_by_no_verification(bench):
+    message = told(bench)
+    bench.send_due()
+    open_incident(bench.parts, message, kind="misdirected-fax", note="a bakery rang", actor=STAFF)
+    assert not usable(bench)
+    bench.clock.turn(days=1)
+    verify(bench, number=OLD)
+    with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
+        approve(bench.parts, FAX, OLD, OTHER)
+    assert not usable(bench)
+
+
+def test_a_suspended_address_says_since_when_and_why_and_what_opens_it(bench):
+    suspend(bench)
+    (step, *_) = check_endpoint(bench.parts, {}, FAX, STAFF)
+    assert "No fax machine answered" in step.seen
+    assert f"{bench.clock.now():%Y-%m-%d}" in step.seen
+    assert "verification" in step.what_to_do
 
 
 def usable(bench):

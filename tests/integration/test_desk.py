@@ -141,6 +141,42 @@ def test_a_letter_without_any_channel_waits_to_be_printed_and_handed_over(bench)
     assert bench.broken() == []
 
 
+def on_paper(bench):
+    import json
+
+    clinic = example("clinic")
+    clinic["providers"][1]["endpoints"] = []
+    bench.registry.write_whole(json.dumps(clinic).encode(), STAFF)
+    return bench.told(example("session-outcome.bp-spike"))["pr-pcp"].id
+
+
+def test_when_consent_ends_before_a_letter_was_handed_over_staff_are_told_so_and_not_to_print_it(bench):
+    message = on_paper(bench)
+    assert bench.desk.message(message, STAFF).row.cause == "hand.print"
+    consents = example("clinic")["patients"][0]["consents"]
+    for one in consents:
+        one["revoked_on"] = "2026-10-14"
+    bench.change_patient(consents=consents)
+    bench.clock.turn(days=1)
+    seen = bench.desk.message(message, STAFF)
+    assert (seen.row.state, seen.row.cause, seen.row.needs_person) == (State.HELD, "consent.revoked", True)
+    assert (seen.deliveries[-1].cause, "withdrawn consent" in seen.deliveries[-1].why) == ("consent.revoked", True)
+    assert "print" not in seen.row.next_step.lower()
+    (listed,) = [one for one in bench.desk.messages(MessageFilter(channel="by-hand"), STAFF) if one.id == message]
+    assert listed.cause == "consent.revoked"
+    with pytest.raises(Refused) as refused:
+        bench.desk.record_handover(seen.deliveries[-1].id, to="J. Doe", actor=STAFF)
+    assert seen.row.next_step in refused.value.reason
+
+
+def test_two_people_record_one_hand_over(bench):
+    row = bench.deliveries(on_paper(bench))[0]
+    bench.desk.record_handover(row.id, to="J. Doe", actor=STAFF)
+    with pytest.raises(Refused, match=r"hand\.not-waiting"):
+        bench.desk.record_handover(row.id, to="J. Doe", actor=STAFF)
+    assert bench.broken() == []
+
+
 def test_messages_are_found_without_accents_by_patient_recipient_and_reference(bench, arrived):
     def found(text):
         return {one.id for one in bench.desk.messages(MessageFilter(text=text), STAFF)}

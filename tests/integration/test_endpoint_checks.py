@@ -17,6 +17,7 @@ from coordinator.domain.errors import NeedsHuman, NotFound, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.flow.addresses import address_key
 from coordinator.flow.endpoint_checks import Amiss, Probe, check_endpoint, list_endpoints
+from coordinator.flow.holds import hold
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import EndpointHealth
 from coordinator.mapping.partners import Partner
@@ -91,6 +92,26 @@ def test_an_open_breaker_is_told(bench):
     flow = check_endpoint(bench.parts, {}, row.id, WHO)[1]
     assert (flow.name, flow.ok) == ("flow", False)
     assert "5 failures" in flow.seen
+
+
+@pytest.mark.parametrize("scope", ["endpoint", "channel", "everything"])
+def test_a_held_address_is_told_with_who_holds_it_and_why(bench, scope):
+    row = known(bench, "direct")
+    named = {"endpoint": f"endpoint:{row.id}", "channel": "channel:direct"}.get(scope, scope)
+    hold(bench.parts, named, reason="their server moves tonight", actor=WHO)
+    steps = {one.name: one for one in check_endpoint(bench.parts, {"direct": Asks()}, row.id, WHO)}
+    assert steps["hold"].ok is False
+    assert "their server moves tonight" in steps["hold"].seen
+    assert steps["hold"].what_to_do
+    assert "somebody" in known(bench, "direct").held
+    other = known(bench, "fax")
+    assert bool(other.held) is (scope == "everything")
+
+
+def test_an_address_that_nobody_holds_has_no_such_step(bench):
+    row = known(bench, "direct")
+    assert "hold" not in {one.name for one in check_endpoint(bench.parts, {"direct": Asks()}, row.id, WHO)}
+    assert row.held == ""
 
 
 def test_an_endpoint_that_nobody_has_is_not_found(bench):
@@ -301,7 +322,12 @@ def test_a_fax_account_is_asked_and_nothing_is_dialled(tmp_path, http):
         assert found == {"number": "11 digits with a country code.", "account": "The account answers to our key."}
         assert dict(answers(checker("guessed"), endpoint))["account"] == "fax.account"
         odd = endpoint.model_copy(update={"address": "218-555-0143"})
-        assert dict(answers(checker("sandbox-only"), odd))["number"] == "fax.unknown"
+        assert dict(answers(checker("sandbox-only"), odd))["number"] == "fax.number"
+        dead = PhaxioConfig(f"http://127.0.0.1:{a_dead_port()}", "sandbox", "sandbox-only")
+        away = FaxChecker(Fax(PhaxioGateway(http, dead, WallClock()), WallClock()))
+        assert dict(answers(away, endpoint))["account"] == "fax.unavailable", (
+            "our own gateway, not the recipient's server"
+        )
         assert gateway.faxes() == []
     finally:
         gateway.stop()

@@ -72,6 +72,8 @@ def test_shape_faults_come_with_their_place_and_the_nearest_spelling(desk):
         ("direct", "l.muller@direct.northshore.example"),
         ("secure-link", "office@northshore.example"),
         ("fax", "+1-218-555-0143"),
+        ("fax", "+12185550143"),
+        ("fax", "+44-20-7946-0958"),
         ("by-hand", "front-desk"),
     ],
 )
@@ -96,6 +98,14 @@ def test_an_address_that_fits_its_kind_is_taken(desk, kind, address):
         ("secure-link", "https://northshore.example"),
         ("fax", "218-555-0143"),
         ("fax", "+1-218"),
+        ("fax", "+1-218-555-0143x7"),
+        ("fax", "+1-218-555-0143;ext=7"),
+        ("fax", "+12185550143,,7"),
+        ("fax", "+1-218-FLOWERS"),
+        ("fax", "+1.218.555.0143"),
+        ("fax", "+1(218)555-0143"),
+        ("fax", "+1-218-555-014\N{ARABIC-INDIC DIGIT THREE}"),
+        ("fax", "+-1-218-555-0143"),
         ("fax", "fax@northshore.example"),
     ],
 )
