@@ -46,6 +46,7 @@ on-wire -> acknowledged: channels where taking and proving are the same moment (
 sent -> pending / dead: a gateway that queued a fax and later reports that it failed.
 held -> acknowledged: staff recorded the hand-over of a printed letter, or a late receipt came in.
 pending -> in-doubt, held -> in-doubt: the database is an older copy, and what waits in it may have been sent since.
+pending -> in-doubt, too: word came that the far side has what waits to be sent again; its receipt moves it on at once.
 """
 
 FINAL: frozenset[State] = frozenset(state for state, moves in MOVES.items() if not moves)

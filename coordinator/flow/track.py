@@ -76,6 +76,10 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     `new` is whether the receipt was not there before: a word said twice buys no more time.
     """
     now = parts.clock.now()
+    if row.state == State.PENDING and _has_left(row, news):
+        # It waits to be sent again, and was taken after all: another send would double it.
+        tx.move_delivery(row.id, State.IN_DOUBT, at=now, due_at=now)
+        row = tx.delivery(row.id, lock=True) or row
     if news.verdict == "acknowledged":
         if State.ACKNOWLEDGED not in MOVES[row.state]:
             return False
@@ -100,6 +104,11 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     error: DeliveryError = Transient(code) if news.retry and code not in SUSPENDING else NeedsHuman(code)
     settle(parts, tx, row, failed(error), now)
     return True
+
+
+def _has_left(row: DeliveryRow, news: ReceiptNews) -> bool:
+    """Return whether news says of a delivery that waits that the far side has it."""
+    return news.verdict == "acknowledged" or (news.verdict == "processed" and _about_this_try(row, news))
 
 
 def _about_this_try(row: DeliveryRow, news: ReceiptNews) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Unreadable
+from coordinator.domain.errors import Transient, Unreadable
 from coordinator.flow import track
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.track import fetch_receipts, take_in
@@ -16,13 +16,19 @@ HERS, ANOTHER = "l.muller@direct.northshore.example", "z.other@direct.northshore
 
 
 @pytest.fixture
-def sent(bench):
-    """Return the message whose first address is Direct, sent and waiting for its notices."""
+def waiting(bench):
+    """Let the psychiatrist have one address, Direct, whose far side cannot be asked."""
     provider = next(one for one in example("clinic")["providers"] if one["id"] == "pr-psych")
     provider["endpoints"] = [one for one in provider["endpoints"] if one["kind"] == "direct"]
     written = bench.registry.write("providers", provider["id"], json.dumps(provider).encode(), STAFF)
     assert written.outcome == "updated", written.faults
-    bench.channels["direct"].script, bench.channels["direct"].knows = ["queue"], False
+    bench.channels["direct"].knows = False
+
+
+@pytest.fixture
+def sent(bench, waiting):
+    """Return a delivery by Direct that was sent and waits for its notices."""
+    bench.channels["direct"].script = ["queue"]
     message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
     bench.send_due()
     (row,) = bench.deliveries(message.id)
@@ -44,6 +50,22 @@ def test_word_of_another_recipient_proves_nothing_and_is_kept_as_evidence(bench,
     assert bench.desk.message(sent.message_id, STAFF).deliveries[-1].receipts == ()
     take_in(bench.parts, notice(sent, "acknowledged", "n-2", about=(ANOTHER, HERS.upper())))
     assert now_of(bench, sent).state == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize(("verdict", "then"), [("acknowledged", State.ACKNOWLEDGED), ("processed", State.SENT)])
+def test_a_letter_that_was_taken_after_all_is_not_sent_again(bench, waiting, verdict, then):
+    bench.channels["direct"].script = [("take-then", Transient("direct.later", status=451))]
+    message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+    bench.send_due()
+    (row,) = bench.deliveries(message.id)
+    assert (row.state, row.tries) == (State.PENDING, 1)
+    take_in(bench.parts, notice(row, verdict))
+    bench.clock.turn(minutes=45)
+    bench.sweep()
+    bench.send_due()
+    assert now_of(bench, row).state == then
+    assert bench.channels["direct"].calls == 1
     assert bench.broken() == []
 
 
