@@ -20,3 +20,23 @@ Of the list of revoked certificates: 3 none of that authority, 8 not signed by i
 def certificate_cause(fault: ssl.SSLCertVerificationError) -> str:
     """Return the cause code of a certificate that was refused."""
     return CERTIFICATE_CAUSES.get(fault.verify_code, "tls.untrusted")
+
+
+REFUSED_US = frozenset(
+    {
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_DECRYPT_ERROR", "SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_REVOKED", "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    }
+)  # fmt: skip
+"""OpenSSL's names of the alerts by which a server ends the handshake over the certificate that we showed, or did not.
+
+In TLS 1.3 they come when our side of the handshake is done and the request has left. The server opens none of it before
+its own side is done, so nothing was taken.
+"""
+
+
+def refuses_us(fault: BaseException) -> bool:
+    """Return whether the fault is a handshake that the server ended over our certificate."""
+    return isinstance(fault, ssl.SSLError) and fault.reason in REFUSED_US

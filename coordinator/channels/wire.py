@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import httpx
 
-from coordinator.channels.tls import certificate_cause
+from coordinator.channels.tls import certificate_cause, refuses_us
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Transient
 from coordinator.flow.ports import Clock
 
@@ -190,8 +190,9 @@ def sort_fault(fault: BaseException, *, after_first_byte: bool) -> DeliveryError
     """Return the delivery error for a fault of the transport.
 
     A certificate that cannot be trusted is a person's matter: nothing was sent.
-    DNS, connect and TLS failures before the body are tried again. After the first
-    body byte nobody can say, so it is in doubt.
+    DNS, connect and TLS failures before the body are tried again, as is a handshake that
+    the server ended over our certificate. After the first body byte nobody can say, so it
+    is in doubt.
     """
     causes = tuple(_causes(fault))
     untrusted = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
@@ -199,7 +200,7 @@ def sort_fault(fault: BaseException, *, after_first_byte: bool) -> DeliveryError
         return NeedsHuman(certificate_cause(untrusted))
     if isinstance(fault, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
         return NeedsHuman("net.blocked")
-    if after_first_byte:
+    if after_first_byte and not any(refuses_us(one) for one in causes):
         timed_out = isinstance(fault, httpx.TimeoutException | TimeoutError)
         return InDoubt("net.timeout-after-send" if timed_out else "net.reset-after-send")
     if any(isinstance(one, socket.gaierror) for one in causes):

@@ -20,6 +20,10 @@ PARTNER_KEYS = frozenset(
 NARROWEST = 20
 """Narrower than this no letter can be laid out."""
 _LISTS_OF_TYPES = ("singles", "updates")
+_LISTS = ("creates", *_LISTS_OF_TYPES, "attachments", "already_there", "patient_merged")
+_YES_OR_NO = (
+    "transaction", "conditional_create", "own_references", "one_attachment", "fhir_document", "searches_identifier",
+)  # fmt: skip
 COMPARED = ("status", "date", "context.period", "relatesTo", "content")
 """What of a document read back may be left out of the comparison. Whose it is never is."""
 LONGEST_WAIT_S = 7 * 24 * 3600
@@ -80,6 +84,9 @@ def read_partner(
     if not isinstance(data, Mapping):
         problems.append(f"{file}: a partner file is a list of settings")
         return Partner("", 0)
+    if odd := _odd_values(file, data):
+        problems += odd
+        return Partner("", 0)
     _check(file, data, problems)
     creates = data.get("creates")
     return Partner(
@@ -131,6 +138,16 @@ def _pauses(file: str, data: Json, problems: list[str]) -> dict[str, int]:
     if len(good) != len(rows):
         problems.append(f"{file}: `try_again` maps a code to the seconds until the next try")
     return good
+
+
+def _odd_values(file: str, data: Json) -> list[str]:
+    """Return what is of another kind than it must be. A "false" in quotes would count as yes."""
+    wrong = [name for name in _YES_OR_NO if not isinstance(data.get(name), bool | None)]
+    words = [name for name in _LISTS if not isinstance(data.get(name), list | None)]
+    return [
+        *(f"{file}: `{name}` is true or false, without quotes" for name in wrong),
+        *(f"{file}: `{name}` is a list" for name in words),
+    ]
 
 
 def _check(file: str, data: Json, problems: list[str]) -> None:

@@ -111,6 +111,19 @@ def test_a_server_that_speaks_no_tls_gets_no_content():
     assert caught.value.code in ("tls.handshake", "net.timeout")
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_ends_the_handshake_over_our_certificate_has_taken_nothing(tmp_path, version):
+    context, ca_file = a_certificate(tmp_path)
+    context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca_file)
+    with serving(Step(200, b"{}"), context) as far:
+        with pytest.raises(Transient) as caught:
+            post(far.address, ca_file=ca_file)
+        assert far.requests == []
+    assert caught.value.code == "tls.handshake"
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_handed_back_and_not_followed(status):
     with serving(Step(200)) as elsewhere, serving(Step(status, headers={"Location": elsewhere.address})) as far:
