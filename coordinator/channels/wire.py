@@ -230,7 +230,7 @@ def retry_after(answer: Answer, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(text[:9]))  # nine digits are 31 years: far past any cap, far from overflow
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     return wait if wait > timedelta(0) else None

@@ -93,6 +93,8 @@ class _PinnedBackend(httpcore.NetworkBackend):
             addresses = self._resolve(host, port)
         except OSError as fault:
             raise httpcore.ConnectError("name not found") from fault
+        except UnicodeError as fault:  # a label that is empty or too long: no name at all
+            raise NeedsHuman("net.blocked") from fault
         if not addresses or not all(may_connect(one, host, self._config) for one in addresses):
             raise NeedsHuman("net.blocked")
         last: Exception | None = None

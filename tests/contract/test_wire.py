@@ -158,7 +158,9 @@ def test_a_refused_connection_is_marked_but_nothing_left():
     assert (caught.value.code, len(marks)) == ("net.connect", 1)
 
 
-@pytest.mark.parametrize("address", ["https://", "nonsense", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "address", ["https://", "nonsense", "file:///etc/passwd", "https://ehr..example", f"https://{'a' * 64}.example"]
+)
 def test_what_is_no_address_is_a_persons_matter(address):
     with pytest.raises(NeedsHuman) as caught:
         post(address)

@@ -154,7 +154,7 @@ def _clocks(answer: Answer, server: FhirServer) -> str:
     """Return a sentence when their clock and ours are far apart, "" when they agree or it does not say."""
     try:
         apart = parsedate_to_datetime(answer.headers.get("date", "")) - server.now()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     minutes = round(abs(apart.total_seconds()) / 60)
     return (

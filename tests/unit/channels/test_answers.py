@@ -95,6 +95,8 @@ def test_a_fax_that_a_gateway_may_have_queued_is_never_simply_tried_again():
         ("١٢", None),
         ("1.5", None),
         ("Wed, 99 Xxx 2026", None),
+        ("Jan +2359 00:00:00 99999999999 30 30", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", None),
     ],
 )
 def test_retry_after_is_read_in_both_forms_and_nonsense_is_no_wish(text, wish):
