@@ -81,7 +81,7 @@ class Fax:
             return _verdict(known)
         if far_side_ref is not None:
             return Lookup("unknown")
-        self._wait_until_settled(package.tag)
+        self._wait_until_settled(f"{package.tag} {package.attempt}")
         return _of_failed(found)
 
     def try_number(self, endpoint: Endpoint) -> str:
@@ -96,6 +96,7 @@ class Fax:
             raise _of_the_gateway(fault) from None
 
     def _wait_until_settled(self, tag: str) -> None:
+        """Raise Transient until the settle time of this very try is over: another one that is lost has its own."""
         now = self._clock.now()
         with self._lock:
             left = self._asked_since.setdefault(tag, now) + self._settle - now

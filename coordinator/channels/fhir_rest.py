@@ -17,7 +17,7 @@ from coordinator.channels.fhir.finding import already_there, find_message
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.kept import contradicts
 from coordinator.channels.fhir.letters import Letters, entries_of
-from coordinator.channels.fhir.match import Match, match_patient, theirs
+from coordinator.channels.fhir.match import Match, match_patient
 from coordinator.channels.fhir.places import look_up_places, read_exactly
 from coordinator.channels.fhir.proof import letters_in, looked_again, proven_there
 from coordinator.channels.fhir.refusals import TRANSACTION, Refusals
@@ -207,7 +207,7 @@ class FhirRest:
             endpoint.content_level,
             chart=wanted(sent),
             held=self._held(package, partner),
-            chart_barred=self._barred(sent, package, endpoint, match),
+            chart_barred=self._barred(sent, endpoint, match),
         )
         document = package.document(*ROLES.get(choice.level, ())) if choice.level is not None else None
         if choice.level is None or document is None or (choice.level == "singles" and self._entries is None):
@@ -222,12 +222,11 @@ class FhirRest:
             held.add("singles")  # the entries of the chart itself, each only once
         return held if self._entries is not None else held - {"singles"}
 
-    def _barred(self, chart: Mapping[str, Any], package: Package, endpoint: Endpoint, match: Match) -> str | None:
+    def _barred(self, chart: Mapping[str, Any], endpoint: Endpoint, match: Match) -> str | None:
         """Return why this message's chart cannot go as a transaction, None when it can."""
         if self._refuses_charts(endpoint):
             return "the server has refused a transaction."
-        numbers = {one.value for one in theirs(package.patient, package.provider)}
-        if match.by != "identifier" or not names_their_patient(chart, numbers):
+        if match.by != "identifier" or not names_their_patient(chart, match.numbers):
             return "the patient's number there is not known."
         return None
 
@@ -314,7 +313,7 @@ class FhirRest:
     def _wait_until_settled(self, package: Package) -> None:
         now = self._clock.now()
         with self._lock:
-            since = self._asked_since.setdefault(package.tag, now)
+            since = self._asked_since.setdefault(_try_of(package), now)
         left = since + timedelta(seconds=self._settle_s) - now
         if left > timedelta(0):
             raise Transient("fhir.settling", retry_after=left, uses_attempt=False)
@@ -322,7 +321,7 @@ class FhirRest:
 
     def _forget(self, package: Package) -> None:
         with self._lock:
-            self._asked_since.pop(package.tag, None)
+            self._asked_since.pop(_try_of(package), None)
 
     def _read_back(self, endpoint: Endpoint) -> ReadBack | None:
         partner = self._partner(endpoint)
@@ -330,6 +329,11 @@ class FhirRest:
 
     def _partner(self, endpoint: Endpoint) -> Partner | None:
         return self._partners.get(endpoint.partner or "")
+
+
+def _try_of(package: Package) -> str:
+    """Return the name of one try: another one that is lost has a settle time of its own, whoever asked before."""
+    return f"{package.tag} {package.attempt}"
 
 
 def _place(endpoint: Endpoint) -> tuple[str, str]:

@@ -168,6 +168,16 @@ def test_nothing_under_our_tag_is_absent_only_after_the_settle_time(gateway, htt
     assert answer.verdict == "absent"
 
 
+def test_a_second_try_that_is_lost_has_a_settle_time_of_its_own(gateway, http):
+    clock = StillClock(WallClock().now())
+    channel, package = Fax(PhaxioGateway(http, config(gateway.base_url), clock), clock), a_package()
+    for attempt in (1, 2):
+        lost = replace(package, attempt=attempt)
+        with pytest.raises(Transient):
+            channel.look_up(lost, ENDPOINT, None, deadline=clock.now() + timedelta(seconds=8))
+        clock.pass_by(seconds=31)  # another process has found nothing meanwhile, and sent it again
+
+
 def test_two_faxes_under_one_tag_are_a_persons_matter_and_the_gateway_counts_both(gateway, http):
     channel, package = Fax(PhaxioGateway(http, config(gateway.base_url), WallClock()), WallClock()), a_package()
     send(channel, package)

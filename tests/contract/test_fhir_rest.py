@@ -22,6 +22,7 @@ from tests.contract.people import (
     NoSignIn,
     StillClock,
     WallClock,
+    a_chart,
     a_document,
     a_package,
     document_reference,
@@ -462,6 +463,35 @@ def test_a_chart_that_names_another_patient_record_gives_way_to_the_document(ehr
     assert taken.facts["level"] == "document"
 
 
+NUMBER = f"NS-{CANARY}"
+
+
+def known_as(*numbers):
+    known = [PATIENT.identifiers[0].model_copy(update={"value": one}) for one in numbers]
+    return PATIENT.model_copy(update={"identifiers": tuple(known)})
+
+
+def test_two_numbers_of_one_patient_that_lead_to_two_records_are_a_persons_matter(ehr, http):
+    ehr.seed({**FAR_PATIENT, "id": "far-2", "identifier": [{"system": "urn:example:mrn", "value": "NS-2"}]}, "far-2")
+    with pytest.raises(NeedsHuman) as caught:
+        FhirRest(http, NoSignIn(), WallClock()).send(
+            a_package(patient=known_as(NUMBER, "NS-2")), at(ehr), deadline=soon(), about_to_send=lambda ref: None
+        )
+    assert (caught.value.code, ehr.count()) == ("fhir.patient-several", 0)
+
+
+@pytest.mark.parametrize(("named", "level"), [(NUMBER, "chart"), ("NS-old", "document")])
+def test_a_chart_goes_only_under_a_number_that_stands_in_the_record_found(ehr, http, named, level):
+    package = a_package(roles=("fhir-chart", "fhir-document"), patient=known_as(NUMBER, "NS-old"))
+    chart = json.dumps(a_chart(package.message, named)).encode()
+    others = tuple(one for one in package.documents if one.role != "fhir-chart")
+    package = replace(package, documents=(*others, a_document("fhir-chart", chart, "application/fhir+json")))
+    taken = FhirRest(http, NoSignIn(), WallClock()).send(
+        package, at(ehr), deadline=soon(), about_to_send=lambda ref: None
+    )
+    assert (taken.proven, taken.facts["level"], len(ehr.resources("Patient"))) == (True, level, 1)
+
+
 def test_what_was_stored_before_the_line_broke_is_found_and_not_sent_again(ehr, http):
     channel, package = FhirRest(http, NoSignIn(), WallClock()), a_package()
     ehr.misbehave(Fault("store-then-drop", writes=True))
@@ -479,6 +509,17 @@ def test_absent_is_only_said_after_the_settle_time_by_a_server_that_searches_rel
     assert caught.value.uses_attempt is False
     clock.pass_by(seconds=31)
     assert channel.look_up(package, at(ehr), None, deadline=clock.now() + timedelta(seconds=8)).verdict == "absent"
+
+
+def test_a_second_send_that_is_lost_has_a_settle_time_of_its_own(ehr, http):
+    clock, package = StillClock(WallClock().now()), a_package()
+    channel = FhirRest(http, NoSignIn(), clock)
+    for attempt in (1, 2):
+        with pytest.raises(Transient):
+            channel.look_up(
+                replace(package, attempt=attempt), at(ehr), None, deadline=clock.now() + timedelta(seconds=8)
+            )
+        clock.pass_by(seconds=31)  # another process has said meanwhile that it is absent, and sent it again
 
 
 def paged(far, package, *pages, link="{base}/DocumentReference?page={number}"):

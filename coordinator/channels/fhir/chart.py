@@ -1,6 +1,6 @@
 """Reading a stored chart, the transaction a message may go as. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,11 +15,14 @@ def wanted(chart: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def names_their_patient(chart: Mapping[str, Any], numbers: set[str]) -> bool:
-    """Return whether the chart's Patient entry is conditional on a number of theirs: any other would add a person."""
+def names_their_patient(chart: Mapping[str, Any], numbers: Collection[str]) -> bool:
+    """Return whether the chart's Patient entry is conditional on one of these numbers ("system|value").
+
+    They are those of the record that was found: any other number would add a person.
+    """
     for one in parts(chart, "entry"):
         if text(part(one, "resource"), "resourceType") == "Patient":
             request = part(one, "request")
             condition = unquote(text(request, "ifNoneExist") or text(request, "url"))
-            return any(condition.endswith(f"|{number}") for number in numbers)
+            return any(condition.endswith(f"identifier={number}") for number in numbers)
     return True

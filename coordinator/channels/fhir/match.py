@@ -15,10 +15,12 @@ ZIP_DIGITS, NATIONAL_DIGITS = 5, 10
 
 @dataclass(frozen=True)
 class Match:
-    """The one patient found: their id there, and by what."""
+    """The one patient found: their id there, by what, and under which numbers that we know."""
 
     far_side_id: str
     by: Literal["identifier", "demographics"]
+    numbers: frozenset[str] = frozenset()
+    """ "system|value" of each number of ours that stands in the record found."""
 
 
 def match_patient(server: FhirServer, patient: Patient, provider: Provider, endpoint: Endpoint) -> Match:
@@ -31,18 +33,32 @@ def match_patient(server: FhirServer, patient: Patient, provider: Provider, endp
     """
     known = theirs(patient, provider)
     if known and endpoint.patient_match != "demographics":
-        hits, more = _hits(server.search("Patient", {"identifier": f"{known[0].system}|{known[0].value}"}))
-        same = [one for one in hits if _holds(one, known[0])]
-        found = _only(same, more=more)
-        if found.get("birthDate") not in (None, patient.birth_date.isoformat()):
-            raise NeedsHuman("fhir.patient-mismatch")
-        return Match(_id_in_use(found), "identifier")
+        return _by_numbers(server, known, patient)
     if endpoint.patient_match == "identifier":
         raise NeedsHuman("fhir.patient-none")
     form = _demographics(patient)
     hits, more = _hits(server.search("Patient", form))
     found = _only([one for one in hits if _is_same_person(one, patient)], more=more)
     return Match(_id_in_use(found), "demographics")
+
+
+def _by_numbers(server: FhirServer, known: tuple[Identifier, ...], patient: Patient) -> Match:
+    """Return the one record of their first number, which is what a letter names; no other number may lead elsewhere."""
+    same, more = _records(server, known[0])
+    found = _only(same, more=more)
+    for other in known[1:]:
+        others, _ = _records(server, other)
+        if any(text(one, "id") != text(found, "id") for one in others):
+            raise NeedsHuman("fhir.patient-several")
+    if found.get("birthDate") not in (None, patient.birth_date.isoformat()):
+        raise NeedsHuman("fhir.patient-mismatch")
+    numbers = frozenset(f"{one.system}|{one.value}" for one in known if _holds(found, one))
+    return Match(_id_in_use(found), "identifier", numbers)
+
+
+def _records(server: FhirServer, number: Identifier) -> tuple[list[dict[str, Any]], bool]:
+    hits, more = _hits(server.search("Patient", {"identifier": f"{number.system}|{number.value}"}))
+    return [one for one in hits if _holds(one, number)], more
 
 
 def theirs(patient: Patient, provider: Provider) -> tuple[Identifier, ...]:
