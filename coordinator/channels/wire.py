@@ -139,7 +139,8 @@ class Wire:
         body, whole = bytearray(), True
         secured = _secured(response)  # asked first: the line may be closed once the body is read
         headers = dict(response.headers.items())  # httpx has them in lower case
-        if len(response.headers) > self._limits.headers or headers.get("content-encoding") not in (None, "identity", ""):
+        packed = headers.get("content-encoding") not in (None, "identity", "")
+        if packed or len(response.headers) > self._limits.headers:
             whole = False  # asked for identity; unpacking what was not asked for is how archives explode
         else:
             try:
