@@ -31,7 +31,7 @@ from coordinator.flow.staff_desk import StaffDesk
 from coordinator.hints import Hints
 from coordinator.letters.write import load_letters
 from coordinator.mapping.load import load
-from coordinator.outside import FaxReceipts, Outside, outside, revocation_lists, secret
+from coordinator.outside import FaxReceipts, Outside, need_https, outside, revocation_lists, secret
 from coordinator.planning.causes import load_causes
 from coordinator.planning.checks import load_checks
 from coordinator.planning.clocks import load_retries
@@ -92,9 +92,13 @@ def workshop(settings: Settings) -> Workshop:
 
 
 def notice_channel(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Channel]:
-    """Return the secure link under its name, or nothing while no mail service for its notices is set."""
+    """Return the secure link under its name, or nothing while no mail service for its notices is set.
+
+    Raises ConfigurationError when the letters would be read over plain http.
+    """
     if not settings.notice_smtp_host:
         return {}
+    need_https(settings)
     smtp = SmtpConfig(
         settings.notice_smtp_host,
         settings.notice_smtp_port,

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from coordinator.channels.by_hand import ByHand
 from coordinator.channels.ccda import Coded
@@ -38,6 +39,7 @@ from coordinator.trust import RevocationLists
 
 CCDA_TYPE_WORD = "progress-note"
 """The word of mappings/codes/document-type.yaml under which nearly every letter is filed."""
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LOINC_OID = "2.16.840.1.113883.6.1"
 """How CDA names the code system of that table."""
 
@@ -196,6 +198,15 @@ def _notices(settings: Settings, clock: Clock) -> DirectNotices | None:
         clock,
         None if (smime := _smime(settings)) is None else Agent(smime),
     )
+
+
+def need_https(settings: Settings) -> None:
+    """Raise ConfigurationError when letters would be read over plain http, but for development on loopback."""
+    pages = urlsplit(settings.public_url)
+    if pages.scheme != "https" and (settings.environment == "production" or pages.hostname not in LOOPBACK):
+        raise ConfigurationError(
+            "COORDINATOR_PUBLIC_URL has to begin with https://, since letters are read there by secure link"
+        )
 
 
 def callback_place(token: str) -> str:
