@@ -18,6 +18,7 @@ from coordinator.cli.verifying import check_mappings, verify
 from coordinator.cli.watching import watch
 from coordinator.domain.errors import ConfigurationError, NotFound, Refused
 from coordinator.observe.log import configure
+from coordinator.security.edge import DATABASE_AWAY
 
 
 class _Told(click.Group):
@@ -33,6 +34,11 @@ class _Told(click.Group):
             raise click.ClickException(refused.reason) from refused
         except NotFound as missing:
             raise click.ClickException(f"There is no such {missing}.") from missing
+        except DATABASE_AWAY as away:
+            raise click.ClickException(
+                "The database is away, busy or full, so the rest was not done. See that it runs and has room "
+                "(COORDINATOR_DATABASE_URL), then give the command again; what is on record is recognised."
+            ) from away
 
 
 @click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,6 +15,7 @@ from coordinator.bootstrap import service
 from coordinator.cli.reading import at_terminal
 from coordinator.domain.plan import Fault
 from coordinator.flow.read_models import Recorded
+from coordinator.flow.watch import NOT_UTF_8
 from coordinator.planning.csv_rows import read_rows
 from coordinator.planning.json_stream import read_lines
 
@@ -22,7 +23,7 @@ GOOD = frozenset({"accepted", "held", "replay"})
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--source", default="command-line", show_default=True, help="Name of the system the events come from.")
 @click.option("--format", "form", type=click.Choice(["auto", "json", "csv"]), default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text.")
@@ -73,6 +74,8 @@ def _items(stream: IO[bytes], name: str, form: str) -> Iterator[tuple[str, bytes
         try:
             for number, row in read_rows(text):
                 yield f"row {number}", orjson.dumps(row, default=str) if isinstance(row, dict) else row
+        except UnicodeDecodeError:
+            yield "file", (NOT_UTF_8,)
         finally:
             text.detach()  # the file itself belongs to the caller
         return
@@ -109,7 +112,7 @@ def registry() -> None:
 
 
 @registry.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 def import_(file: str) -> None:
     """Take in a registry FILE, whole or not at all. What it does not name stays as it is."""
     made = service()

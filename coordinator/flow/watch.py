@@ -48,6 +48,8 @@ MINDED_LOOKS, MOST_MINDED = 1800, 1000
 
 NOTHING = Fault("", "file.empty", "There is no event in this file.", "Drop in a file with one event or more.")
 
+NOT_UTF_8 = Fault("", "file.encoding", "This file is not in UTF-8.", "Save it as UTF-8.")
+
 Submit = Callable[[bytes], Recorded]
 
 
@@ -233,7 +235,7 @@ def _items(stream: IO[bytes], name: str) -> Iterator[tuple[str, bytes | tuple[Fa
             for number, row in read_rows(text):
                 yield f"row {number}", json.dumps(row, default=str).encode() if isinstance(row, dict) else row
         except UnicodeDecodeError:
-            yield "file", (Fault("", "file.encoding", "This file is not in UTF-8.", "Save it as UTF-8."),)
+            yield "file", (NOT_UTF_8,)
         finally:
             text.detach()  # or the file would be closed behind our back
         return

@@ -94,6 +94,31 @@ def test_submit_takes_an_array_and_csv(terminal):
     assert "row " in done.output
 
 
+def test_a_file_that_is_not_there_or_in_another_encoding_is_told_in_words(terminal):
+    terminal("registry", "import", CLINIC)
+    for words in (("submit", "missing.json"), ("registry", "import", "missing.json")):
+        done = terminal(*words)
+        assert (done.exit_code, "does not exist" in done.output) == (2, True)
+    Path("old.csv").write_bytes("id,patient\ns-1,Müller\n".encode("latin-1"))
+    done = terminal("submit", "old.csv")
+    assert (done.exit_code, "UTF-8" in done.output) == (1, True)
+
+
+def test_a_database_that_is_away_is_told_in_words(terminal, monkeypatch):
+    monkeypatch.setenv("COORDINATOR_DATABASE_URL", "postgresql+psycopg://somebody@127.0.0.1:9/nothing")
+    done = terminal("submit", SPIKE)
+    assert (done.exit_code, done.output.count("database is away")) == (1, 1)
+    assert "somebody" not in done.output
+
+
+def test_an_endpoint_without_an_agreed_test_patient_is_still_checked(terminal):
+    terminal("registry", "import", CLINIC)
+    done = terminal("endpoints", "check", "ep-pcp-fax", "--test-message")
+    assert done.exit_code == 1
+    assert "Verified on" in done.output
+    assert "No test patient was agreed" in done.output
+
+
 def test_messages_are_listed_shown_and_withdrawn(terminal):
     from coordinator.flow.prepare import prepare
 
