@@ -99,8 +99,9 @@ class LetterReader:
     def answer(self, session: str, said: Said, nonce: str) -> bool | None:
         """Store an answer; return whether it is new, or None when the session or the link is over.
 
-        The same kind of answer over the same link is stored once, and a nonce works once. Raises
-        Refused when a dose is reported by somebody who does not prescribe it.
+        The same answer over the same link is stored once, and a nonce works once; what says something else than
+        the last one of its kind corrects it, and is stored beside it. Raises Refused when a dose is reported by
+        somebody who does not prescribe it.
         """
         now = self._parts.clock.now()
         with self._parts.ledger.begin() as tx:
@@ -112,7 +113,13 @@ class LetterReader:
                 raise Refused("answer.not-prescriber", "dose.unasked")
             if tx.acted(f"letter-answer|{nonce}", "letter-answer", delivery.id, now) is not None:
                 return False
-            once = f"link|{row.delivery_id}|{said.kind}"
+            tx.message(message.id, lock=True)  # so that two tabs answer one after the other
+            mine = [
+                one for one in tx.answers_of(message.id) if one.delivery_id == row.delivery_id and one.kind == said.kind
+            ]
+            if mine and mine[-1].said == said.model_dump(mode="json", exclude_unset=True):
+                return False
+            once = "|".join(["link", row.delivery_id, said.kind, *([str(len(mine))] if mine else [])])
             parts = self._parts
             return take(parts, tx, message, said, via="link", once=once, actor=READER, delivery=delivery)[1]
 

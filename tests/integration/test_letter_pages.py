@@ -189,6 +189,18 @@ def test_double_submit_back_button_and_a_second_tab_store_one_answer(links, web)
     assert len(links.answers_of(links.message)) == 1
 
 
+def test_a_corrected_answer_is_stored_beside_the_one_it_corrects(links, web):
+    entered(links, web)
+    for value in ("20", "30", "20", "20"):
+        links.clock.turn(minutes=1)
+        read_back = web.post("/l/answer", data=DOSE | {"dose_value": value})
+        assert web.post("/l/answer/confirm", data=hidden(read_back)).status_code == 303
+    doses = [one.said["dose"]["dose"]["value"] for one in links.answers_of(links.message)]
+    assert doses == ["20", "30", "20"]
+    assert words(web.get("/l/letter")).count("Here is the current dose” reached the clinic") == 3
+    assert [str(one.said.dose.dose.value) for one in links.answers.waiting(STAFF)] == doses
+
+
 def test_a_form_of_yesterday_stores_nothing(links, web):
     entered(links, web)
     old = hidden(web.post("/l/answer", data=FORM))
