@@ -112,10 +112,17 @@ def _key_set(settings: Settings, keys: tuple[SigningKey, ...]) -> KeySet | None:
 
 
 def secret(path: Path | None) -> str:
-    """Return the secret in a file; raise ConfigurationError when no file is named."""
+    """Return the secret in a file; raise ConfigurationError when no file is named, or nothing can be read from it."""
     if path is None:
         raise ConfigurationError("a secret's file is not named; see the settings of the channel you turned on")
-    return path.read_text(encoding="utf-8").strip()
+    try:
+        found = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        why = (isinstance(fault, OSError) and fault.strerror) or "it is not text"
+        raise ConfigurationError(f"the file of a secret cannot be read: {path.name}: {why}") from None
+    if not found:
+        raise ConfigurationError(f"the file of a secret is empty: {path.name}")
+    return found
 
 
 def revocation_lists(settings: Settings) -> RevocationLists | None:
@@ -274,7 +281,8 @@ class FaxReceipts:
 
     def fax(self, body: bytes, headers: Mapping[str, str], url: str) -> bool:
         """Take in a callback; return whether it is the gateway's. What it says is read back there first."""
-        if self._callback is None or not secrets.compare_digest(url.partition("?")[0].rsplit("/", 1)[-1], self._place):
+        place = url.partition("?")[0].rsplit("/", 1)[-1]
+        if self._callback is None or not secrets.compare_digest(place.encode(), self._place.encode()):
             return False
         try:
             news = self._callback.take(url, headers, body)

@@ -1,6 +1,7 @@
 """The far sides as the settings describe them: which vendor, which keys, which hosts; and what stops the start."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,7 +13,7 @@ from coordinator.channels.fax_sinch import SinchGateway
 from coordinator.channels.fax_srfax import SrfaxGateway
 from coordinator.domain.errors import ConfigurationError
 from coordinator.mapping.load import load
-from coordinator.outside import outside, signing_keys
+from coordinator.outside import FaxReceipts, outside, signing_keys
 from coordinator.settings import Settings, shipped
 from tests.contract.entries import MemoryEntries
 from tests.contract.people import CountingDice, StillClock
@@ -60,6 +61,23 @@ def test_the_fax_vendor_is_chosen_by_the_settings_and_can_pause(fax, kind, gatew
 def test_a_vendor_whose_own_setting_is_missing_stops_the_start_and_names_it(fax, kind, missing):
     with pytest.raises(ConfigurationError, match=f"COORDINATOR_{missing.upper()}"):
         built(**{**fax, missing: ""}, fax_kind=kind)
+
+
+@pytest.mark.parametrize("named", ["fax_key_file", "fax_callback_token_file"])
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_a_secret_that_is_missing_empty_or_no_text_stops_the_start_and_names_its_file(fax, named, content):
+    if content is None:
+        fax[named].unlink()
+    else:
+        fax[named].write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"secret .*{fax[named].name}"):
+        built(**fax)
+
+
+def test_a_callback_to_an_address_that_is_not_even_ascii_is_not_the_gateways(fax):
+    made = built(**fax)
+    settings = Settings(_env_file=None, **fax)
+    assert FaxReceipts(SimpleNamespace(clock=StillClock()), settings, made.gateway).fax(b"", {}, "https://c/é") is False
 
 
 def test_without_a_gateway_or_an_edge_only_fhir_and_by_hand_are_there():
