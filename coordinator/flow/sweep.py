@@ -100,17 +100,30 @@ def late_receipts(parts: Parts) -> int:
     with parts.ledger.begin(write=False) as tx:
         rows = tx.receipts_overdue(now, BATCH)
     for row in rows:
-        ask_far_side(parts, row.id)
-        with parts.ledger.begin() as tx:
-            current = tx.delivery(row.id, lock=True)
-            if current is None or current.state != State.SENT or current.receipt_due_at != row.receipt_due_at:
-                continue
-            cause = _silence(tx, current)
-            tx.move_delivery(row.id, State.HELD, at=now, cause=cause)
-            tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code=cause)
-            after_silence(parts, tx, current, now)
-            write(Log.DELIVERY_HELD, delivery_id=row.id, code=cause)
+        try:
+            ask_far_side(parts, row.id)
+            _hold_unproven(parts, row, now, go_on=True)
+        except SPOILT as bug:
+            write(Log.BUG, delivery_id=row.id, error_type=type(bug).__name__, job="late_receipts")
+            _hold_unproven(parts, row, now, go_on=False)
     return len(rows)
+
+
+def _hold_unproven(parts: Parts, row: DeliveryRow, now: datetime, *, go_on: bool) -> None:
+    """Give a delivery to a person whose proof is still late; `go_on` takes the next channel where the clinic has it so.
+
+    What belongs to one row may be unreadable: then it is given to a person all the same, and goes no further.
+    """
+    with parts.ledger.begin() as tx:
+        current = tx.delivery(row.id, lock=True)
+        if current is None or current.state != State.SENT or current.receipt_due_at != row.receipt_due_at:
+            return
+        cause = _silence(tx, current)
+        tx.move_delivery(row.id, State.HELD, at=now, cause=cause)
+        tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code=cause)
+        if go_on:
+            after_silence(parts, tx, current, now)
+    write(Log.DELIVERY_HELD, delivery_id=row.id, code=cause)
 
 
 def _silence(tx: Transaction, row: DeliveryRow) -> str:

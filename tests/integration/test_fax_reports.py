@@ -6,6 +6,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import Transient
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.track import take_in
+from coordinator.store.tables import registry
 
 
 def report(row, number, verdict="acknowledged", *, tag=True, **more):
@@ -101,3 +102,17 @@ def test_a_fax_whose_report_is_late_is_still_asked_about_while_a_person_has_it(b
     bench.sweep()
     assert (fax_of(bench, told).state, fax_of(bench, told).cause) == (State.HELD, "receipt.overdue")
     assert awaited(bench) == [fax_of(bench, told).id]
+
+
+def test_one_late_report_that_cannot_be_read_keeps_no_other_from_a_person(bench):
+    told = [bench.told(event) for event in of_patients(bench, 2)]
+    for kind in bench.channels:
+        bench.channels[kind].script, bench.channels[kind].knows = ["queue"] * 2, False
+    bench.send_due()
+    with bench.store.begin() as tx:
+        where = (registry.c.kind == "patient") & (registry.c.key == tx.message(told[0]["pr-pcp"].id).patient_key)
+        assert tx.connection.execute(registry.update().where(where).values(body_sealed=b"x")).rowcount == 1
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    assert (fax_of(bench, told[0]).state, fax_of(bench, told[0]).cause) == (State.HELD, "receipt.overdue")
+    assert (fax_of(bench, told[1]).state, fax_of(bench, told[1]).cause) == (State.HELD, "receipt.overdue")
