@@ -267,6 +267,10 @@ class RecordPart(Protocol):
         """Raise a task once per (message, kind, cause); return whether it is new."""
         ...
 
+    def raise_again(self, task_id: str, message_id: str, kind: str, cause: str, due_at: datetime, at: datetime) -> bool:
+        """Raise a task, anew where the one before it is done; return False when it is open already."""
+        ...
+
     def open_tasks(self, message_id: str | None = None) -> Sequence[tuple[str, str, str, str, datetime]]:
         """Return (id, message, kind, cause, due) of open tasks, most pressing first."""
         ...

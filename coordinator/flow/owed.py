@@ -50,18 +50,19 @@ def close_calls(tx: Transaction, message: MessageRecord, kind: str, now: datetim
     """Close the calls that an answer of this kind has made needless; one that is not due yet will never be raised.
 
     While the question is open its calls stay owed. A wish to be called puts the call
-    back in their place.
+    back in their place, once more where the one before it was made.
     """
     is_open = kind != "call-me" and open_question(message, tx.answers_of(message.id)) is not None
     if message.acknowledge_by_at is not None and not is_open:
         name = stable_uuid("task", message.id, "answer")
         tx.add_task(name, message.id, "call", OVERDUE, message.acknowledge_by_at, now)
     for task_id, _, _, cause, _ in tx.open_tasks(message.id):
-        if not (is_open and cause in FOR_AN_ANSWER):
+        stays = cause == CALL_BACK if kind == "call-me" else is_open and cause in FOR_AN_ANSWER
+        if not stays:
             tx.close_task(task_id, by="answer", note=f"answered: {kind}", at=now)
     if kind == "call-me":
         due = stable_uuid("task", message.id, "call-back")
-        if tx.add_task(due, message.id, "call-back", CALL_BACK, now, now):
+        if tx.raise_again(due, message.id, "call-back", CALL_BACK, now, now):
             write(Log.TASK_RAISED, message_id=message.id, code=CALL_BACK)
 
 
@@ -76,5 +77,5 @@ def reopen(tx: Transaction, message: MessageRecord, rejected: AnswerRow, now: da
     if message.state != "open" or open_question(message, before) is not None or open_question(message, after) is None:
         return
     name = stable_uuid("task", message.id, "reopened", rejected.id)
-    if tx.add_task(name, message.id, "call", STILL_OPEN, now, now):
+    if tx.raise_again(name, message.id, "call", STILL_OPEN, now, now):
         write(Log.TASK_RAISED, message_id=message.id, code=STILL_OPEN)

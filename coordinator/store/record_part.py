@@ -265,6 +265,15 @@ class RecordRows(Part):
         values = {"id": task_id, "message_id": message_id, "kind": kind, "cause": cause, "due_at": due_at}
         return self._insert_once(tasks, {**values, "created_at": at})
 
+    def raise_again(self, task_id: str, message_id: str, kind: str, cause: str, due_at: datetime, at: datetime) -> bool:
+        """Raise a task, anew where the one before it is done; return False when it is open already."""
+        if self.add_task(task_id, message_id, kind, cause, due_at, at):
+            return True
+        # What was agreed at the call before stands in the audit trail.
+        its = (tasks.c.message_id == message_id, tasks.c.kind == kind, tasks.c.cause == cause)
+        change = {"due_at": due_at, "created_at": at, "done_at": None, "done_by": None, "note_sealed": None}
+        return self._run(sa.update(tasks).where(*its, tasks.c.done_at.is_not(None)).values(change)).rowcount > 0
+
     def open_tasks(self, message_id: str | None = None) -> Sequence[tuple[str, str, str, str, datetime]]:
         """Return (id, message, kind, cause, due) of open tasks, most pressing first."""
         query = sa.select(tasks).where(tasks.c.done_at.is_(None)).order_by(tasks.c.due_at, tasks.c.id)

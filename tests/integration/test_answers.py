@@ -125,6 +125,20 @@ def test_a_wish_to_be_called_is_a_call_to_make(links):
     assert links.tasks(message) == [("call-back", "answer.call-me")]
 
 
+def test_a_second_wish_to_be_called_keeps_the_call_and_after_the_call_it_is_another(links):
+    message, owed = links.told(), [("call-back", "answer.call-me")]
+    links.reader.answer(links.enter(), said("call-me", phone="+12185550143"), "n-1")
+    links.clock.turn(hours=1)
+    links.reader.answer(links.enter(), said("call-me", phone="+12185550199"), "n-2")
+    assert links.tasks(message) == owed
+    (call,) = links.bench.desk.calls(STAFF)
+    links.bench.desk.call_done(call.task_id, note="reached, all is agreed", actor=STAFF)
+    assert links.tasks(message) == []
+    by_phone(links, message, said("call-me", phone="+12185550199"))
+    assert links.tasks(message) == owed
+    assert links.bench.broken() == []
+
+
 def test_who_no_longer_treats_the_patient_leaves_the_call_owed_and_opens_no_incident(links):
     message = links.told()
     links.clock.turn(days=2)

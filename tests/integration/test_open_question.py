@@ -94,6 +94,17 @@ def test_a_dose_that_a_clinician_rejects_opens_the_question_again_at_once(links,
     assert OVERDUE[0] not in links.tasks(message)
 
 
+def test_a_second_dose_that_is_rejected_is_a_call_again(links, message):
+    for number, value in enumerate(("20", "25")):
+        dose = DOSE | {"dose": {"value": value, "unit": "mg"}}
+        links.reader.answer(links.enter(), said("current-dose", dose=dose), f"n-{number}")
+        (waiting,) = links.answers.waiting(STAFF)
+        links.answers.review(waiting.id, accepted=False, actor=STAFF, licence=LICENCE, reason="another patient's dose")
+        assert links.tasks(message) == [("call", "answer.still-open")]
+        (call,) = links.bench.desk.calls(STAFF)
+        links.bench.desk.call_done(call.task_id, note="they look it up and write again", actor=STAFF)
+
+
 def test_a_rejected_agreement_raises_no_second_call(links, message):
     links.reader.answer(links.enter(), said(), "n-1")
     (waiting,) = links.answers.waiting(STAFF)
