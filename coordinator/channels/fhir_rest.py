@@ -212,6 +212,8 @@ class FhirRest:
         document = package.document(*ROLES.get(choice.level, ())) if choice.level is not None else None
         if choice.level is None or document is None or (choice.level == "singles" and self._entries is None):
             raise NeedsHuman("fhir.level")
+        if choice.level == "chart" and not _names_them(sent, match):
+            raise NeedsHuman("fhir.patient-number")  # the level is pinned: it would add a person there
         return choice.level, document
 
     def _held(self, package: Package, partner: Partner | None) -> set[str]:
@@ -226,7 +228,7 @@ class FhirRest:
         """Return why this message's chart cannot go as a transaction, None when it can."""
         if self._refuses_charts(endpoint):
             return "the server has refused a transaction."
-        if match.by != "identifier" or not names_their_patient(chart, match.numbers):
+        if not _names_them(chart, match):
             return "the patient's number there is not known."
         return None
 
@@ -329,6 +331,11 @@ class FhirRest:
 
     def _partner(self, endpoint: Endpoint) -> Partner | None:
         return self._partners.get(endpoint.partner or "")
+
+
+def _names_them(chart: Mapping[str, Any], match: Match) -> bool:
+    """Return whether the chart is about the record that was found, by a number that stands in it."""
+    return match.by == "identifier" and names_their_patient(chart, match.numbers)
 
 
 def _try_of(package: Package) -> str:

@@ -177,7 +177,7 @@ class SignIn:
             token = self._ask(place, endpoint, client_id, scope, deadline)
         except (Transient, NeedsHuman) as fault:
             place.failed_at_s, place.failure = self._monotonic_s(), fault
-            if fault.status in (400, 401, 404):
+            if isinstance(fault, NeedsHuman) or fault.status in (400, 401, 404):
                 place.discovery = None  # the next call reads where the token endpoint is now
             raise
         place.token, place.ever_worked, place.failed_at_s, place.failure = token, True, None, None

@@ -175,6 +175,18 @@ def test_while_one_of_the_two_is_under_review_there_the_message_has_not_arrived(
     assert there.look_up().verdict != "arrived-proven"
 
 
+def test_a_letter_that_was_taken_with_an_error_is_asked_after_and_not_simply_posted_once_more(far):
+    there = far()
+    issue = {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}
+    there.answer_the(1, lambda resource, request, create: Reply(
+        201, json.dumps(issue).encode(), {"Content-Type": "application/fhir+json", "Location": "DocumentReference/1"}
+    ))  # fmt: skip
+    with pytest.raises(NeedsHuman):
+        there.send()
+    with pytest.raises(InDoubt):
+        there.send(attempt=2)
+
+
 def test_a_letter_under_review_is_not_posted_once_more_when_the_other_is_tried_again(far):
     there = far()
     replies = iter([Reply(202, b"", {}), Reply(503, b"", {})])

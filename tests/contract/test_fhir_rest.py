@@ -492,6 +492,18 @@ def test_a_chart_goes_only_under_a_number_that_stands_in_the_record_found(ehr, h
     assert (taken.proven, taken.facts["level"], len(ehr.resources("Patient"))) == (True, level, 1)
 
 
+def test_a_pinned_chart_adds_nobody_where_their_number_for_the_patient_is_not_known(ehr, http):
+    package = a_package(roles=("fhir-chart", "fhir-document"), patient=PATIENT.model_copy(update={"identifiers": ()}))
+    chart = json.dumps(a_chart(package.message, "our-own-1")).encode()
+    others = tuple(one for one in package.documents if one.role != "fhir-chart")
+    package = replace(package, documents=(*others, a_document("fhir-chart", chart, "application/fhir+json")))
+    with pytest.raises(NeedsHuman) as caught:
+        FhirRest(http, NoSignIn(), WallClock()).send(
+            package, at(ehr, content_level="chart"), deadline=soon(), about_to_send=lambda ref: None
+        )
+    assert (caught.value.code, len(ehr.resources("Patient")), ehr.count()) == ("fhir.patient-number", 1, 0)
+
+
 def test_what_was_stored_before_the_line_broke_is_found_and_not_sent_again(ehr, http):
     channel, package = FhirRest(http, NoSignIn(), WallClock()), a_package()
     ehr.misbehave(Fault("store-then-drop", writes=True))

@@ -78,6 +78,8 @@ class Letters:
         except DeliveryError as fault:
             if fault.status in MAY_BE_THERE and not conditional:
                 raise InDoubt(fault.code, detail=fault.detail, status=fault.status) from fault
+            if fault.status is not None and 200 <= fault.status < 300:
+                raise  # a yes with an error in it: it may be there, so it stays asked
             self._book.let_go(self._endpoint, key)  # refused, or not a byte of it has left
             raise
         if taken.proven:  # under review it stays asked: what is there is found by looking, not by our book

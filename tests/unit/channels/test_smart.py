@@ -314,6 +314,15 @@ def test_a_token_endpoint_on_another_host_needs_an_administrators_word(moved):
     assert desk.server.forms == []
 
 
+def test_where_the_token_endpoint_is_is_read_anew_once_the_server_has_mended_it():
+    desk = Desk(granted(), metadata={"token_endpoint": "https://auth.elsewhere.example/token"})
+    with pytest.raises(NeedsHuman):
+        desk.header()
+    desk.server.metadata["token_endpoint"] = TOKEN_URL
+    desk.ticks.now_s += 31
+    assert desk.header() == "Bearer t-1"
+
+
 def test_an_approved_token_host_is_used():
     desk = Desk(
         granted(),
