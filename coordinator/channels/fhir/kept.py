@@ -113,9 +113,10 @@ def compare(
     differs += [] if stored.get("status") == sent.get("status") else ["status"]
     differs += [name for name in DATES if not _same_instant(_at(sent, name), _at(stored, name))]
     differs += [] if len(parts(stored, "relatesTo")) >= len(parts(sent, "relatesTo")) else ["relatesTo"]
-    by_link = any(text(part(one, "attachment"), "url") for one in parts(stored, "content"))
+    kept = [part(one, "attachment") for one in parts(stored, "content")]
+    links = [one for one in kept if text(one, "url") and _sha1(one) is None]
     lost = [one for one in _letters(sent) if one not in _letters(stored)]
-    by_link = by_link and bool(lost)
+    by_link = 0 < len(lost) <= len(links)  # one that is there and differs is not behind another one's link
     differs += ["content"] if lost and not by_link else []
     left = tuple(one for one in differs if not any(f"{one}.".startswith(f"{name}.") for name in ignores))
     return Finding("fhir.altered", left, by_link) if left else Finding(None, (), by_link)

@@ -56,6 +56,19 @@ def test_a_letter_about_nobody_has_lost_its_patient(subject):
     assert compare(SENT, stored(subject=subject), "far-1").differs == ("patient",)
 
 
+TEXT = base64.b64encode(b"the words of the letter").decode()
+TWO = {**SENT, "content": [*SENT["content"], {"attachment": {"contentType": "text/plain", "data": TEXT}}]}
+ELSEWHERE = {"attachment": {"contentType": "text/plain", "url": "https://files.example/1"}}
+
+
+def test_a_form_that_is_kept_elsewhere_excuses_itself_and_no_other():
+    as_sent = compare(TWO, {**TWO, "content": [TWO["content"][0], ELSEWHERE]}, "far-1")
+    assert (as_sent.code, as_sent.by_link) == (None, True)
+    altered = {"attachment": {"contentType": "application/pdf", "data": TEXT[:-4]}}
+    found = compare(TWO, {**TWO, "content": [altered, ELSEWHERE]}, "far-1")
+    assert (found.code, found.differs) == ("fhir.altered", ("content",))
+
+
 @pytest.mark.parametrize(
     "attachment", [{"data": DATA}, {"hash": HASH}, {"hash": HASH, "url": "Binary/1"}, {"data": DATA, "hash": HASH}]
 )
