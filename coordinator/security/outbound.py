@@ -23,6 +23,8 @@ IDLE_S = 4.0
 
 A request that meets that end half way is lost, and nobody can say whether it was read.
 """
+SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+"""Private addresses of IPv6 before there were the present ones (RFC 3879); Python calls them global."""
 HttpClient = httpx.Client
 """The kind of client that `guarded_client` gives, for those who only hold and hand it on."""
 Resolve = Callable[[str, int], list[str]]
@@ -62,7 +64,7 @@ def may_connect(address: str, host: str, config: OutboundConfig) -> bool:
     ip = mapped if mapped is not None else parsed
     if ip.is_loopback:
         return config.allow_loopback
-    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved or ip in SITE_LOCAL:
         return False  # the metadata service of a cloud lives at a link-local address: never, whatever was allowed
     if ip.is_global:
         return True
