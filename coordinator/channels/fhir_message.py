@@ -55,11 +55,7 @@ class FhirMessage:
             raise NeedsHuman("fhir.level")
         server = FhirServer(self._wire, self._credentials, endpoint, deadline)
         answer = server.write("$process-message", document.body, lambda: about_to_send(None))
-        taken = _judge(answer, self._clock)
-        names = _names(document.body)
-        if taken.proven and names and _bare(taken.far_side_ref or "") not in names:
-            raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)  # it answers another message
-        return taken
+        return _judge(answer, self._clock, _names(document.body))
 
     def look_up(self, package: Package, endpoint: Endpoint, far_side_ref: str | None, *, deadline: datetime) -> Lookup:
         """Return unknown: messaging has no query for what was processed."""
@@ -80,21 +76,23 @@ def _bare(name: str) -> str:
     return name.removeprefix("urn:uuid:").removeprefix("MessageHeader/")
 
 
-def _judge(answer: Answer, clock: Clock) -> Taken:
+def _judge(answer: Answer, clock: Clock, names: frozenset[str]) -> Taken:
+    """Return what an answer says of the message that has these names; a response message to another says nothing."""
     if not 200 <= answer.status < 300:
         raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir")
     if answer.whole and not answer.body and answer.status in (200, 202, 204):
         return _taken(answer, "", proven=False)
     said = parse(answer)
-    if said is None:
+    response = {} if said is None else _response(said)
+    astray = bool(response and names) and _bare(text(response, "identifier")) not in names
+    if said is None or not text(said, "resourceType") or astray:
         raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
-    response = _response(said)
-    if has_error_issue(said) or (response and has_error_issue(_outcome_of(said))):
-        raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
     code = text(response, "code")
     if code in RESPONSE_CODES:
         error, cause = RESPONSE_CODES[code]
         raise error(cause, detail=answer.body, status=answer.status)
+    if has_error_issue(said) or (response and any(has_error_issue(one) for one in _inside(said))):
+        raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
     return _taken(answer, text(response, "identifier"), proven=code == "ok")
 
 
@@ -104,10 +102,9 @@ def _response(bundle: Mapping[str, Any]) -> Mapping[str, Any]:
     return part(header, "response") if header.get("resourceType") == "MessageHeader" else {}
 
 
-def _outcome_of(bundle: Mapping[str, Any]) -> object:
-    """Return the first OperationOutcome of a response message, or None."""
-    inside = [part(one, "resource") for one in parts(bundle, "entry")]
-    return next((one for one in inside if one.get("resourceType") == "OperationOutcome"), None)
+def _inside(bundle: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the resources of a response message."""
+    return [part(one, "resource") for one in parts(bundle, "entry")]
 
 
 def _taken(answer: Answer, reference: str, *, proven: bool) -> Taken:

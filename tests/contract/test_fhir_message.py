@@ -119,10 +119,11 @@ def test_a_response_message_names_the_message_that_it_answers(name):
     assert answer_to(Step(200, a_response("ok", identifier=name), FHIR), our_message()).proven
 
 
+@pytest.mark.parametrize("code", ["ok", "fatal-error", "transient-error"])
 @pytest.mark.parametrize("name", ["header-0", "", None])
-def test_a_response_to_another_message_proves_nothing_of_ours(name):
+def test_a_response_to_another_message_says_nothing_of_ours(name, code):
     with pytest.raises(InDoubt):
-        answer_to(Step(200, a_response("ok", identifier=name), FHIR), our_message())
+        answer_to(Step(200, a_response(code, identifier=name), FHIR), our_message())
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
@@ -133,9 +134,28 @@ def test_a_success_without_a_response_message_is_taken_and_still_waited_for(stat
 
 
 @pytest.mark.parametrize(("code", "kind"), [("transient-error", Transient), ("fatal-error", Permanent)])
-def test_a_response_message_that_refuses_is_no_success(code, kind):
+def test_a_response_message_that_refuses_is_no_success_and_its_code_says_whether_to_try_again(code, kind):
     with pytest.raises(kind):
         answer_to(Step(200, a_response(code), FHIR))
+    said = json.loads(a_response(code))
+    said["entry"].append({"resource": json.loads(OUTCOME)})
+    with pytest.raises(kind):
+        answer_to(Step(200, json.dumps(said).encode(), FHIR))
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"error": "invalid_token"}', b"[]"])
+def test_a_success_that_is_no_fhir_is_in_doubt(body):
+    with pytest.raises(InDoubt):
+        answer_to(Step(200, body, FHIR))
+
+
+def test_an_error_in_any_outcome_of_a_response_message_is_no_success():
+    said = json.loads(a_response("ok"))
+    issues = [[{"severity": "information"}], [{"severity": "error"}]]
+    said["entry"] += [{"resource": {"resourceType": "OperationOutcome", "issue": one}} for one in issues]
+    with pytest.raises(NeedsHuman) as caught:
+        answer_to(Step(200, json.dumps(said).encode(), FHIR))
+    assert caught.value.code == "fhir.outcome-error"
 
 
 def test_a_created_status_without_anything_usable_is_in_doubt():
