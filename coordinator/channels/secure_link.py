@@ -30,7 +30,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "direct.refused": "link.mail-refused",
         "direct.too-large": "link.mail-refused",
         "direct.in-doubt": "link.in-doubt",
-        "direct.sign-in": "route.channel-off",
+        "direct.sign-in": "link.sign-in",
         "direct.away": "link.away",
     }
 )

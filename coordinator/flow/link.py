@@ -128,7 +128,7 @@ class LinkBook:
         with self._ledger.begin() as tx:
             if tx.access_code(endpoint_id) is None:
                 # Without a code that went another way nobody could open it, or anybody could.
-                raise NeedsHuman("route.channel-off")
+                raise NeedsHuman("link.no-code")
             row = tx.link(delivery_id, lock=True)
             if row is None:
                 row = LinkRow(delivery_id, message_id, endpoint_id, 1, now, until)

@@ -69,7 +69,7 @@ class TestSecureLink(ChannelSuite):
     away = "link.away"
     refusals = (
         ("no-starttls", "needs-human", "direct.no-tls"),
-        ("sign-in-5", "needs-human", "route.channel-off"),
+        ("sign-in-5", "needs-human", "link.sign-in"),
         ("sender-4", "transient", "direct.later"),
         ("recipient-4", "transient", "direct.later"),
         ("recipient-5", "needs-human", "link.mail-refused"),
@@ -128,8 +128,8 @@ class TestSecureLink(ChannelSuite):
             assert scene.content_seen() == 0
 
     def test_without_an_access_code_nothing_leaves(self):
-        with self.scene(links=LinksAtHand(error=NeedsHuman("route.channel-off"))) as scene:
-            assert self.refused("", scene).code == "route.channel-off"
+        with self.scene(links=LinksAtHand(error=NeedsHuman("link.no-code"))) as scene:
+            assert self.refused("", scene).code == "link.no-code"
             assert scene.marks == []
             assert scene.content_seen() == 0
 

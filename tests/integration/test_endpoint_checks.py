@@ -365,7 +365,7 @@ def test_the_mail_service_of_the_notices_is_signed_in_to_and_the_access_code_is_
         assert caught.value.code == "link.no-code"
         with pytest.raises(NeedsHuman) as caught:
             steps(Codes(), password="wrong")["starttls and sign-in"].ask(soon)
-        assert caught.value.code == "route.channel-off"
+        assert caught.value.code == "link.sign-in"
         assert hisp.count() == 0
     finally:
         hisp.stop()

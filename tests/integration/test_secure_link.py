@@ -84,7 +84,7 @@ def test_letters_that_look_like_digits_are_read_as_digits():
 def test_without_an_access_code_no_notice_goes_and_staff_are_told(bench):
     links = LinkBench(bench, code=False)
     message = links.told()
-    assert (bench.state(message.id), bench.cause(message.id)) == (State.HELD, "route.channel-off")
+    assert (bench.state(message.id), bench.cause(message.id)) == (State.HELD, "link.no-code")
     assert links.room.mails == []
     links.code = set_access_code(bench.parts, links.codes, ENDPOINT, actor=STAFF)
     bench.desk.release(bench.deliveries(message.id)[-1].id, reason="code was telephoned", token="t-1", actor=STAFF)
