@@ -10,7 +10,8 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import AttemptView, DeliveryView, MessageRow, ReceiptView
 from coordinator.flow.releasing import ask_release, part2_of
-from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord
+from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord, may_have_arrived
+from coordinator.flow.send_package import first_sent
 from coordinator.flow.wording import facts_said
 
 TO_PRINT = "hand.print"
@@ -218,4 +219,16 @@ def delivery_view(
         may_release=open_message and row.state in {State.HELD, State.IN_DOUBT} and row.channel != "by-hand",
         may_cancel=open_message and row.state in {State.PENDING, State.HELD},
         may_record_handover=open_message and row.state == State.HELD and row.channel == "by-hand",
+        write_on_it=_write_on_it(tx, message, row),
     )
+
+
+def _write_on_it(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> str:
+    """Return what a person has to write on a printed letter that is not the first. Other channels do it themselves."""
+    if (row.channel, row.state, row.cause) != ("by-hand", State.HELD, TO_PRINT):
+        return ""
+    before = first_sent(tx, row, message, message.plan.get("zone", "UTC"))
+    if before is not None:
+        return f"COPY of {before}"
+    earlier = None if row.resend_of is None else tx.delivery(row.resend_of)
+    return "RESENT" if earlier is not None and may_have_arrived(earlier) else ""

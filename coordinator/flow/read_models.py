@@ -100,6 +100,8 @@ class DeliveryView:
     """Why the next address of the route may not be taken now; None when it may."""
     resend_to: "WayAgain | None" = None
     """Where it goes when it is sent again now; None when it may not be."""
+    write_on_it: str = ""
+    """For paper that waits to be handed over: the words that make it known as a copy; empty for a first one."""
 
 
 @dataclass(frozen=True)

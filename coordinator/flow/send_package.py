@@ -63,13 +63,13 @@ def load_package(tx: Transaction, delivery: DeliveryRow, message: MessageRecord,
         patient=patient,
         provider=provider,
         clinic=registry.clinic,
-        copy_of=_first_sent(tx, delivery, message, registry.clinic.time_zone) if another else None,
+        copy_of=first_sent(tx, delivery, message, registry.clinic.time_zone) if another else None,
         resent=delivery.resend_of is not None,
     )
     return Loaded(package, endpoint, package_hash([one.sha256 for one in documents]))
 
 
-def _first_sent(tx: Transaction, delivery: DeliveryRow, message: MessageRecord, zone: str) -> str | None:
+def first_sent(tx: Transaction, delivery: DeliveryRow, message: MessageRecord, zone: str) -> str | None:
     """Return "fax, 14 October 2026" when another channel may have carried the message before; None when none has."""
     for other in tx.deliveries(message.id):
         if other.id == delivery.id:

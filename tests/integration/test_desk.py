@@ -1,5 +1,6 @@
 """What staff do: resend, release, withdraw, hand over; and what they are refused, with the reason."""
 
+import re
 import threading
 
 import pytest
@@ -7,7 +8,9 @@ from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Permanent, Refused
+from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.read_models import MessageFilter
+from coordinator.flow.track import take_in
 
 TOKEN = "t" * 43
 
@@ -167,6 +170,29 @@ def test_when_consent_ends_before_a_letter_was_handed_over_staff_are_told_so_and
     with pytest.raises(Refused) as refused:
         bench.desk.record_handover(seen.deliveries[-1].id, to="J. Doe", actor=STAFF)
     assert seen.row.next_step in refused.value.reason
+
+
+def test_paper_that_follows_a_fax_is_to_be_marked_as_a_copy_of_it_and_a_first_one_is_not(bench):
+    bench.channels["fax"].script = ["queue"]
+    message = bench.told(example("dose-change.ketamine"))["pr-pcp"].id
+    bench.send_due()
+    fax = bench.deliveries(message)[-1]
+    take_in(bench.parts, ReceiptNews("r", "fax", fax.far_side_ref, fax.id, "failed", "fax.bad-number"))
+    bench.desk.resend(fax.id, reason="the number is dead", token=TOKEN, actor=STAFF)
+    paper = bench.desk.message(message, STAFF).deliveries[-1]
+    assert (paper.channel, paper.cause) == ("by-hand", "hand.print")
+    assert re.fullmatch(r"COPY of fax, \d+ \w+ \d{4}", paper.write_on_it)
+    bench.desk.record_handover(paper.id, to="J. Doe", actor=STAFF)
+    assert bench.desk.message(message, STAFF).deliveries[-1].write_on_it == ""
+
+
+def test_paper_that_is_handed_over_once_more_is_to_be_marked_as_such(bench):
+    message = on_paper(bench)
+    assert bench.desk.message(message, STAFF).deliveries[-1].write_on_it == ""
+    first = bench.deliveries(message)[0]
+    bench.desk.record_handover(first.id, to="J. Doe", actor=STAFF)
+    bench.desk.resend(first.id, reason="they have lost it", token=TOKEN, actor=STAFF)
+    assert bench.desk.message(message, STAFF).deliveries[-1].write_on_it == "RESENT"
 
 
 def test_two_people_record_one_hand_over(bench):
