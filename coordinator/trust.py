@@ -71,5 +71,6 @@ class Trust:
             context.load_verify_locations(cafile=self._ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self._certificate is not None:
-            context.load_cert_chain(*self._certificate)
+            # A key under a password is refused; without this OpenSSL would ask for it at the terminal, and wait.
+            context.load_cert_chain(*self._certificate, password="")
         return context

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -38,7 +39,10 @@ class SigningKey:
 
 def load_key(kid: str, pem_file: Path) -> SigningKey:
     """Return the key of a PEM file; raise ConfigurationError for one that SMART does not allow."""
-    key = load_pem_private_key(pem_file.read_bytes(), password=None)
+    try:
+        key = load_pem_private_key(pem_file.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as odd:
+        raise ConfigurationError("a SMART key file holds one private key in PEM, without a password") from odd
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
         return SigningKey(kid, key)
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):

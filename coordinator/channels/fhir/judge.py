@@ -46,15 +46,18 @@ def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken
     if len(wanted) != len(got):
         raise InDoubt("fhir.partial", detail=answer.body, status=answer.status)
     locations = [_entry(one, asked, answer) for one, asked in zip(got, wanted, strict=True)]
-    best = next((one for one in locations if one and "DocumentReference/" in one), None)
-    location = best or next((one for one in locations if one), None)
-    if location is None:
+    under_review = any(_status(one) == 202 for one in got)
+    letters = [
+        place
+        for place, one, asked in zip(locations, got, wanted, strict=True)
+        if _kind(asked) == LETTER and _status(one) != 202
+    ]
+    location = next((one for one in letters or locations if one), None)
+    if not all(letters) or (location is None and not under_review):
         raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
     created = sum(_status(one) == 201 for one in got)
     taken = _proven(answer, location, already=created == 0, entries=str(len(got)), created=str(created))
-    if any(_status(one) == 202 for one in got):
-        return _for_review(taken)
-    return taken
+    return _for_review(taken) if under_review else taken
 
 
 def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> str | None:
@@ -64,10 +67,14 @@ def _entry(got: Mapping[str, Any], asked: Mapping[str, Any], answer: Answer) -> 
         raise NeedsHuman("fhir.partial", detail=answer.body, status=answer.status)
     if has_error_issue(response.get("outcome")) or has_error_issue(got.get("resource")):
         raise NeedsHuman("fhir.outcome-error", detail=answer.body, status=answer.status)
-    location, kind = text(response, "location"), text(part(asked, "resource"), "resourceType")
+    location, kind = text(response, "location"), _kind(asked)
     if location and kind and f"{kind}/" not in location:
         raise InDoubt("fhir.partial", detail=answer.body, status=answer.status)
     return location or None
+
+
+def _kind(asked: Mapping[str, Any]) -> str:
+    return text(part(asked, "resource"), "resourceType")
 
 
 def _status(entry: Mapping[str, Any]) -> int:
@@ -104,7 +111,7 @@ def _for_review(taken: Taken) -> Taken:
     return replace(taken, proven=False, expect_receipt_within_s=REVIEW_WITHIN_S, facts=facts)
 
 
-def _proven(answer: Answer, location: str, *, already: bool, **facts: str) -> Taken:
+def _proven(answer: Answer, location: str | None, *, already: bool, **facts: str) -> Taken:
     note = {"answer": "already there"} if already else {}
     return Taken(
         far_side_ref=location,

@@ -64,8 +64,14 @@ def test_a_wrong_number_of_entries_is_in_doubt(entries):
     assert caught.value.code == "fhir.partial"
 
 
+def test_a_letter_without_a_place_of_its_own_is_in_doubt_whatever_has_one():
+    with pytest.raises(InDoubt) as caught:
+        judge_bundle(response(PATIENT, {"response": {"status": "201 Created"}}), SENT, Clock())
+    assert caught.value.code == "fhir.no-location"
+
+
 def test_an_entry_that_waits_for_review_there_makes_the_whole_wait():
-    taken = judge_bundle(response(PATIENT, entry("202 Accepted", "DocumentReference/2")), SENT, Clock())
+    taken = judge_bundle(response(PATIENT, {"response": {"status": "202 Accepted"}}), SENT, Clock())
     assert (taken.proven, taken.facts["answer"]) == (False, "accepted for review")
     assert taken.expect_receipt_within_s is not None
 

@@ -1,4 +1,5 @@
 import json
+import ssl
 import threading
 import time
 from datetime import timedelta
@@ -9,14 +10,23 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from coordinator.domain.errors import ConfigurationError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.security.smart import SignIn, SmartConfig
 from coordinator.security.smart_keys import SigningKey, jwks_document, load_key
 from coordinator.security.smart_scopes import missing_scopes
+from coordinator.trust import Trust
 from tests.contract.people import CountingDice, StillClock
+from tests.contract.test_wire import a_certificate
 
 BASE = "https://ehr.example/tenant/fhir"
 TOKEN_URL = "https://ehr.example/tenant/token"
@@ -163,6 +173,31 @@ def test_only_keys_that_smart_allows_are_loaded(tmp_path, key, good):
     else:
         with pytest.raises(ConfigurationError):
             load_key("k", file)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        b"",
+        b"no key",
+        EC_KEY.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        EC_KEY.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word")),
+    ],
+)
+def test_a_key_file_without_a_key_that_can_be_read_is_told_as_that(tmp_path, pem):
+    file = tmp_path / "key.pem"
+    file.write_bytes(pem)
+    with pytest.raises(ConfigurationError):
+        load_key("k", file)
+
+
+def test_a_certificate_of_ours_whose_key_has_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    a_certificate(tmp_path)
+    key = load_pem_private_key((tmp_path / "k.pem").read_bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+    (tmp_path / "k.pem").write_bytes(locked)
+    with pytest.raises(ssl.SSLError):
+        Trust(certificate=(str(tmp_path / "c.pem"), str(tmp_path / "k.pem")))
 
 
 def test_a_token_is_kept_until_a_minute_before_its_end():
