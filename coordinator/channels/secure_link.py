@@ -141,7 +141,7 @@ class SecureLink:
             clinic=package.clinic.name,
             link=f"{self._public_url}/l#{link.token}",
             plain_link=f"{self._public_url}/l/{link.path[:5]}-{link.path[5:]}",
-            until=f"{until.day} {until:%B %Y}",
+            until=f"{until.day} {until:%B %Y, %H:%M %Z}",
             phone=package.clinic.phone,
         )
         message = EmailMessage(policy=SMTP)

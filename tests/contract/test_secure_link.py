@@ -2,7 +2,7 @@ import email
 import ssl
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email import policy
 
 import pytest
@@ -27,16 +27,15 @@ TOKEN = "ab" * 32
 class LinksAtHand:
     """One link that is always the same; whether it was opened is said by the test."""
 
-    def __init__(self, *, opened=False, error=None):
+    def __init__(self, *, opened=False, error=None, ends=None):
         self.is_opened = opened
         self.error = error
+        self.ends = ends or WallClock().now() + timedelta(days=14)
 
     def issue(self, delivery_id, message_id, endpoint_id):
         if self.error is not None:
             raise self.error
-        return NoticeLink(
-            TOKEN, "K7QF22M9X4", datetime.now(WallClock().now().tzinfo) + timedelta(days=14), self.is_opened
-        )
+        return NoticeLink(TOKEN, "K7QF22M9X4", self.ends, self.is_opened)
 
     def opened(self, delivery_id):
         return self.is_opened
@@ -120,6 +119,24 @@ class TestSecureLink(ChannelSuite):
         assert taken.proven is False
         assert taken.expect_receipt_within_s == pytest.approx(14 * 24 * 3600, abs=60)
         assert TOKEN not in repr(taken)
+
+    def test_the_notice_says_until_which_minute_the_letter_can_be_read(self):
+        ends = datetime(2026, 10, 30, 15, 0, tzinfo=UTC)
+        with self.scene(links=LinksAtHand(ends=ends)) as scene:
+            scene.send()
+            text = email.message_from_bytes(bytes(self.far.message), policy=policy.default).get_content()
+        assert "can be read until 30 October 2026, 10:00 CDT" in " ".join(text.split())
+
+    def test_a_clinics_name_outside_ascii_goes_in_seven_bits_and_is_read_whole(self):
+        with self.scene() as scene:
+            name = "Müller-Ångström Klinik"
+            scene.package = replace(scene.package, clinic=scene.package.clinic.model_copy(update={"name": name}))
+            scene.send()
+            assert bytes(self.far.message).isascii(), "a mail service need not take eight bits"
+            mail = email.message_from_bytes(bytes(self.far.message), policy=policy.default)
+        assert mail["From"].addresses[0].display_name == name
+        assert f"{name} has written to you" in mail.get_content()
+        assert f"https://letters.example/l#{TOKEN}" in mail.get_content()
 
     def test_a_letter_that_was_opened_needs_no_notice(self):
         with self.scene(links=LinksAtHand(opened=True)) as scene:
