@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from coordinator.domain.ids import stable_uuid
-from coordinator.flow.addresses import address_key
+from coordinator.flow.addresses import address_key, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.read_models import Actor
@@ -43,12 +43,26 @@ def open_about(
 
 def suspend(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None:
     """Close an endpoint's present address for every patient, until the registry holds another verified one."""
+    key = address_key(tx, _address(tx, row))
+    tx.put_health(EndpointHealth(row.endpoint_id, suspended_at=now, suspended_address_key=key, cause=code), now)
+
+
+def suspend_dialled(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None:
+    """Close the number that this fax dialled, if it is the endpoint's still and nothing has closed it before.
+
+    Word of a fax may come hours after it: the registry may hold another number by then, of which it says nothing.
+    """
+    address = _address(tx, row)
+    key, health = address_key(tx, address), tx.health(row.endpoint_id, lock=True)
+    dialled = [one.address_key for one in tx.attempts(row.id) if one.on_wire_at is not None and one.address_key]
+    if (dialled and dialled[-1] != key) or is_closed(tx, health, address):
+        return
+    suspend(tx, row, code, now)
+
+
+def _address(tx: Transaction, row: DeliveryRow) -> str:
     message = tx.message(row.message_id)
     registry = None if message is None else tx.registry_for(message.plan["patient"]["id"], [row.provider_id])
     provider = None if registry is None else registry.provider(row.provider_id)
     endpoint = provider.endpoint(row.endpoint_id) if provider else None
-    address = endpoint.address if endpoint else ""
-    health = EndpointHealth(
-        row.endpoint_id, suspended_at=now, suspended_address_key=address_key(tx, address), cause=code
-    )
-    tx.put_health(health, now)
+    return endpoint.address if endpoint else ""

@@ -9,7 +9,7 @@ from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Perman
 from coordinator.flow.addresses import SUSPENDING
 from coordinator.flow.fallback import after_dead
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.misdirected import open_about, suspend
+from coordinator.flow.misdirected import open_about, suspend_dialled
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Taken
 from coordinator.flow.read_models import Actor
@@ -180,7 +180,7 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
     """Count straight transport failures and open or close the breaker; suspend a number that is not the office's."""
     code = outcome.code or ""
     if code in SUSPENDING:
-        suspend(tx, row, code, now)
+        suspend_dialled(tx, row, code, now)
         return
     health = tx.health(row.endpoint_id)
     if outcome.word in {"proven", "taken"}:

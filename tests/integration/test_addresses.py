@@ -181,6 +181,44 @@ def test_a_number_that_a_letter_reached_by_mistake_opens_by_no_verification(benc
     assert not usable(bench)
 
 
+def test_a_report_about_the_number_before_suspends_the_number_of_today_for_nobody(bench):
+    bench.channels["fax"].script = ["queue"]
+    message = told(bench)
+    bench.send_due()
+    row = bench.deliveries(message)[-1]
+    verify(bench)
+    approve(bench.parts, FAX, NEW, OTHER)
+    take_in(bench.parts, ReceiptNews("gone", "fax", row.far_side_ref, row.id, "failed", "fax.bad-number"))
+    assert (bench.state(message), bench.cause(message)) == (State.HELD, "fax.bad-number")
+    assert usable(bench)
+
+
+def test_a_report_about_the_number_before_opens_no_new_number_that_nobody_approved(bench):
+    bench.channels["fax"].script = ["queue"]
+    message = told(bench)
+    bench.send_due()
+    row = bench.deliveries(message)[-1]
+    verify(bench)
+    take_in(bench.parts, ReceiptNews("gone", "fax", row.far_side_ref, row.id, "failed", "fax.no-fax-tone"))
+    assert not usable(bench)
+    approve(bench.parts, FAX, NEW, OTHER)
+    assert usable(bench)
+
+
+def test_a_later_report_does_not_turn_the_freeze_of_an_incident_into_one_that_a_verification_opens(bench):
+    bench.channels["fax"].script = ["queue", "queue"]
+    first, second = told(bench), told(bench, "dose-change.ketamine")
+    bench.send_due()
+    open_incident(bench.parts, first, kind="misdirected-fax", note="a bakery rang", actor=STAFF)
+    row = bench.deliveries(second)[-1]
+    take_in(bench.parts, ReceiptNews("gone", "fax", row.far_side_ref, row.id, "failed", "fax.no-fax-tone"))
+    bench.clock.turn(days=1)
+    verify(bench, number=OLD)
+    with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
+        approve(bench.parts, FAX, OLD, OTHER)
+    assert not usable(bench)
+
+
 def test_a_suspended_address_says_since_when_and_why_and_what_opens_it(bench):
     suspend(bench)
     (step, *_) = check_endpoint(bench.parts, {}, FAX, STAFF)
