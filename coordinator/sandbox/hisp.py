@@ -115,6 +115,10 @@ class Hisp:
         """Restore the mailbox, as a provider does: the same UIDs are other mails from now on."""
         self._imap.uid_validity += 1
 
+    def break_at(self, uid: int | None) -> None:
+        """Hang up whenever this mail is asked for, as a server does whose file of it is damaged."""
+        self._imap.breaks_at = uid
+
     def refuse_marks(self) -> None:
         """Let nobody mark a mail as seen."""
         self._imap.marks = False

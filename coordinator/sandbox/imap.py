@@ -37,6 +37,8 @@ class Imap:
         self.uid_validity = 1
         self.marks = True
         """Whether mail may be marked as seen."""
+        self.breaks_at: int | None = None
+        """A mail at which it hangs up."""
 
         class Handler(socketserver.StreamRequestHandler):
             timeout = 60
@@ -126,6 +128,8 @@ class _Conversation:
         number = rest.split(" ", 1)[0]
         if not number.isdigit():
             return "BAD one UID"
+        if command.upper() == "FETCH" and int(number) == self._imap.breaks_at:
+            raise ConnectionResetError
         if command.upper() == "FETCH":
             body = self._imap.mailbox.message(int(number))
             if body is not None:

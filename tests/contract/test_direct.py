@@ -1,7 +1,7 @@
 import email
 import ssl
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from email import policy
@@ -14,6 +14,7 @@ from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.sandbox.certificate import loopback_certificate
 from coordinator.sandbox.hisp import Hisp
+from coordinator.sandbox.imap import _Conversation
 from tests.contract.channel_suite import CLASSES, ChannelSuite, Scene
 from tests.contract.people import CANARY, WallClock, a_document, a_package
 from tests.contract.scripted import ScriptedSmtp, _Listener, a_dead_port
@@ -263,6 +264,38 @@ def test_a_mail_that_cannot_be_read_never_stands_before_the_notices_behind_it(hi
     hisp.put_notice("dispatched", "<x@direct.lakeside.example>")
     assert [news.verdict for news, _ in notices_of(hisp).fetch()] == ["acknowledged"]
     assert len(hisp.unseen()) == 2
+
+
+def test_a_mail_at_which_the_line_breaks_never_stands_before_the_notices_behind_it(hisp):
+    for number in range(2):
+        hisp.put_notice("dispatched", f"<x{number}@direct.lakeside.example>")
+    hisp.break_at(1)
+    source, found = notices_of(hisp), []
+
+    def take():
+        for news, mark in source.fetch():
+            found.append(news.far_side_ref)
+            mark()
+
+    for _ in range(2):
+        with pytest.raises(Transient):
+            take()
+    assert found == ["<x1@direct.lakeside.example>"]
+    hisp.break_at(None)
+    assert [news.far_side_ref for news, _ in source.fetch()] == ["<x0@direct.lakeside.example>"]
+
+
+def test_a_mailbox_of_very_many_unread_mails_is_read(hisp, monkeypatch):
+    hisp.put_notice("dispatched", "<x@direct.lakeside.example>")
+    monkeypatch.setattr(hisp, "unseen", lambda: range(1, 300_000))
+    with closing(notices_of(hisp).fetch()) as found:
+        assert next(found)[0].verdict == "acknowledged"
+
+
+def test_a_mailbox_that_may_not_be_searched_is_away_and_not_empty(hisp, monkeypatch):
+    monkeypatch.setattr(_Conversation, "_uid", lambda self, words: "NO not now")
+    with pytest.raises(Transient):
+        list(notices_of(hisp).fetch())
 
 
 def test_in_a_mailbox_that_was_numbered_anew_the_same_number_is_another_mail(hisp):

@@ -2,6 +2,7 @@
 
 import contextlib
 import imaplib
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from coordinator.trust import RevocationLists, Trust
 
 MOST_AT_ONCE = 200
 LARGEST_BYTES = 1 << 20
+LONGEST_LINE = 1 << 24
+UID = re.compile(rb"\bUID (\d+)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class DirectNotices:
 
         Neither may stand in the way of the notices behind it. They count for one mailbox as `_numbered` says.
         """
+        self._stumbled: set[str] = set()
+        """UIDs at which a round ended, as the line broke there: looked at after all others."""
         self._numbered: str | None = None
         """The mailbox's UIDVALIDITY: under another one the same UID is another mail (RFC 3501, 2.3.1.1)."""
 
@@ -76,7 +81,9 @@ class DirectNotices:
         mailbox = self._open(cutoff)
         try:
             for uid in self._unseen(mailbox)[:MOST_AT_ONCE]:
+                self._stumbled.add(uid)
                 raw = self._message(mailbox, uid)
+                self._stumbled.discard(uid)
                 news = self._understood(raw) if raw is not None else None
                 if news is not None:
                     yield news, self._marker(mailbox, uid)
@@ -137,23 +144,29 @@ class DirectNotices:
         return mailbox
 
     def _unseen(self, mailbox: imaplib.IMAP4_SSL) -> list[str]:
-        """Return the UIDs to look at, the oldest first."""
+        """Return the UIDs to look at, the oldest first; last the one at which the line broke."""
         numbered = str(mailbox.response("UIDVALIDITY")[1])
         if numbered != self._numbered:
-            self._numbered, self._passed = numbered, set()
+            self._numbered, self._passed, self._stumbled = numbered, set(), set()
         status, found = mailbox.uid("SEARCH", "UNSEEN")
-        if status != "OK" or not found or not isinstance(found[0], bytes):
-            return []
-        uids = [one for one in found[0].decode("ascii", "replace").split() if one.isdigit()]
+        if status != "OK":
+            raise Transient("direct.later")
+        lines = b" ".join(one for one in found if isinstance(one, bytes)).decode("ascii", "replace")
+        uids = [one for one in lines.split() if one.isdigit()]
         self._passed &= set(uids)
-        return [one for one in uids if one not in self._passed]
+        self._stumbled &= set(uids)
+        return sorted((one for one in uids if one not in self._passed), key=self._stumbled.__contains__)
 
     def _message(self, mailbox: imaplib.IMAP4_SSL, uid: str) -> bytes | None:
-        """Return the message's bytes (at most 1 MiB), not marking it as seen."""
-        status, parts = mailbox.uid("FETCH", uid, f"(BODY.PEEK[]<0.{LARGEST_BYTES}>)")
-        if status != "OK":
+        """Return the message's bytes (at most 1 MiB), not marking it as seen; None when the server has none for us."""
+        try:
+            status, parts = mailbox.uid("FETCH", uid, f"(BODY.PEEK[]<0.{LARGEST_BYTES}>)")
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error:  # it does not take the question about this one
             return None
-        return next((one[1] for one in parts if isinstance(one, tuple) and len(one) == 2), None)
+        found = [one for one in parts if isinstance(one, tuple) and len(one) == 2] if status == "OK" else []
+        return next((body for head, body in found if _is_of(head, uid)), None)
 
     def _marker(self, mailbox: imaplib.IMAP4_SSL, uid: str) -> Callable[[], None]:
         def mark() -> None:
@@ -170,8 +183,14 @@ class DirectNotices:
         return mark
 
 
+def _is_of(head: bytes, uid: str) -> bool:
+    """Return whether the head of an answer to FETCH, such as b"7 (UID 9 BODY[]<0> {20}", is of this mail."""
+    told = UID.search(head)
+    return told is None or told.group(1).decode() == uid
+
+
 class _Watched(imaplib.IMAP4_SSL):
-    """An IMAP client whose socket the cutoff knows before the greeting is awaited."""
+    """An IMAP client whose socket the cutoff knows before the greeting is awaited; bounded in what it reads."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext, cutoff: Cutoff, timeout_s: float) -> None:
         self._cutoff = cutoff
@@ -181,3 +200,15 @@ class _Watched(imaplib.IMAP4_SSL):
         one: socket.socket = super()._create_socket(timeout)  # type: ignore[misc]
         self._cutoff.watch(one)
         return one
+
+    def readline(self) -> bytes:
+        # The library's own limit is that of a search with some 150 000 unread mails; then no notice would be read.
+        line: bytes = self.file.readline(LONGEST_LINE + 1)
+        if len(line) > LONGEST_LINE:
+            raise self.abort("line too long")
+        return line
+
+    def read(self, size: int) -> bytes:
+        if size > LARGEST_BYTES:
+            raise self.abort("literal too long")
+        return super().read(size)
