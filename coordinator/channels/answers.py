@@ -66,10 +66,10 @@ NOTHING_DONE = frozenset({501, 505, 511})
 """Of the failures that a table does not have, those that say that nothing was done: the method or the version of HTTP
 is not known there, or a network in between wants a sign-in."""
 
-ODD: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"fhir": ("fhir.redirect", "fhir.status"), "fax": ("fax.account", "fax.unknown")}
+ODD: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {"fhir": ("fhir.redirect", "fhir.status", "fhir.asking"), "fax": ("fax.account", "fax.unknown", "fax.in-doubt")}
 )
-"""Per kind: the cause of a redirect, and of a status that the table does not have."""
+"""Per kind: the cause of a redirect, of a status that the table does not have, and of a read that would be in doubt."""
 
 
 def error_for(
@@ -85,7 +85,9 @@ def error_for(
     failed_there = answer.status >= 500 and answer.status not in NOTHING_DONE
     verdict = table.get(answer.status, table[500] if failed_there else Verdict(NeedsHuman, ODD[kind][1]))
     error, code = verdict
-    if error is Transient or (error is InDoubt and not writes):
+    if error is InDoubt and not writes:
+        error, code = Transient, ODD[kind][2]
+    if error is Transient:
         wish = retry_after(answer, now)
         free = answer.status in (429, 503) and wish is not None
         return Transient(code, detail=answer.body, status=answer.status, retry_after=wish, uses_attempt=not free)

@@ -369,6 +369,17 @@ def test_a_person_who_resends_is_not_stopped_by_the_letter_that_is_there():
         assert len(far.asked("POST", "/fhir/DocumentReference")) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "code"), [(401, NeedsHuman, "fhir.no-metadata"), (500, Transient, "fhir.metadata")]
+)
+def test_a_server_that_does_not_say_what_it_takes_gets_nothing(status, kind, code):
+    with with_far_side(ScriptedHttp(lambda method, path, body: Step(status))) as (channel, far):
+        with pytest.raises(kind) as caught:
+            send(channel, far, a_package())
+        assert caught.value.code == code
+        assert [one[0] for one in far.requests] == ["GET"]
+
+
 def test_a_pinned_level_without_a_body_is_held():
     with with_far_side(far_side(CREATED)) as (channel, far):
         with pytest.raises(NeedsHuman) as caught:

@@ -411,8 +411,9 @@ def test_a_proof_that_does_not_come_becomes_somebodys_problem_and_may_still_come
     assert bench.state(told["pr-pcp"].id) == State.ACKNOWLEDGED
 
 
-def test_one_dead_endpoint_opens_its_breaker_and_is_probed_with_one_message(bench):
-    bench.channels["fhir-rest"].script = [Transient("net.refused") for _ in range(50)]
+@pytest.mark.parametrize("code", ["net.refused", "fhir.503", "fhir.metadata"])
+def test_one_dead_endpoint_opens_its_breaker_and_is_probed_with_one_message(bench, code):
+    bench.channels["fhir-rest"].script = [Transient(code) for _ in range(50)]
     bench.told(example("session-outcome.bp-spike"))
     for _ in range(6):
         bench.send_due()

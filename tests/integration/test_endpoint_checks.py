@@ -266,6 +266,12 @@ def test_a_server_that_is_no_fhir_server_and_one_that_is_away_fail_at_metadata(h
         probe = checker.probes(endpoint)[0]
         with pytest.raises(NeedsHuman):
             probe.ask(WallClock().now() + timedelta(seconds=8))
+    for status, kind, code in ((404, NeedsHuman, "fhir.no-metadata"), (503, Transient, "fhir.metadata")):
+        with ScriptedHttp(lambda method, path, body, status=status: Step(status)) as far:
+            endpoint = Endpoint(id="e", kind="fhir-rest", address=far.address)
+            with pytest.raises(kind) as caught:
+                checker.probes(endpoint)[0].ask(WallClock().now() + timedelta(seconds=8))
+            assert caught.value.code == code
     gone = Endpoint(id="e", kind="fhir-rest", address=f"http://127.0.0.1:{a_dead_port()}")
     with pytest.raises(Transient):
         checker.probes(gone)[0].ask(WallClock().now() + timedelta(seconds=8))

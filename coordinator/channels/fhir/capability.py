@@ -70,7 +70,7 @@ class CapabilityBook:
         if answer.status != 200:
             if answer.status >= 500 or answer.status in (408, 425, 429):
                 raise Transient("fhir.metadata", detail=answer.body, status=answer.status)
-            raise NeedsHuman("fhir.metadata", detail=answer.body, status=answer.status)
+            raise NeedsHuman("fhir.no-metadata", detail=answer.body, status=answer.status)
         statement = parse(answer)
         if statement is None or statement.get("resourceType") != "CapabilityStatement":
             raise NeedsHuman("fhir.not-fhir", detail=answer.body, status=answer.status)

@@ -134,7 +134,7 @@ def _object(answer: Answer) -> object:
 
 def _metadata(server: FhirServer, seen: dict[str, Capability]) -> str:
     answer = server.public("metadata")
-    _refuse(answer, "fhir.metadata")
+    _refuse(answer, "fhir.metadata", "fhir.no-metadata")
     statement = parse(answer)
     if statement is None or statement.get("resourceType") != "CapabilityStatement":
         raise NeedsHuman("fhir.not-fhir", status=answer.status)
@@ -164,7 +164,7 @@ def _clocks(answer: Answer, server: FhirServer) -> str:
 
 def _discovery(server: FhirServer) -> str:
     answer = server.public(".well-known/smart-configuration")
-    _refuse(answer, "token.discovery")
+    _refuse(answer, "token.unreachable", "token.discovery")
     said = parse(answer)
     token_url = None if said is None else said.get("token_endpoint")
     if not isinstance(token_url, str):
@@ -186,9 +186,10 @@ def _patient_search(server: FhirServer) -> str:
     return "The search answers, and finds nobody under an identifier that nobody has."
 
 
-def _refuse(answer: Answer, code: str) -> None:
+def _refuse(answer: Answer, away: str, refused: str) -> None:
+    """Raise Transient with the cause `away`, or NeedsHuman with `refused`, for anything but 200."""
     if answer.status == 200:
         return
     if answer.status >= 500 or answer.status in (408, 425, 429):
-        raise Transient(code, status=answer.status)
-    raise NeedsHuman(code, status=answer.status)
+        raise Transient(away, status=answer.status)
+    raise NeedsHuman(refused, status=answer.status)

@@ -70,8 +70,10 @@ def test_a_failure_without_a_row_may_hide_that_it_was_stored(status):
     assert type(error_for(answer(status), FHIR_STATUS, NOW, kind="fhir", writes=False)) is Transient
 
 
-def test_a_read_leaves_nothing_in_doubt():
-    assert type(error_for(answer(500), FHIR_STATUS, NOW, kind="fhir", writes=False)) is Transient
+@pytest.mark.parametrize("status", [409, 412, 500, 524])
+def test_a_read_leaves_nothing_in_doubt_and_nobody_is_told_that_a_message_may_be_there(status):
+    error = error_for(answer(status), FHIR_STATUS, NOW, kind="fhir", writes=False)
+    assert (type(error), error.code) == (Transient, "fhir.asking")
 
 
 def test_a_fax_that_a_gateway_may_have_queued_is_never_simply_tried_again():
