@@ -73,8 +73,7 @@ class DirectNotices:
             except (imaplib.IMAP4.error, OSError) as fault:
                 raise Transient("direct.later") from fault
             finally:
-                with contextlib.suppress(imaplib.IMAP4.error, OSError):
-                    mailbox.logout()
+                _leave(mailbox)
         return f"{self._config.host} takes our sign-in; unread: {waiting}."
 
     def _fetch(self, cutoff: Cutoff) -> Iterator[tuple[ReceiptNews, Callable[[], None]]]:
@@ -92,8 +91,7 @@ class DirectNotices:
         except (imaplib.IMAP4.error, OSError) as fault:
             raise Transient("direct.later") from fault
         finally:
-            with contextlib.suppress(imaplib.IMAP4.error, OSError):
-                mailbox.logout()
+            _leave(mailbox)
 
     def _understood(self, raw: bytes) -> ReceiptNews | None:
         """Return what a mail says. One that trips the reading of it is left for people and stops no other."""
@@ -181,6 +179,13 @@ class DirectNotices:
                 self._passed.add(uid)
 
         return mark
+
+
+def _leave(mailbox: imaplib.IMAP4_SSL) -> None:
+    """Sign out, and close the line whether or not that was heard."""
+    for last in (mailbox.logout, mailbox.shutdown):
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
+            last()
 
 
 def _is_of(head: bytes, uid: str) -> bool:
