@@ -98,7 +98,7 @@ class WatchedFolder:
     """One folder. `round` looks once; the caller waits between two rounds and holds `folder_lock`."""
 
     def __init__(self, folder: Path, submit: Submit, *, may_go_on: Callable[[], bool] = lambda: True) -> None:
-        """`submit` takes in one event; what it raises leaves the file where it is. `may_go_on` is asked per file."""
+        """`submit` takes in one event; what it raises leaves the file where it is. `may_go_on` is asked before each."""
         self._folder = folder
         self._submit = submit
         self._may_go_on = may_go_on
@@ -177,6 +177,8 @@ class WatchedFolder:
             if look_at(stream.fileno()) != seen:
                 return None
             for place, item in _items(stream, name):
+                if not self._may_go_on():
+                    return None  # what was answered is on record; the whole comes again as a replay
                 reasons.add(place, self._submit(item) if isinstance(item, bytes) else _unreadable(item))
             if not reasons.counts:
                 reasons.add("file", _unreadable((NOTHING,)))

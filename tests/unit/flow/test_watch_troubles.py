@@ -189,6 +189,14 @@ def test_the_lock_empties_no_file_that_a_link_in_its_place_points_to(tmp_path):
     assert (tmp_path / "precious").read_text() == "kept"
 
 
+def test_asked_to_stop_in_the_middle_of_a_file_it_leaves_the_file_for_the_next_time(tmp_path, desk):
+    drop(tmp_path, "day.ndjson", "".join(f'{{"id": "{number}"}}\n' for number in range(1000)))
+    looks(WatchedFolder(tmp_path, desk.submit, may_go_on=lambda: len(desk.given) < 3))
+    assert (len(desk.given), names(tmp_path)) == (3, ["day.ndjson"])
+    (taken,) = looks(WatchedFolder(tmp_path, desk.submit))
+    assert (taken.place, dict(taken.counts)) == ("done", {"replay": 3, "accepted": 997})
+
+
 def test_several_events_of_which_one_is_refused_are_all_answered_before_the_file_is_moved(tmp_path, place, desk):
     drop(tmp_path, "day.json", '[{"id": "a"}, {"bad": 1}, {"id": "b"}]')
     (taken,) = looks(place)
