@@ -6,11 +6,13 @@ hash; making it again from the same record gives the same bytes.
 """
 
 import hashlib
+from datetime import datetime
 
 from coordinator.domain.case import Case
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.case_file import gather
 from coordinator.flow.ledger import Transaction
+from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import MessageRecord, may_have_arrived
@@ -58,10 +60,9 @@ class PaperDesk:
         with parts.ledger.begin(write=False) as tx:
             message, case = _case(tx, message_id)
             about = next((one for one in tx.incidents() if one.message_id == message_id), None)
-            went = [one for one in tx.deliveries(message_id) if may_have_arrived(one)]
-        if about is None:
-            raise Refused("paper.no-incident", "Record first that the letter reached the wrong place.")
-        sent_at = went[-1].updated_at if went else about.raised_at
+            if about is None:
+                raise Refused("paper.no-incident", "Record first that the letter reached the wrong place.")
+            sent_at = _left_at(tx, about)
         provider = None if about.kind == UNKNOWN_READER else case.provider(message.provider_id)
         made = parts.workshop.letters.papers.misdirected(case.clinic, provider, message.reference, sent_at, now)
         self._audit(message, "letter to a wrong reader made", made, actor)
@@ -87,3 +88,16 @@ def _case(tx: Transaction, message_id: str) -> tuple[MessageRecord, Case]:
     if message is None or case is None:
         raise NotFound("message")
     return message, case
+
+
+def _left_at(tx: Transaction, about: IncidentRow) -> datetime:
+    """Return when the letter left that the incident is about: its last try at that address, or when it was handed over.
+
+    What was sent since, to the right reader, is another letter; and word of a fax may come hours after it.
+    """
+    went = [one for one in tx.deliveries(about.message_id) if may_have_arrived(one)]
+    there = [one for one in went if about.endpoint_id in (None, one.endpoint_id)]
+    if not there:
+        return about.raised_at
+    tries = [one.on_wire_at for one in tx.attempts(there[-1].id) if one.on_wire_at is not None]
+    return tries[-1] if tries else there[-1].updated_at

@@ -12,6 +12,9 @@ from coordinator.console.app import build
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.paper_desk import PaperDesk
+from coordinator.flow.ports import ReceiptNews
+from coordinator.flow.track import take_in
+from coordinator.letters.formats import clinic_instant
 from coordinator.letters.pdf import pages_text
 
 
@@ -107,6 +110,23 @@ class Printing(Desk):
         app = build(service, now=bench.clock.now, answers_service=service, paper_service=service)
         self.web = TestClient(app, base_url=CONSOLE, follow_redirects=False, headers={"Sec-Fetch-Site": "same-origin"})
         self.web.cookies.set("coordinator_session", self.session)
+
+
+def test_a_letter_to_a_wrong_reader_says_when_that_letter_left_and_not_what_came_of_it_later(bench, told, paper):
+    message = told["pr-pcp"].id
+    bench.channels["fax"].script = ["queue"]
+    bench.send_due()
+    left_at = bench.clock.now()
+    fax = bench.deliveries(message)[-1]
+    bench.clock.turn(hours=2)
+    take_in(bench.parts, ReceiptNews("r", "fax", fax.far_side_ref, fax.id, "acknowledged"))
+    StaffAnswers(bench.parts).open_incident(message, kind="misdirected-fax", note="a bakery rang us", actor=STAFF)
+    bench.clock.turn(hours=1)
+    bench.desk.resend(fax.id, reason="to the right reader", token="t" * 43, actor=STAFF)
+    paper_row = bench.deliveries(message)[-1]
+    bench.desk.record_handover(paper_row.id, to="J. Doe, at their desk", actor=STAFF)
+    text = words(paper.to_wrong_reader(message, actor=STAFF))
+    assert f"We sent it to you on {' '.join(clinic_instant(left_at, 'America/Chicago').split())}." in text
 
 
 def test_the_page_of_a_message_offers_both_and_shows_them_as_pdf(bench, told):
