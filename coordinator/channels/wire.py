@@ -209,7 +209,7 @@ def sort_fault(fault: BaseException, *, after_first_byte: bool) -> DeliveryError
     if any(isinstance(one, ssl.SSLError) for one in causes):
         return Transient("tls.handshake")
     if isinstance(fault, httpx.TimeoutException | TimeoutError):
-        return Transient("net.timeout")
+        return Transient("net.timeout", uses_attempt=not isinstance(fault, httpx.PoolTimeout))  # our own crowd
     return Transient("net.connect")
 
 

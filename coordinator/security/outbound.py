@@ -45,7 +45,8 @@ class OutboundConfig:
     """(certificate file, key file) where the far side wants mutual TLS."""
     lists: RevocationLists | None = None
     """Lists of revoked certificates by server; None where nobody is asked."""
-    max_connections: int = 50
+    max_connections: int = 100
+    """Exchanges at the same time: more than there are threads that make them, so that none waits for its turn here."""
 
 
 def resolve(host: str, port: int) -> list[str]:

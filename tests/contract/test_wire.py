@@ -6,6 +6,7 @@ import ssl
 import time
 from datetime import timedelta
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from coordinator.channels.wire import Limits, Wire
+from coordinator.channels.wire import Limits, Wire, sort_fault
 from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
 from coordinator.security.outbound import OutboundConfig, guarded_client
+from coordinator.settings import Settings
 from tests.contract.people import WallClock
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
@@ -149,6 +151,16 @@ def test_the_whole_exchange_ends_at_its_limit_whatever_the_far_side_does(act):
     with serving(Step(200, b"{}", {f"X-{n}": "slow" for n in range(20)}, act)) as far, pytest.raises(InDoubt):
         post(far.address, within_s=60, limits=Limits(total_s=0.8))
     assert time.monotonic() - began < 2.5
+
+
+def test_a_try_that_found_no_free_place_of_our_own_uses_no_attempt():
+    fault = sort_fault(httpx.PoolTimeout("crowded"), after_first_byte=False)
+    assert (type(fault), fault.uses_attempt) == (Transient, False)
+
+
+def test_there_is_a_place_for_every_thread_that_sends():
+    (most,) = (one.le for one in Settings.model_fields["senders"].metadata if hasattr(one, "le"))
+    assert OutboundConfig().max_connections > most
 
 
 def test_a_refused_connection_is_marked_but_nothing_left():
