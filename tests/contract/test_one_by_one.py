@@ -115,3 +115,16 @@ def test_a_failure_of_a_gateways_own_making_leaves_the_entry_in_doubt(status):
         letter = json.loads(far.asked("POST", "/fhir/DocumentReference")[0][3])
         server.holds += [{**held, "id": "7"}, {**letter, "id": "9"}]
         assert look_up().verdict == "arrived-proven"
+
+
+@pytest.mark.parametrize("kind", ["DocumentReference", "Observation"])
+def test_what_is_there_twice_has_not_simply_arrived(kind):
+    with a_far_side() as (server, far, send, look_up):
+        server.answers[kind] = Step(412)
+        with pytest.raises(InDoubt):
+            send()
+        held = json.loads(far.asked("POST", f"/fhir/{kind}")[0][3])
+        server.holds += [{**held, "id": "7"}, {**held, "id": "8"}]
+        with pytest.raises(NeedsHuman) as caught:
+            look_up()
+        assert caught.value.code == "fhir.412"

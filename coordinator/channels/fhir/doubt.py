@@ -7,6 +7,7 @@ from coordinator.channels.fhir.finding import by_identifier
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.channels.fhir.singles import LETTER, content_sha, entry_key
+from coordinator.domain.errors import NeedsHuman
 from coordinator.flow.ports import EntryBook, EntryRow, Lookup
 
 Entries = Sequence[Mapping[str, Any]]
@@ -30,7 +31,8 @@ def settle_entries(
 ) -> Lookup:
     """Return arrived when every entry has landed, absent when the rest may be sent, else unknown.
 
-    `settled` raises Transient while what was stored may not show up in a search yet.
+    `settled` raises Transient while what was stored may not show up in a search yet. Raises NeedsHuman for one that is
+    there twice.
     """
     known = book.known(endpoint, [entry_key(one) for one in entries])
     missing = []
@@ -66,6 +68,8 @@ def _find(server: FhirServer, entry: Mapping[str, Any]) -> str | None:
     if not name:
         return None
     same = by_identifier(server, _kind(entry), text(name, "system"), text(name, "value"))
+    if len(same) > 1:
+        raise NeedsHuman("fhir.412")  # filed twice: somebody there has to take one away
     return f"{_kind(entry)}/{text(same[0], 'id')}" if same else None
 
 
