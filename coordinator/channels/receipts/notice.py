@@ -56,15 +56,15 @@ def read_notice(raw: bytes, *, outer: bytes | None = None) -> ReceiptNews | None
     whom the letter went to. Only the mail's own report is read: a notice that somebody
     forwards, or that lies in a returned letter, says nothing here.
     """
-    mail = _parsed(raw)
-    if outer is not None and mail.get_content_type() == "message/rfc822":
-        mail = _inside(mail)  # Direct signs a mail as a whole
+    whole = _parsed(raw)
+    # Direct signs a mail as a whole, and may hand it over so.
+    mail = _inside(whole) if whole.get_content_type() == "message/rfc822" else whole
     reports = [one for one in _own_parts(mail) if one.get_content_type() == "multipart/report"]
     said = [found for one in reports if (found := _mdn(one) or _dsn(one)) is not None]
     if not said:
         return None
     meaning, original, about = next((one for one in said if one[0].verdict == "failed"), said[0])
-    around = mail if outer is None else _parsed(outer)
+    around = whole if outer is None else _parsed(outer)
     own = MESSAGE_ID.search(str(around.get("Message-ID", ""))) or MESSAGE_ID.search(str(mail.get("Message-ID", "")))
     key = own.group() if own else hashlib.sha256(raw).hexdigest()
     return ReceiptNews(f"direct:{key}", "direct", original, None, *meaning, raw, about=about)
@@ -148,12 +148,8 @@ def _original_of_dsn(report: Message, blocks: list[Message]) -> str | None:
 
 
 def _returned_id(part: Message) -> str | None:
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        named = MESSAGE_ID.search(str(_inside(part).get("Message-ID", "")))
-    else:
-        text = payload if isinstance(payload, str) else ""
-        named = MESSAGE_ID.search(next((one for one in text.splitlines() if one.lower().startswith("message-id:")), ""))
+    head = _inside(part) if _children(part) else _parsed(_content(part).lstrip())
+    named = MESSAGE_ID.search(str(head.get("Message-ID", "")))
     return named.group() if named else None
 
 

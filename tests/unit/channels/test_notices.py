@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 
 from coordinator.channels.receipts.notice import read_notice
@@ -133,6 +135,24 @@ def test_of_several_dispositions_the_failure_counts():
 def test_letter_case_folded_lines_and_comments_change_nothing(said):
     raw = mdn(said).replace(b"Original-Message-ID: ", b"original-message-id:\r\n\t")
     assert (read_notice(raw).verdict, read_notice(raw).far_side_ref) == ("acknowledged", ID)
+
+
+def test_a_returned_header_may_be_folded_and_coded():
+    folded = dsn("failed").replace(b"\r\nMessage-ID: " + ID.encode(), b"\r\nMESSAGE-ID:\r\n " + ID.encode(), 1)
+    head = f"Subject: Letter\r\nMessage-ID:\r\n {ID}\r\n".encode()
+    coded = dsn("failed").replace(
+        b"rfc822-headers\r\n\r\nSubject: Letter\r\nMessage-ID: " + ID.encode() + b"\r\n",
+        b"rfc822-headers\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(head),
+    )
+    assert base64.b64encode(head)[:20] in coded
+    for raw in (folded, coded):
+        assert read_notice(raw).far_side_ref == ID
+
+
+def test_a_notice_that_is_the_whole_of_what_a_mail_encloses_is_read():
+    enclosing = b"Message-ID: <outer@hisp.example>\r\nContent-Type: message/rfc822\r\n\r\n"
+    news = read_notice(enclosing + mdn("a/b; dispatched"))
+    assert (news.verdict, news.key) == ("acknowledged", "direct:<outer@hisp.example>")
 
 
 def test_a_notice_says_of_whom_it_speaks():
