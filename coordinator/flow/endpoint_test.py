@@ -6,7 +6,7 @@ once, and what came back is shown to the person who asked.
 
 import json
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from importlib import resources
 
 from coordinator.domain.case import Case
@@ -30,6 +30,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Package, StoredDocument, Taken
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import NewDocument
+from coordinator.flow.search import fold
 from coordinator.flow.wording import facts_said
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
@@ -38,6 +39,9 @@ from coordinator.planning.plan import make_plan
 PATIENT = "TEST-PATIENT"
 MARK = "TEST"
 LONG_AGO = date(2000, 1, 1)
+SENT = "test message sent"
+AGAIN_AFTER = timedelta(seconds=15)
+"""A double click, or two people at once, are one test message."""
 
 
 def send_test(parts: Parts, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
@@ -64,7 +68,10 @@ def send_test(parts: Parts, endpoint_id: str, actor: Actor) -> tuple[Step, ...]:
                 "The test patient has the name and birth date, or a number, of a patient of the clinic. Nothing was "
                 "sent. Agree on another test patient.",
             )
-        tx.audit(actor, "test message sent", at=parts.clock.now(), subject=endpoint_id)
+        now = parts.clock.now()
+        if any(one.action == SENT and now - one.at < AGAIN_AFTER for one in tx.audit_of([endpoint_id])):
+            raise Refused("test.again", "A test message has just gone there. Look at what came of it first.")
+        tx.audit(actor, SENT, at=now, subject=endpoint_id)
     channel = parts.channels.get(endpoint.kind)
     if channel is None or endpoint.kind in ("secure-link", "by-hand"):
         return (*steps, Step("test message", None, "This channel has no test message; the check asks all there is."))
@@ -103,7 +110,7 @@ def _seen(answer: Taken) -> str:
 
 
 def _is_somebody(tx: Transaction, test: AgreedTest) -> bool:
-    """Return whether a patient of the clinic has this name and birth date, or one of these numbers."""
+    """Return whether a patient of the clinic has this name, however spelt, and birth date, or one of these numbers."""
     numbers = {(one.system, one.value.casefold()) for one in test.identifiers}
     for key in tx.registry_keys("patient"):
         one = tx.patient(key)
@@ -111,13 +118,14 @@ def _is_somebody(tx: Transaction, test: AgreedTest) -> bool:
             continue
         if {(number.system, number.value.casefold()) for number in one.identifiers} & numbers:
             return True
-        if one.birth_date == test.birth_date and _folded(one.name.full()) == _folded(test.name.full()):
+        if one.birth_date == test.birth_date and _words(one.name.full()) == _words(test.name.full()):
             return True
     return False
 
 
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+def _words(name: str) -> frozenset[str]:
+    """Return the words of a name, without accents, case, hyphens and order."""
+    return frozenset(one for one in fold(name) if "-" not in one)
 
 
 def _package(parts: Parts, registry: Registry, provider: Provider, endpoint: Endpoint, test: AgreedTest) -> Package:

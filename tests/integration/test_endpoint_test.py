@@ -93,6 +93,17 @@ def test_nothing_of_it_enters_the_record_but_the_evidence(bench):
     assert bench.broken() == []
 
 
+def test_a_double_click_is_one_test_message(bench):
+    name = agree(bench)
+    send_test(bench.parts, name, STAFF)
+    with pytest.raises(Refused, match=r"test\.again"):
+        send_test(bench.parts, name, STAFF)
+    assert bench.channels["fhir-rest"].calls == 1
+    bench.clock.turn(minutes=2)
+    send_test(bench.parts, name, STAFF)
+    assert bench.channels["fhir-rest"].calls == 2
+
+
 def test_without_an_agreement_nothing_is_sent(bench):
     with pytest.raises(Refused, match=r"test\.not-agreed"):
         send_test(bench.parts, "ep-psych-fhir", STAFF)
@@ -105,6 +116,7 @@ def test_without_an_agreement_nothing_is_sent(bench):
     "changes",
     [
         {"name": {"family": "NÚÑEZ-ĐẶNG", "given": ["Zoë"]}, "birth_date": "1988-03-07"},
+        {"name": {"family": "Nunez Dang", "given": ["Zoe"]}, "birth_date": "1988-03-07"},
         {"identifiers": [{"system": "urn:example:northshore:mrn", "value": "NS-55213"}]},
     ],
 )
