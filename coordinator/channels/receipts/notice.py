@@ -45,6 +45,8 @@ ACTIONS: Mapping[str, Meaning] = MappingProxyType(
 """Action of a DSN (RFC 3464). "delayed" says nothing new; a DSN never proves dispatch."""
 
 MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
+TRIPS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What the library of mails raises over mails that are broken in some ways, or nested a thousandfold."""
 COMMENT = re.compile(r"\([^()]*\)")
 
 
@@ -56,6 +58,13 @@ def read_notice(raw: bytes, *, outer: bytes | None = None) -> ReceiptNews | None
     whom the letter went to. Only the mail's own report is read: a notice that somebody
     forwards, or that lies in a returned letter, says nothing here.
     """
+    try:
+        return _read(raw, outer)
+    except TRIPS:
+        return None
+
+
+def _read(raw: bytes, outer: bytes | None) -> ReceiptNews | None:
     whole = _parsed(raw)
     # Direct signs a mail as a whole, and may hand it over so.
     mail = _inside(whole) if whole.get_content_type() == "message/rfc822" else whole

@@ -79,6 +79,7 @@ def test_a_notice_without_a_message_id_is_keyed_by_its_bytes():
         mdn("a/b; processed", original="not an id"),
         mdn("", original=ID),
         dsn("failed", original="nothing"),
+        b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(2000)),
     ],
 )
 def test_mail_that_is_no_notice_we_can_read_settles_nothing(raw):
