@@ -16,7 +16,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend_jobs import work_jobs
 from coordinator.flow.rows import DeliveryRow, MessageRecord
-from coordinator.flow.track import ask_far_side, mark_in_doubt
+from coordinator.flow.track import ask_far_side, mark_in_doubt, taken_over
 from coordinator.observe.log import Log, write
 
 SWEEP = Actor("job", "sweep")
@@ -131,8 +131,7 @@ def _silence(tx: Transaction, row: DeliveryRow) -> str:
     if row.channel == "secure-link":
         return "link.expired"
     if row.channel == "direct":
-        taken_over = any(one.verdict == "processed" for one in tx.receipts(row.id))
-        return "direct.no-dispatched" if taken_over else "direct.no-processed"
+        return "direct.no-dispatched" if taken_over(tx, row) else "direct.no-processed"
     return "receipt.overdue"
 
 

@@ -93,7 +93,7 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
         if row.state in {State.ON_WIRE, State.IN_DOUBT}:
             tx.move_delivery(row.id, State.SENT, at=now, far_side_ref=news.far_side_ref, receipt_due_at=due_at)
             return True
-        if new and row.state == State.SENT and sum(one.verdict == "processed" for one in tx.receipts(row.id)) == 1:
+        if new and row.state == State.SENT and taken_over(tx, row) == 1:
             # The clock of the proof begins with the first word that it was taken over; a second buys no more time.
             tx.expect_receipt(row.id, due_at)
         return False
@@ -104,6 +104,12 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     error: DeliveryError = Transient(code) if news.retry and code not in SUSPENDING else NeedsHuman(code)
     settle(parts, tx, row, failed(error), now)
     return True
+
+
+def taken_over(tx: Transaction, row: DeliveryRow) -> int:
+    """Return how often word came, since the delivery was last sent, that the far side has taken it over."""
+    sent_at = max((one.on_wire_at for one in tx.attempts(row.id) if one.on_wire_at is not None), default=row.created_at)
+    return sum(one.verdict == "processed" and one.received_at >= sent_at for one in tx.receipts(row.id))
 
 
 def _has_left(row: DeliveryRow, news: ReceiptNews) -> bool:

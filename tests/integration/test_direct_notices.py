@@ -91,6 +91,19 @@ def test_the_clock_of_dispatched_begins_with_processed_and_a_second_word_buys_no
     assert bench.broken() == []
 
 
+def test_what_is_sent_again_has_its_clocks_anew(bench, sent):
+    take_in(bench.parts, notice(sent, "processed"))
+    bench.clock.turn(minutes=5)
+    take_in(bench.parts, notice(sent, "failed", "n-2"))
+    bench.clock.turn(minutes=5)
+    bench.desk.release(sent.id, reason="their server is mended", token="t-1", actor=STAFF)
+    bench.channels["direct"].script = ["queue"]
+    bench.send_due()
+    bench.clock.turn(minutes=50)
+    take_in(bench.parts, notice(sent, "processed", "n-3"))
+    assert now_of(bench, sent).receipt_due_at == bench.clock.now() + timedelta(hours=1)
+
+
 def test_without_any_word_the_hour_is_that_of_processed_and_staff_read_how_far_it_got(bench, sent):
     bench.clock.turn(minutes=61)
     bench.sweep()
