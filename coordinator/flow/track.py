@@ -76,7 +76,7 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     `new` is whether the receipt was not there before: a word said twice buys no more time.
     """
     now = parts.clock.now()
-    if row.state == State.PENDING and _has_left(row, news):
+    if row.state == State.PENDING and _has_left(row, news, new=new):
         # It waits to be sent again, and was taken after all: another send would double it.
         tx.move_delivery(row.id, State.IN_DOUBT, at=now, due_at=now)
         row = tx.delivery(row.id, lock=True) or row
@@ -112,9 +112,12 @@ def taken_over(tx: Transaction, row: DeliveryRow) -> int:
     return sum(one.verdict == "processed" and one.received_at >= sent_at for one in tx.receipts(row.id))
 
 
-def _has_left(row: DeliveryRow, news: ReceiptNews) -> bool:
-    """Return whether news says of a delivery that waits that the far side has it."""
-    return news.verdict == "acknowledged" or (news.verdict == "processed" and _about_this_try(row, news))
+def _has_left(row: DeliveryRow, news: ReceiptNews, *, new: bool) -> bool:
+    """Return whether news says of a delivery that waits that the far side has it.
+
+    Old word that it was taken over, heard once more, says nothing: it may have failed since, and been released.
+    """
+    return news.verdict == "acknowledged" or (new and news.verdict == "processed" and _about_this_try(row, news))
 
 
 def _about_this_try(row: DeliveryRow, news: ReceiptNews) -> bool:

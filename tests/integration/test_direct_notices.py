@@ -97,6 +97,8 @@ def test_what_is_sent_again_has_its_clocks_anew(bench, sent):
     take_in(bench.parts, notice(sent, "failed", "n-2"))
     bench.clock.turn(minutes=5)
     bench.desk.release(sent.id, reason="their server is mended", token="t-1", actor=STAFF)
+    take_in(bench.parts, notice(sent, "processed"))
+    assert now_of(bench, sent).state == State.PENDING, "old word, heard once more"
     bench.channels["direct"].script = ["queue"]
     bench.send_due()
     bench.clock.turn(minutes=50)
