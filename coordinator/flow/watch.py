@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -75,6 +75,8 @@ class _Minded:
     digest: str
     until: int
     """The number of the look after which it is left to itself."""
+    is_told: bool = False
+    """Whether somebody was told that it should be put back and cannot be."""
 
 
 @dataclass
@@ -213,11 +215,21 @@ class WatchedFolder:
             now = look_at(target)
             if now == minded.seen and self._looks <= minded.until:
                 continue
-            del self._minded[target]
-            if now is None or now[0] != minded.seen[0] or not grew(target, minded.seen[1], minded.digest):
+            if now is None or now[0] != minded.seen[0]:
+                del self._minded[target]
                 continue
+            try:
+                if not grew(target, minded.seen[1], minded.digest):
+                    del self._minded[target]
+                    continue
+                put_back(target, self._folder / minded.name, minded.digest)
+            except OSError as fault:
+                if not minded.is_told:
+                    self._minded[target] = replace(minded, is_told=True)
+                    yield _stuck(now, fault)
+                continue
+            del self._minded[target]
             _beside(target).unlink(missing_ok=True)
-            put_back(target, self._folder / minded.name, minded.digest)
             yield Taken(minded.digest[:12], "back", ())
 
 

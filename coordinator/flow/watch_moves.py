@@ -1,6 +1,7 @@
 """Moving files in a watched folder: none is overwritten, none is moved that was not read, and links are no way in."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -15,6 +16,9 @@ from coordinator.domain.errors import ConfigurationError
 LOCK = ".coordinator-watch.lock"
 LONGEST_NAME = 200
 """In bytes. A longer name is left off: what is written beside the file has a longer one still, and 255 is the most."""
+
+TRIES = 9
+"""Places that are tried for a file that is put back, while others put files there at the same time."""
 
 Looked = tuple[int, int, int]
 """Inode, size in bytes and time of the last change in ns: equal twice means that nobody is writing."""
@@ -110,11 +114,13 @@ def move_read(path: Path, target: Path, seen: Looked) -> bool:
 
 
 def put_back(file: Path, path: Path, digest: str) -> None:
-    """Move a file back to where it was, or beside what is there by now."""
-    for place in (path, *(free_name(path.parent, path.name, f"{digest[:8]}-{number}") for number in range(1, 4))):
+    """Move a file back to where it was, or beside what is there by now; raise OSError when it cannot be moved."""
+    for number in range(TRIES):
+        place = path if number == 0 else free_name(path.parent, path.name, f"{digest[:8]}-{number}")
         with contextlib.suppress(FileExistsError):
             _move_to_nothing(file, place)
             return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def _move_to_nothing(file: Path, place: Path) -> None:

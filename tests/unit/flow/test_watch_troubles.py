@@ -99,6 +99,26 @@ def test_what_went_on_after_it_was_taken_comes_back_beside_a_new_file_of_its_nam
     assert len(names(tmp_path / "done")) == 2
 
 
+def test_an_upload_that_went_on_and_cannot_be_put_back_yet_is_told_once_and_tried_again(
+    tmp_path, desk, place, monkeypatch
+):
+    with (tmp_path / "slow.ndjson").open("w") as writer:
+        writer.write('{"id": "a"}\n')
+        writer.flush()
+        looks(place)
+        writer.write('{"id": "b"}\n')
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(watch.os, "link", full)
+    monkeypatch.setattr(watch.os, "rename", full)
+    assert [(one.place, one.why) for one in looks(place, 5)] == [("stuck", "No space left on device")]
+    monkeypatch.undo()
+    assert [one.place for one in looks(place, 3)] == ["back", "done"]
+    assert {json.loads(one)["id"] for one in desk.given} == {"a", "b"}
+
+
 def fails_for(monkeypatch, name, error):
     real = os.rename
 
