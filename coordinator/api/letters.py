@@ -22,6 +22,7 @@ from coordinator.domain.errors import Refused
 from coordinator.flow.letter_reader import LetterReader, ReaderView
 from coordinator.flow.link import LinkDoor, TooManyTries
 from coordinator.flow.said import MISDIRECTED, Said
+from coordinator.security.places import place
 
 Place = Annotated[int, Path(ge=1, le=9)]
 """Which letter of a message, from 1."""
@@ -255,7 +256,7 @@ def _is_ours(request: Request) -> bool:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    return place(request.client.host if request.client else None)
 
 
 def _instant(at: datetime, zone: str) -> str:

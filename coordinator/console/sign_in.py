@@ -4,7 +4,6 @@ import math
 import re
 import secrets
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -15,6 +14,7 @@ from coordinator.console.contracts import Service
 from coordinator.console.rendering import Pages
 from coordinator.security.accounts import SignedIn, SignInRefused
 from coordinator.security.passwords import WeakPassword
+from coordinator.security.places import place
 
 Form = Annotated[Mapping[str, str], Depends(posted)]
 _NEXT = re.compile(r"^/(messages(/[A-Za-z0-9-]{1,64})?|refused|help|me)?$")
@@ -140,10 +140,4 @@ def _refusal(refused: SignInRefused, text: str) -> tuple[int, str]:
 
 
 def _address(request: Request) -> str:
-    """Return where the try comes from; of an IPv6 address the half that one customer holds whole."""
-    text = request.client.host if request.client else "unknown"
-    try:
-        found = ip_address(text)
-    except ValueError:
-        return text
-    return str(ip_network((found, 64), strict=False)) if found.version == 6 else text
+    return place(request.client.host if request.client else None)

@@ -115,8 +115,9 @@ class LinkBench:
         with self.bench.store.begin(write=False) as tx:
             return [(kind, cause) for _, _, kind, cause, _ in tx.open_tasks(message.id)]
 
-    def web(self) -> TestClient:
-        """Return a browser at the letter pages."""
+    def web(self, host: str = "testclient") -> TestClient:
+        """Return a browser at the letter pages, at that network address."""
         settings = SimpleNamespace(public_url=PUBLIC, console_url="https://console.example", environment="production")
         service = SimpleNamespace(door=self.door, reader=self.reader, settings=settings, health=dict)
-        return TestClient(build(service, service), base_url=PUBLIC, follow_redirects=False, headers=SAME_SITE)
+        app = build(service, service)
+        return TestClient(app, base_url=PUBLIC, follow_redirects=False, headers=SAME_SITE, client=(host, 50000))

@@ -109,6 +109,15 @@ def test_a_network_that_tries_too_often_is_told_to_wait(links, web):
     assert "Wait fifteen minutes" in slow.text
 
 
+def test_of_an_ipv6_address_the_half_counts_that_one_customer_holds_whole(links, web):
+    code = {"token": "0" * 64, "code": "X"}
+    for number in range(20):
+        assert links.web(f"2001:db8:1:2::{number:x}").post("/l/open", data=code).status_code == 403
+    assert links.web("2001:db8:1:2:ffff::1").post("/l/open", data=code).status_code == 429
+    for other in ("2001:db8:1:3::1", "::ffff:192.0.2.1"):
+        assert links.web(other).post("/l/open", data=code).status_code == 403
+
+
 def test_the_session_cookie_is_bound_to_the_host_and_kept_from_scripts(links, web):
     cookie = entered(links, web).headers["set-cookie"]
     assert cookie.startswith("__Host-letter=")
