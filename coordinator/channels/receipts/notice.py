@@ -47,6 +47,7 @@ ACTIONS: Mapping[str, Meaning] = MappingProxyType(
 MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 TRIPS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What the library of mails raises over mails that are broken in some ways, or nested a thousandfold."""
+ADDRESS = re.compile(r"[^\s<>\",:;]+@[^\s<>\",:;]+")
 COMMENT = re.compile(r"\([^()]*\)")
 
 
@@ -124,9 +125,8 @@ def _disposition(text: str) -> Meaning | None:
 
 def _addresses(fields: Message) -> tuple[str, ...]:
     """Return of whom a block speaks: the final recipient, then the one it was first meant for."""
-    named = [str(fields.get(name, "")) for name in ("Final-Recipient", "Original-Recipient")]
-    bare = [COMMENT.sub("", one).rpartition(";")[2].strip().strip("<>") for one in named]
-    return tuple(dict.fromkeys(one for one in bare if "@" in one))
+    named = [COMMENT.sub("", str(fields.get(name, ""))) for name in ("Final-Recipient", "Original-Recipient")]
+    return tuple(dict.fromkeys(found.group() for one in named if (found := ADDRESS.search(one))))
 
 
 def _dsn(report: Message) -> tuple[Meaning, str, tuple[str, ...]] | None:

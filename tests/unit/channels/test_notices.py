@@ -160,3 +160,11 @@ def test_a_notice_says_of_whom_it_speaks():
     more = "Original-Recipient: rfc822;<Y@y.example>\r\n"
     assert read_notice(mdn("a/b; dispatched", extra=more)).about == ("x@y.example", "Y@y.example")
     assert read_notice(dsn("delivered")).about == ("x@y.example",)
+    for odd in (
+        "x@y.example",
+        "rfc822;x@y.example (Dr X; North)",
+        'rfc822; "Dr X" <x@y.example>',
+        "mailto:x@y.example",
+    ):
+        raw = mdn("a/b; dispatched").replace(b"rfc822; x@y.example", odd.encode())
+        assert read_notice(raw).about == ("x@y.example",)
