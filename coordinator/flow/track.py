@@ -81,7 +81,10 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
         tx.move_delivery(row.id, State.IN_DOUBT, at=now, due_at=now)
         row = tx.delivery(row.id, lock=True) or row
     if news.verdict == "acknowledged":
-        if State.ACKNOWLEDGED not in MOVES[row.state]:
+        if row.state == State.PENDING:
+            # The far side had said that it failed. Now it proves the contrary, so no further copy may go.
+            tx.move_delivery(row.id, State.IN_DOUBT, at=now)
+        elif State.ACKNOWLEDGED not in MOVES[row.state]:
             return False
         tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
         note_station(tx, row, news.station, now, TRACK)

@@ -79,6 +79,21 @@ def test_the_same_word_twice_says_nothing_of_a_later_try(bench):
     assert fax_of(bench, told).state == State.SENT
 
 
+def test_a_fax_that_was_reported_busy_and_arrived_after_all_is_not_dialled_again(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    far = bench.channels["fax"]
+    far.script = ["queue"]
+    bench.send_due()
+    take_in(bench.parts, report(fax_of(bench, told), 1, "failed", code="fax.busy", retry=True))
+    assert fax_of(bench, told).state == State.PENDING
+    take_in(bench.parts, report(fax_of(bench, told), 2))
+    assert fax_of(bench, told).state == State.ACKNOWLEDGED
+    bench.clock.turn(hours=1)
+    bench.send_due()
+    assert far.calls == 1
+    assert bench.broken() == []
+
+
 def awaited(bench, limit=500):
     with bench.store.begin(write=False) as tx:
         since = bench.clock.now().replace(year=2020)
