@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, bo
         raise ConfigurationError("COORDINATOR_ALLOW_LOOPBACK is for trials; turn it off in production")
     http = _http(settings)
     keys = signing_keys(settings)
-    hosts = {name: frozenset(allowed) for name, allowed in settings.smart_token_hosts.items()}
+    hosts = {name: _hosts(allowed) for name, allowed in settings.smart_token_hosts.items()}
     mutual = settings.client_certificate_file is not None
     config = SmartConfig(keys=keys, secrets_dir=settings.secrets_dir, token_hosts=hosts, mutual_tls=mutual)
     sign_in = SignIn(http, config, clock, dice)
@@ -134,6 +134,11 @@ def revocation_lists(settings: Settings) -> RevocationLists | None:
     return RevocationLists(settings.crl_dir, settings.crl_whole_chain)
 
 
+def _hosts(names: Iterable[str]) -> frozenset[str]:
+    """Return host names as addresses have them: in lower case, however they were written."""
+    return frozenset(one.strip().lower() for one in names)
+
+
 def _http(settings: Settings) -> HttpClient:
     pair = (settings.client_certificate_file, settings.client_key_file)
     if (pair[0] is None) != (pair[1] is None):
@@ -141,7 +146,7 @@ def _http(settings: Settings) -> HttpClient:
     return guarded_client(
         OutboundConfig(
             allow_loopback=settings.allow_loopback,
-            private_hosts=frozenset(settings.private_hosts),
+            private_hosts=_hosts(settings.private_hosts),
             ca_file=None if settings.ca_file is None else str(settings.ca_file),
             lists=revocation_lists(settings),
             client_cert=None if pair[0] is None or pair[1] is None else (str(pair[0]), str(pair[1])),

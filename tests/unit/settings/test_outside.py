@@ -106,6 +106,12 @@ def test_half_a_client_certificate_stops_the_start(tmp_path):
         built(client_key_file=tmp_path / "key")
 
 
+def test_hosts_that_an_administrator_allowed_are_allowed_however_they_were_written():
+    made = built(private_hosts=("EHR.Hospital.lan ",), smart_token_hosts={"ep": ("Login.Example.org",)})
+    assert made.http._guarded._config.private_hosts == {"ehr.hospital.lan"}
+    assert made.channels["fhir-rest"]._credentials._config.token_hosts == {"ep": {"login.example.org"}}
+
+
 def test_loopback_is_refused_in_production():
     with pytest.raises(ConfigurationError, match="LOOPBACK"):
         built(environment="production", allow_loopback=True)
