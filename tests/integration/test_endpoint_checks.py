@@ -1,5 +1,6 @@
 """endpoints list and check, in front of the pretend recipients: what was seen, what to do, and nothing sent."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -275,6 +276,28 @@ def test_a_server_that_is_no_fhir_server_and_one_that_is_away_fail_at_metadata(h
     gone = Endpoint(id="e", kind="fhir-rest", address=f"http://127.0.0.1:{a_dead_port()}")
     with pytest.raises(Transient):
         checker.probes(gone)[0].ask(WallClock().now() + timedelta(seconds=8))
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        ({}, ""),
+        ({"grant_types_supported": ["client_credentials"]}, ""),
+        ({"grant_types_supported": ["authorization_code"]}, "client_credentials"),
+        ({"token_endpoint_auth_methods_supported": ["client_secret_basic"]}, "private_key_jwt"),
+    ],
+)
+def test_a_discovery_page_that_does_not_list_our_sign_in_is_told_on(http, listed, told):
+    checker = FhirChecker(http, NoSignIn(), WallClock(), partners={}, chart_types=CHART)
+    page = json.dumps({"token_endpoint": "https://ehr.example/token", **listed}).encode()
+    with ScriptedHttp(lambda method, path, body: Step(200, page, {"Content-Type": "application/json"})) as far:
+        auth = EndpointAuth(method="smart-backend-services", client_id="lakeside")
+        endpoint = Endpoint(id="e", kind="fhir-rest", address=far.address, auth=auth)
+        found = {one.name: one for one in checker.probes(endpoint)}["discovery"]
+        said = found.ask(WallClock().now() + timedelta(seconds=8))
+    assert told in said
+    assert ("does not list" in said) is bool(told)
 
 
 @pytest.mark.loopback

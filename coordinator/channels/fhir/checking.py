@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +24,10 @@ from coordinator.mapping.planner import Capability, choose_level
 
 NOBODY = "urn:ietf:rfc:3986|urn:uuid:00000000-0000-4000-8000-000000000000"
 """An identifier that no patient carries: the search is tried, and nobody is looked up."""
+_NEEDED_THERE: Mapping[str, str] = MappingProxyType(
+    {"grant_types_supported": "client_credentials", "token_endpoint_auth_methods_supported": "private_key_jwt"}
+)
+"""What SMART Backend Services wants to stand under these names of the discovery document."""
 CLOCKS_APART_MIN = 2
 """From so many minutes on a check tells that two clocks differ: an assertion lives four, and both may be off."""
 
@@ -171,7 +176,9 @@ def _discovery(server: FhirServer) -> str:
         raise NeedsHuman("token.discovery", status=answer.status)
     algorithms = texts(said, "token_endpoint_auth_signing_alg_values_supported")
     named = f"; signatures: {', '.join(algorithms)}" if algorithms else ""
-    return f"The token server is {urlsplit(token_url).hostname}{named}."
+    unlisted = [word for name, word in _NEEDED_THERE.items() if (listed := texts(said, name)) and word not in listed]
+    lacks = f" It does not list {' or '.join(unlisted)}: if the sign-in fails, ask about that." if unlisted else ""
+    return f"The token server is {urlsplit(token_url).hostname}{named}.{lacks}"
 
 
 def _patient_search(server: FhirServer) -> str:
