@@ -14,6 +14,7 @@ from coordinator.channels.fhir.capability import CapabilityBook
 from coordinator.channels.fhir.chart import names_their_patient, wanted
 from coordinator.channels.fhir.doubt import has_begun, settle_entries
 from coordinator.channels.fhir.finding import already_there, find_message
+from coordinator.channels.fhir.here import EntriesHere
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.kept import contradicts
 from coordinator.channels.fhir.letters import Letters, entries_of
@@ -132,10 +133,11 @@ class FhirRest:
         letters: Sequence[Mapping[str, Any]], mark: Callable[[], None],
     ) -> Taken:  # fmt: skip
         """Return what came of several letters, each posted as a document of its own."""
-        if self._entries is None:
+        book = self._entries_at(endpoint)
+        if book is None:
             raise NeedsHuman("fhir.level")
         conditional = bool(conditional_creates(capability, self._partner(endpoint)).get("DocumentReference"))
-        return Letters(server, self._entries, self._clock, endpoint.id, conditional=conditional).send(
+        return Letters(server, book, self._clock, endpoint.id, conditional=conditional).send(
             package, letters, lambda one: self._addressed(server, endpoint, match, one), match.far_side_id, mark
         )
 
@@ -172,11 +174,12 @@ class FhirRest:
         partner = self._partner(endpoint)
         reliable = None if partner is None else partner.searches_identifier
         try:
-            if self._entries is not None and (entries := self._begun(package, endpoint)):
+            book = self._entries_at(endpoint)
+            if book is not None and (entries := self._begun(package, endpoint)):
                 if reliable is None:
                     reliable = self._book.of(endpoint, server).finds_documents()
                 return settle_entries(
-                    server, self._entries, endpoint.id, entries, reliable=reliable,
+                    server, book, endpoint.id, entries, reliable=reliable,
                     settled=lambda: self._wait_until_settled(package),
                 )  # fmt: skip
             found = find_message(server, package)
@@ -242,7 +245,8 @@ class FhirRest:
         document: StoredDocument,
         mark: Callable[[], None],
     ) -> Taken:
-        if self._entries is None:
+        book = self._entries_at(endpoint)
+        if book is None:
             raise NeedsHuman("fhir.level")
         everything = parts(read_exactly(document.body), "entry")
         # The person is there already; the others go in the order in which they can be referred to.
@@ -252,7 +256,7 @@ class FhirRest:
             entries = [*dependency_order(entries)]
         resources = [one.get("resource") for one in entries]
         places = replace(look_up_places(server, self._partner(endpoint), match, resources), by_url=there)
-        singles = Singles(server, self._entries, endpoint.id, self._terms(endpoint, capability))
+        singles = Singles(server, book, endpoint.id, self._terms(endpoint, capability))
         try:
             return singles.send(package, entries, places, mark)
         finally:
@@ -271,14 +275,14 @@ class FhirRest:
 
     def _begun(self, package: Package, endpoint: Endpoint) -> list[Mapping[str, Any]]:
         """Return the entries of a message that is on its way entry by entry; empty when it is not."""
-        if self._entries is None:
+        book = self._entries_at(endpoint)
+        if book is None:
             return []
         begun: list[list[Mapping[str, Any]]] = [entries_of(package)]
         document = package.document(*ROLES["singles"])
         if document is not None:
             everything = parts(read_exactly(document.body), "entry")
             begun.append([one for one in everything if _kind(one) != "Patient"])
-        book = self._entries
         return next((one for one in begun if one and has_begun(book, endpoint.id, one)), [])
 
     def _document(self, server: FhirServer, endpoint: Endpoint, match: Match, document: StoredDocument) -> bytes:
@@ -324,6 +328,10 @@ class FhirRest:
     def _forget(self, package: Package) -> None:
         with self._lock:
             self._asked_since.pop(_try_of(package), None)
+
+    def _entries_at(self, endpoint: Endpoint) -> EntryBook | None:
+        """Return the book of entries for the server at the endpoint's address, None where nothing is kept."""
+        return None if self._entries is None else EntriesHere(self._entries, endpoint.address)
 
     def _read_back(self, endpoint: Endpoint) -> ReadBack | None:
         partner = self._partner(endpoint)

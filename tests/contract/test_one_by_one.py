@@ -2,12 +2,15 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+from coordinator.channels.fhir.here import EntriesHere
 from coordinator.channels.fhir_rest import FhirRest
 from coordinator.domain.errors import InDoubt, NeedsHuman
 from coordinator.domain.registry import Endpoint
+from coordinator.flow.ports import EntryRow
 from coordinator.sandbox.ehr_capability import capability_statement
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.entries import MemoryEntries
@@ -128,3 +131,43 @@ def test_what_is_there_twice_has_not_simply_arrived(kind):
         with pytest.raises(NeedsHuman) as caught:
             look_up()
         assert caught.value.code == "fhir.412"
+
+
+def test_what_landed_at_another_address_is_not_there_and_its_places_mean_nothing_here():
+    old, new, book = Server(), Server(), MemoryEntries()
+    package = a_package(roles=("fhir-chart",))
+    chart = a_document("fhir-chart", json.dumps(a_message(package.message)).encode(), "application/fhir+json")
+    object.__setattr__(package, "documents", (chart,))
+    with (
+        ScriptedHttp(old) as one,
+        ScriptedHttp(new) as two,
+        guarded_client(OutboundConfig(allow_loopback=True)) as http,
+    ):
+        channel = FhirRest(http, NoSignIn(), WallClock(), book=book, settle_s=0)
+        for far, created in ((one, "2"), (one, "0"), (two, "2"), (two, "0")):
+            endpoint = Endpoint(id="ep", kind="fhir-rest", address=f"{far.address}/fhir", content_level="singles")
+            taken = channel.send(package, endpoint, deadline=soon(), about_to_send=lambda ref: None)
+            assert (taken.proven, taken.facts["created"]) == (True, created)
+
+
+ROW = EntryRow("sha", "DocumentReference/9")
+
+
+@pytest.mark.parametrize(
+    "kept", [ROW, replace(ROW, place="https://ehr.example/fhir/DocumentReference/9"), replace(ROW, place=None)]
+)
+def test_places_that_were_kept_before_addresses_were_noted_still_count(kept):
+    book = MemoryEntries()
+    book.rows["ep", "e"] = kept
+    assert EntriesHere(book, "https://ehr.example/fhir").known("ep", ["e"]) == {"e": kept}
+
+
+def test_what_is_in_doubt_at_another_address_stays_asked():
+    book = MemoryEntries()
+    there, here = (EntriesHere(book, f"https://{name}.example/fhir") for name in ("old", "new"))
+    there.asked("ep", "e", "m", "first")
+    there.landed("ep", "e", "Observation/1")
+    there.asked("ep", "e", "m", "second")
+    assert here.known("ep", ["e"]) == {"e": EntryRow(None, None, "second")}
+    there.let_go("ep", "e")
+    assert (here.known("ep", ["e"]), there.known("ep", ["e"])["e"].place) == ({}, "Observation/1")

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from coordinator.domain.errors import Permanent
 
 LETTER = "DocumentReference"
 Code = Literal["fhir.other-patient", "fhir.altered", "fhir.not-kept"]
+_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+"""R4 allows 64 letters, digits, "-" and "."; servers are known to give more, and what is no id at all is no place."""
 DATES = ("date", "context.period.start", "context.period.end")
 
 
@@ -124,8 +127,9 @@ def compare(
 
 def relative(place: str | None, kind: str) -> str | None:
     """Return "DocumentReference/9" of a Location, whatever stands before and behind it; None when it names none."""
-    steps = (place or "").split("/_history/")[0].rstrip("/").split("/")
-    return f"{kind}/{steps[-1]}" if len(steps) >= 2 and steps[-2] == kind and steps[-1] else None
+    steps = re.split("[?#]", place or "")[0].split("/_history/")[0].rstrip("/").split("/")
+    named = len(steps) >= 2 and steps[-2] == kind and _ID.fullmatch(steps[-1])
+    return f"{kind}/{steps[-1]}" if named else None
 
 
 def names_another(resource: Mapping[str, Any], patient_id: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from coordinator.channels.fhir.judge import judge_document
-from coordinator.channels.fhir.kept import LETTER, contradicts
+from coordinator.channels.fhir.kept import LETTER, contradicts, relative
 from coordinator.channels.fhir.places import read_exactly
 from coordinator.channels.fhir.said import part, text
 from coordinator.channels.fhir.server import FhirServer, parse
@@ -83,7 +83,7 @@ class Letters:
             self._book.let_go(self._endpoint, key)  # refused, or not a byte of it has left
             raise
         if taken.proven:  # under review it stays asked: what is there is found by looking, not by our book
-            self._book.landed(self._endpoint, key, taken.far_side_ref)
+            self._book.landed(self._endpoint, key, relative(taken.far_side_ref, LETTER))
         if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), patient_id)).code:
             raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
         return taken

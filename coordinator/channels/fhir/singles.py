@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
 from coordinator.channels.fhir.judge import REVIEW_WITHIN_S
-from coordinator.channels.fhir.kept import names_another
+from coordinator.channels.fhir.kept import names_another, relative
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
 from coordinator.channels.wire import Answer
@@ -247,12 +247,10 @@ def names_unsupported(answer: Answer) -> bool:
 
 def _place(answer: Answer, request: Request, said: Mapping[str, Any]) -> str | None:
     """Return "Observation/12" from the Location, else from the resource that came back, else from what was updated."""
-    if text(said, "resourceType") == request.kind and text(said, "id"):
-        return f"{request.kind}/{text(said, 'id')}"
-    location = answer.headers.get("location") or answer.headers.get("content-location") or ""
-    steps = location.split("/_history/")[0].rstrip("/").split("/")
-    if len(steps) >= 2 and steps[-2] == request.kind and steps[-1]:
-        return f"{request.kind}/{steps[-1]}"
+    told = f"{request.kind}/{text(said, 'id')}" if text(said, "resourceType") == request.kind else None
+    location = answer.headers.get("location") or answer.headers.get("content-location")
+    if place := relative(told, request.kind) or relative(location, request.kind):
+        return place
     return request.path if request.method == "PUT" and "?" not in request.path else None
 
 
