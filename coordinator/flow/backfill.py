@@ -46,6 +46,7 @@ def _store(
 ) -> None:
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
+        tx.read_ahead_lanes([message.lane], lock=True)
         current = tx.message(message.id, lock=True)
         if current is None or current.state != "withheld":
             raise Refused("release.not-held", "It is not held any more; look at the message again.")

@@ -13,7 +13,7 @@ from coordinator.domain.case import (
     occurred_at,
     request_names,
 )
-from coordinator.domain.delivery import State
+from coordinator.domain.delivery import FINAL, State
 from coordinator.domain.events import DoseChange
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
@@ -24,6 +24,8 @@ HISTORY = 200
 """Event versions that are looked back on: more than any course of treatment has."""
 AROUND = timedelta(days=30)
 """A record that comes late is also compared with what happened in the weeks after it."""
+TOLD_IN_DIGEST = "digest.told"
+"""Cause of a message whose session a digest tells of together with others: that one carries it."""
 KNOWN = frozenset({"received", "prepared"})
 """Inbox states whose content is believed: not questioned, not declined."""
 
@@ -72,9 +74,9 @@ def gather(tx: Transaction, row: InboxRow, *, composed_at: datetime | None = Non
 
 
 def _around(tx: Transaction, row: InboxRow, composed_at: datetime | None = None) -> Case | None:
-    earlier = [one for one in tx.inbox_versions(row.source, row.event.id) if one.version < row.version]
-    planned = [one for one in earlier if one.state == "prepared"]
-    sent = tuple(one for one in already_sent(tx, planned) if corrected_by(row.event, one))
+    earlier = earlier_versions(tx, row)
+    planned = _planned(earlier)
+    sent = _to_correct(tx, row, planned)
     providers = [one.provider for one in sent]
     registry = tx.registry_for(row.event.patient, [*providers, *named_in(row.event)])
     if registry is None or registry.patient(row.event.patient) is None:
@@ -128,12 +130,41 @@ def asked_before(tx: Transaction, row: InboxRow, case: Case) -> tuple[SentReques
     return tuple(found)
 
 
+def earlier_versions(tx: Transaction, row: InboxRow) -> list[InboxRow]:
+    """Return the versions of the same event before this one, oldest first."""
+    return [one for one in tx.inbox_versions(row.source, row.event.id) if one.version < row.version]
+
+
+def _planned(earlier: list[InboxRow]) -> list[InboxRow]:
+    return [one for one in earlier if one.state == "prepared"]
+
+
+def _to_correct(tx: Transaction, row: InboxRow, planned: list[InboxRow]) -> tuple[SentLetter, ...]:
+    return tuple(one for one in already_sent(tx, planned) if corrected_by(row.event, one))
+
+
+def is_outrun(tx: Transaction, row: InboxRow, case: Case) -> bool:
+    """Return whether a letter of an earlier version has left, or came back, since the case was gathered.
+
+    Then what was composed says the wrong thing about it. What has not left is locked, so that it does not leave now.
+    """
+    planned = _planned(earlier_versions(tx, row))
+    for version in planned:
+        for message in tx.messages_of_event(version.id):
+            for delivery in tx.deliveries(message.id):
+                if delivery.state not in FINAL:
+                    tx.delivery(delivery.id, lock=True)
+    now, then = _to_correct(tx, row, planned), case.already_sent
+    return {(one.provider, one.version) for one in now} != {(one.provider, one.version) for one in then}
+
+
 def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, ...]:
     """Return the newest letter of each recipient that has, or may have, an earlier version."""
     letters: dict[str, SentLetter] = {}
     for row in planned:
         for message in tx.messages_of_event(row.id):
-            sent_at = arrived_at(tx, message)
+            carried = tx.message(message.superseded_by or "") if message.cause == TOLD_IN_DIGEST else message
+            sent_at = None if carried is None else arrived_at(tx, carried)
             if sent_at is None:
                 continue
             letters[message.provider_id] = SentLetter(

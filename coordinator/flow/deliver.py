@@ -1,5 +1,6 @@
 """T3 and T4: claim, ask for release, mark, send, and write down what came of it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,12 +12,14 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.releasing import ask_release
-from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.flow.releasing import ask_release, known_address
+from coordinator.flow.rows import DeliveryRow, MessageRecord, may_have_arrived
 from coordinator.flow.send_package import Loaded, load_package, with_new_cover
 from coordinator.observe.log import Log, write
 
 DELIVER = Actor("job", "deliver")
+AWAY_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
+"""Between two tries to write an outcome down: for less than a minute, so that the lease has not ended by then."""
 LANE_PAUSE = timedelta(seconds=5)
 """How long a message waits before it is looked at again while another of its lane is on the wire."""
 
@@ -58,13 +61,17 @@ def claim(parts: Parts, worker: str, limit: int) -> Sequence[Claimed]:
 
 def _one_probe_each(parts: Parts, tx: Transaction, rows: Sequence[DeliveryRow], now: datetime) -> Sequence[DeliveryRow]:
     """Let one delivery through to an endpoint whose breaker is open, and put the others back."""
-    kept, probing = [], set()
+    kept: list[DeliveryRow] = []
+    probing: set[str] = set()
     for row in rows:
         health = tx.health(row.endpoint_id)
+        if health.open_since is not None and row.endpoint_id not in probing:
+            health = tx.health(row.endpoint_id, lock=True)
         if health.open_since is None:
             kept.append(row)
             continue
-        if row.endpoint_id in probing:
+        under_way = health.probe_at is not None and health.probe_at > now  # another worker was quicker
+        if under_way or row.endpoint_id in probing:
             tx.move_delivery(
                 row.id, State.PENDING, at=now, due_at=now + parts.policy.breaker_probe, cause="net.breaker"
             )
@@ -93,8 +100,8 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
     if not answer.permits:
         new = State.CANCELLED if answer.withdraw else State.HELD
         tx.move_delivery(row.id, new, at=now, cause=answer.code)
-        if answer.withdraw and message.state == "open":
-            tx.move_message(message.id, "cancelled", at=now, cause=answer.code)
+        if answer.withdraw:
+            _withdraw_message(tx, row, message, answer.code, now)
         tx.audit(DELIVER, "send not released", at=now, patient_key=message.patient_key, subject=message.id,
                  code=answer.code)  # fmt: skip
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=answer.code)
@@ -115,6 +122,15 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
         row, parts.dice.uuid(), worker, now, answer.directive, answer.version, address_key=went_to
     )  # fmt: skip
     return Claimed(row, message, loaded, number, now, tx.at_once(row.endpoint_id, parts.policy.per_endpoint))
+
+
+def _withdraw_message(
+    tx: Transaction, row: DeliveryRow, message: MessageRecord, cause: str | None, now: datetime
+) -> None:
+    """Close the message of a delivery that was withdrawn, unless another one of it has arrived, or may have."""
+    others = [one for one in tx.deliveries(message.id) if one.id != row.id]
+    if message.state == "open" and not any(may_have_arrived(one) for one in others):
+        tx.move_message(message.id, "cancelled", at=now, cause=cause)
 
 
 def attempt(parts: Parts, claimed: Claimed) -> None:
@@ -151,7 +167,7 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         outcome = failed(InDoubt("bug") if marked else NeedsHuman("bug"))
     if isinstance(outcome.error, Transient) and not marked and outcome.error.uses_attempt:
         outcome = replace(outcome, before_wire=True)
-    write_outcome(parts, row, claimed.message, claimed.loaded.sha256, outcome)
+    _write_down(parts, row, claimed, outcome)
     spent = parts.clock.now() - began
     write(
         Log.DELIVERY_ATTEMPTED,
@@ -165,6 +181,21 @@ def attempt(parts: Parts, claimed: Claimed) -> None:
         status=outcome.status,
         duration_ms=int(spent / timedelta(milliseconds=1)),
     )
+
+
+def _write_down(parts: Parts, row: DeliveryRow, claimed: Claimed, outcome: Outcome) -> None:
+    """Write the outcome, also where the database is away for a moment: what is known now nobody else can tell later.
+
+    Writing it twice changes nothing, should the database have taken it and not said so.
+    """
+    for pause_s in AWAY_PAUSES_S:
+        try:
+            write_outcome(parts, row, claimed.message, claimed.loaded.sha256, outcome)
+        except StoreAway:
+            time.sleep(pause_s)
+        else:
+            return
+    write_outcome(parts, row, claimed.message, claimed.loaded.sha256, outcome)
 
 
 def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> DeliveryRow | None:
@@ -185,6 +216,8 @@ def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> DeliveryRo
             raise StateConflict("held")
         if not ask_release(parts, tx, current, message, now).permits:
             raise StateConflict("release")
+        if known_address(tx, current, message) != claimed.loaded.endpoint:
+            raise StateConflict("address")  # corrected since the claim: it goes by what the registry says now
         tx.move_delivery(
             row.id,
             State.ON_WIRE,
@@ -220,8 +253,8 @@ def let_go(parts: Parts, claimed: Claimed) -> None:
                 code = answer.code or ("release.paused" if held else "release.not-now")
                 new = State.PENDING if answer.permits else State.CANCELLED if answer.withdraw else State.HELD
                 tx.move_delivery(row.id, new, at=now, cause=code, due_at=now if answer.permits else None)
-                if new == State.CANCELLED and message.state == "open":
-                    tx.move_message(message.id, "cancelled", at=now, cause=code)
+                if new == State.CANCELLED:
+                    _withdraw_message(tx, row, message, code, now)
             else:
                 code = current.cause or "release.withdrawn"
         tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause=code, status=None, detail=b"", facts="",

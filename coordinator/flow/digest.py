@@ -7,7 +7,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.errors import lacks_means
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.part2 import is_part2
-from coordinator.flow.case_file import gather
+from coordinator.flow.case_file import TOLD_IN_DIGEST, gather
 from coordinator.flow.compose import compose_for, documents_of
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -70,7 +70,7 @@ def _one_digest(parts: Parts, items: list[MessageRecord]) -> None:
         for document in documents_of(newest.id, replace(made, contents=contents)):
             tx.add_document(document, at=now)
         for one in items[:-1]:
-            tx.move_message(one.id, "superseded", at=now, cause="digest.told", superseded_by=newest.id)
+            tx.move_message(one.id, "superseded", at=now, cause=TOLD_IN_DIGEST, superseded_by=newest.id)
         # The letter rests on every session it tells of, so what it is may differ from what the last one alone was.
         rests_on = {"part2": is_part2(case), "consent": asdict(mine.consent)}
         plan_now = {**newest.plan, **rests_on}

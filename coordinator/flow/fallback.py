@@ -24,8 +24,7 @@ def after_dead(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -
     if any(state in ARRIVED_MAYBE | {State.PENDING, State.CLAIMED} for state in others):
         # A resend failed, and another copy is there or on its way: no more copies than somebody asked for.
         return
-    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
-    if registry is None or registry.clinic.fallback != "take":
+    if not _takes_by_itself(tx, message):
         return
     _take(parts, tx, message, row.position, now, FALLBACK)
 
@@ -35,8 +34,7 @@ def after_clock(parts: Parts, tx: Transaction, message: MessageRecord, now: date
 
     What has left, or may have, stays the one way: two channels never carry the same message side by side.
     """
-    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
-    if message.state != "open" or registry is None or registry.clinic.fallback != "take":
+    if message.state != "open" or not _takes_by_itself(tx, message):
         return False
     last = _only_unsent(tx, message)
     if last is None or last.channel == "by-hand" or next_channel(message, last.position)[1] == "by-hand":
@@ -54,12 +52,33 @@ def after_silence(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime
     message = tx.message(row.message_id)
     if message is None or message.state != "open" or message.priority not in PRESSING:
         return
-    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
     rows = tx.deliveries(message.id)
-    if registry is None or registry.clinic.fallback != "take" or rows[-1].id != row.id:
+    if rows[-1].id != row.id or not _takes_by_itself(tx, message):
         return
     if next_channel(message, row.position)[1] != "by-hand":
         _take(parts, tx, message, row.position, now, FALLBACK, resend_of=row.id)
+
+
+def spare_copies(tx: Transaction, row: DeliveryRow, now: datetime) -> None:
+    """Withdraw the copies that were taken by themselves while the proof of this delivery was late, now that it came."""
+    if row.state != State.HELD:
+        return
+    for other in tx.deliveries(row.message_id):
+        if other.resend_of != row.id or other.reason is not None:
+            continue
+        current = tx.delivery(other.id, lock=True)
+        if current is not None and current.state in UNSENT:
+            tx.move_delivery(other.id, State.CANCELLED, at=now, cause="receipt.came")
+
+
+def _takes_by_itself(tx: Transaction, message: MessageRecord) -> bool:
+    """Return whether the clinic has the next channel taken without asking.
+
+    Not while everything is held after a restore: what the older copy calls unsent or unproven may be neither.
+    """
+    registry = tx.registry_for(message.plan["patient"]["id"], [message.provider_id])
+    takes = registry is not None and registry.clinic.fallback == "take"
+    return takes and not any(one.kind == "restore" for one in tx.holds())
 
 
 def take_next(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: Actor) -> str:

@@ -5,7 +5,7 @@ wire ends as it ends. Looking things up at the far side goes on, because that se
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
@@ -99,6 +99,10 @@ def hold_after_restore(parts: Parts, *, reason: str, actor: Actor) -> bool:
             tx.lift_hold(EVERYTHING)
         tx.put_hold(HoldRow(EVERYTHING, "restore", now, actor.name, reason))
         tx.forget_reviews()
+        for job in tx.jobs(("running",), limit=1_000):
+            # What it has sent on since the copy was made it would send once more; a person looks before it goes on.
+            tx.put_job(replace(job, state="paused", next_at=None))
+            tx.audit(actor, "resend job: pause", at=now, subject=job.id)
         tx.audit(actor, "sending held after a restore", at=now, detail=reason)
     write(Log.RESTORE_HOLD)
     return True
@@ -156,6 +160,13 @@ def end_restore_hold(parts: Parts, *, reason: str, actor: Actor) -> int:
             raise NotFound("hold")
         if tx.unreviewed(held.placed_at, 1):
             raise Refused("restore.unreviewed", "Something came in this moment and was not looked at. Try again.")
+        if tx.counts().get(State.CLAIMED):
+            # It may have left since the copy was made. The next sweep puts it back, and then it is looked at.
+            raise Refused(
+                "restore.in-hand",
+                "A worker had some messages in hand when the copy was made. Let the service run for three minutes, so "
+                "that they are looked at too, and try again.",
+            )
         waiting = tx.waiting_behind(EVERYTHING)
         tx.lift_hold(EVERYTHING)
         tx.audit(actor, "restore hold ended", at=now, detail=reason)

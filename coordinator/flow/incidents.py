@@ -10,6 +10,7 @@ from datetime import datetime
 
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.misdirected import open_about
@@ -77,7 +78,8 @@ def close_incident(
             if others:
                 raise Refused("incident.others", "Another open incident is about this address. Settle that one first.")
             health = tx.health(row.endpoint_id, lock=True)
-            tx.put_health(replace(health, suspended_at=None, suspended_address_key=None, cause=None), now)
+            if health.cause not in (ADDRESS_CHANGED, NOT_APPROVED):  # that one was changed since, and waits for more
+                tx.put_health(replace(health, suspended_at=None, suspended_address_key=None, cause=None), now)
         word = "incident closed, address right" if address_is_right else "incident closed, address stays frozen"
         tx.audit(actor, word, at=now, patient_key=row.patient_key, subject=row.message_id, detail=resolution)
 

@@ -1,10 +1,11 @@
 """Order: an older message about the same subject never follows a newer one to the same recipient."""
 
 from coordinator.domain.delivery import UNSENT, State
+from coordinator.flow.case_file import arrived_at, earlier_versions
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import MessageRecord, NewMessage, may_have_arrived
+from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage, may_have_arrived
 
 LANES = Actor("job", "lanes")
 
@@ -30,7 +31,33 @@ def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
     return True
 
 
-def withdraw(parts: Parts, tx: Transaction, message: MessageRecord, *, superseded_by: str | None) -> bool:
+def withdraw_earlier(parts: Parts, tx: Transaction, row: InboxRow) -> None:
+    """Withdraw what earlier versions of an event have not sent, whether or not this one tells that recipient anything.
+
+    It may have nothing to say (a record entered in error), may wait for a digest, or
+    be about another subject. Who has an earlier version is told by a correction.
+    """
+    if row.event.status == "arrived":
+        return  # the planned session that was announced has not come to anything else yet
+    cause = "release.retracted" if row.event.status == "entered-in-error" else "event.superseded"
+    told = tx.messages_of_event(row.id)
+    instead = {one.provider_id: one for state in ("digest", "withheld", "open") for one in told if one.state == state}
+    for version in earlier_versions(tx, row):
+        for message in tx.messages_of_event(version.id):
+            if message.state not in {"open", "withheld", "digest"} or arrived_at(tx, message) is not None:
+                continue
+            newer = instead.get(message.provider_id)
+            withdraw(parts, tx, message, superseded_by=None if newer is None else newer.id, cause=cause)
+
+
+def withdraw(
+    parts: Parts,
+    tx: Transaction,
+    message: MessageRecord,
+    *,
+    superseded_by: str | None,
+    cause: str = "release.superseded",
+) -> bool:
     """Cancel a message's unsent deliveries; return whether the message as a whole is closed by that.
 
     What stands with a person and may have arrived all the same is closed only by a
@@ -44,12 +71,12 @@ def withdraw(parts: Parts, tx: Transaction, message: MessageRecord, *, supersede
     held_there = [one for one in rows if may_have_arrived(one)]
     for delivery in rows:
         if delivery.state in UNSENT:
-            tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause="release.superseded")
+            tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause=cause)
     if superseded_by is None and held_there:
         return False
     if any(one.state not in UNSENT | {State.CANCELLED, State.DEAD} for one in rows):
         return False
-    tx.move_message(message.id, "superseded" if superseded_by else "cancelled", at=now, cause="release.superseded",
+    tx.move_message(message.id, "superseded" if superseded_by else "cancelled", at=now, cause=cause,
                     superseded_by=superseded_by)  # fmt: skip
     tx.audit(LANES, "message withdrawn", at=now, patient_key=message.patient_key, subject=message.id)
     return True

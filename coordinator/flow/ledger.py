@@ -229,8 +229,12 @@ class AheadPart(Protocol):
         """
         ...
 
-    def read_ahead_lanes(self, lanes: Sequence[tuple[str, str, str]]) -> None:
-        """Read the messages of these lanes: (patient key, provider, subject)."""
+    def read_ahead_lanes(self, lanes: Sequence[tuple[str, str, str]], *, lock: bool = False) -> None:
+        """Read the messages of these lanes: (patient key, provider, subject).
+
+        `lock` keeps others who ask so waiting until the transaction ends: whoever adds a message to a lane must see
+        what another one adds at the same moment, or neither withdraws the other.
+        """
         ...
 
 
@@ -285,6 +289,10 @@ class RecordPart(Protocol):
 
     def acted(self, token: str, action: str, outcome: str, at: datetime) -> str | None:
         """Remember a button's token; return the earlier outcome if it was used before."""
+        ...
+
+    def acted_before(self, token: str) -> str | None:
+        """Return what a button's token came to, or None when it was not used."""
         ...
 
 

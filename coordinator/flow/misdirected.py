@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from coordinator.domain.ids import stable_uuid
-from coordinator.flow.addresses import address_key, is_closed
+from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED, address_key, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.read_models import Actor
@@ -43,7 +43,11 @@ def open_about(
 
 def suspend(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None:
     """Close an endpoint's present address for every patient, until the registry holds another verified one."""
-    key = address_key(tx, _address(tx, row))
+    address = _address(tx, row)
+    known = tx.health(row.endpoint_id, lock=True)
+    if known.cause in (ADDRESS_CHANGED, NOT_APPROVED) and is_closed(tx, known, address):
+        return  # closed already, until it is verified and a second person has looked at it
+    key = address_key(tx, address)
     tx.put_health(EndpointHealth(row.endpoint_id, suspended_at=now, suspended_address_key=key, cause=code), now)
 
 

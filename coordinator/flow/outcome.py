@@ -158,6 +158,12 @@ def _is_shut_out(row: DeliveryRow, outcome: Outcome) -> bool:
     return outcome.word == "needs-human" and outcome.code in SIGN_IN and row.state == State.CLAIMED
 
 
+def _is_answered(outcome: Outcome) -> bool:
+    """Return whether the far side looked at this message and would not have it: its server is there."""
+    refused = outcome.word == "permanent" or (outcome.word == "needs-human" and outcome.code not in SIGN_IN)
+    return refused and outcome.status is not None and not (outcome.code or "").startswith(SERVER_AWAY)
+
+
 def _probe_at(parts: Parts, now: datetime) -> datetime:
     return now + parts.policy.breaker_probe * parts.policy.retry_scale
 
@@ -185,7 +191,7 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
         suspend_dialled(tx, row, code, now)
         return
     health = tx.health(row.endpoint_id)
-    if outcome.word in {"proven", "taken"}:
+    if outcome.word in {"proven", "taken"} or _is_answered(outcome):
         if health.failures or health.open_since:
             health = tx.health(row.endpoint_id, lock=True)
             tx.put_health(replace(health, failures=0, open_since=None, probe_at=None), now)
@@ -196,12 +202,14 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
     if not shut_out and (outcome.word != "transient" or not code.startswith(SERVER_AWAY)):
         return
     health = tx.health(row.endpoint_id, lock=True)
+    # What an address is closed for stands; one that was changed waits for its second person under that cause.
+    kept = code if health.suspended_at is None else health.cause
     failures = health.failures + 1
     if shut_out or failures >= parts.policy.breaker_after:
         probe_at = _probe_at(parts, now)
         opened = health.open_since or now
-        tx.put_health(replace(health, failures=failures, open_since=opened, probe_at=probe_at, cause=code), now)
+        tx.put_health(replace(health, failures=failures, open_since=opened, probe_at=probe_at, cause=kept), now)
         if health.open_since is None:
             write(Log.BREAKER_OPENED, endpoint_id=row.endpoint_id, code=code)
         return
-    tx.put_health(replace(health, failures=failures, cause=code), now)
+    tx.put_health(replace(health, failures=failures, cause=kept), now)

@@ -12,9 +12,9 @@ from coordinator.domain.errors import StateConflict, lacks_means
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import Plan, RecipientPlan
-from coordinator.flow.case_file import gather_all
+from coordinator.flow.case_file import gather_all, is_outrun
 from coordinator.flow.compose import Composed, ForRecipient, compose, documents_of
-from coordinator.flow.lanes import supersede_older
+from coordinator.flow.lanes import supersede_older, withdraw_earlier
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.marking import mark_since, marked_patients
 from coordinator.flow.parts import Parts
@@ -105,7 +105,7 @@ def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]], began: datet
     stored = []
     with parts.ledger.begin() as tx:
         tx.read_ahead_events([row.id for row, _ in made], lock=True)
-        tx.read_ahead_lanes(lanes)
+        tx.read_ahead_lanes(lanes, lock=True)
         marked = marked_patients(tx, [row.patient_key for row, _ in made], began)
         for row, composed in made:
             current = tx.inbox_row(row.id, lock=True)
@@ -114,10 +114,12 @@ def _store(parts: Parts, made: Sequence[tuple[InboxRow, Composed]], began: datet
             if any(one.version > row.version for one in tx.inbox_versions(row.source, row.event.id)):
                 tx.move_inbox(row.id, "superseded", at=now, cause="event.superseded")
                 continue
-            if row.patient_key in marked and not is_part2(composed.case):
+            stale = row.patient_key in marked and not is_part2(composed.case)
+            if stale or is_outrun(tx, row, composed.case):
                 tx.move_inbox(row.id, "received", at=now, due_at=now, expect=("received",))
                 continue
             due += [add_message(parts, tx, row, composed.case, composed, one) for one in composed.recipients]
+            withdraw_earlier(parts, tx, row)
             mark_since(tx, row, now)
             tx.move_inbox(row.id, "prepared", at=now, expect=("received",))
             tx.audit(PREPARE, "event prepared", at=now, patient_key=row.patient_key, subject=row.id)

@@ -94,17 +94,15 @@ def recompose(parts: Parts, message_id: str, *, seen: str | None, reason: str, t
     """
     need_reason(reason)
     with parts.ledger.begin(write=False) as tx:
-        known = tx.message(message_id)
-    if known is not None and known.superseded_by is not None:
-        with parts.ledger.begin() as tx:
-            earlier = tx.acted(token, "recompose", known.superseded_by, parts.clock.now())
-        if earlier is not None:
-            return earlier
+        before = tx.acted_before(token)
+    if before is not None:
+        return before
     old, made, _before = _compose(parts, message_id)
     if seen is not None and made.seen() != seen:
         raise Refused("recompose.changed", "The record has changed since you looked. Look at the difference again.")
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
+        tx.read_ahead_lanes([made.message.lane], lock=True)
         current = tx.message(message_id, lock=True)
         if current is None:
             raise NotFound("message")

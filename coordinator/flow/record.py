@@ -2,19 +2,23 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 
 from coordinator.domain.case import ClinicEvent, occurred_at
+from coordinator.domain.errors import StateConflict
 from coordinator.domain.plan import Fault, Question
 from coordinator.flow.case_file import HISTORY, registry_for_check
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor, Recorded
-from coordinator.flow.rows import InboxRow
+from coordinator.flow.rows import InboxRow, InboxState
 from coordinator.observe.log import Log, write
 from coordinator.planning.checks import check
 from coordinator.planning.reading import Unreadable, read_event
 
 Faults = tuple[tuple[str, str, str], ...]
+UNPREPARED: tuple[InboxState, ...] = ("received", "question", "stuck")
+"""States of an event of which there are no messages yet."""
 
 
 def record(parts: Parts, source: str, body: bytes) -> Recorded:
@@ -117,8 +121,10 @@ def _keep(
             raise LookupError("inbox row vanished")
         return _again(parts, tx, there, content_key, kept)
     for older in tx.inbox_versions(source, event.id):
-        if older.version < event.version and older.state in {"received", "question", "stuck"}:
-            tx.move_inbox(older.id, "superseded", at=now, cause="event.superseded")
+        if older.version < event.version and older.state in UNPREPARED:
+            # Where another worker has prepared it in this moment it stays so: its letters are corrected.
+            with suppress(StateConflict):
+                tx.move_inbox(older.id, "superseded", at=now, cause="event.superseded", expect=UNPREPARED)
     actor = Actor("source", source)
     tx.audit(actor, "event recorded", at=now, patient_key=row.patient_key, subject=row.id, code=row.cause)
     write(Log.EVENT_HELD if asked else Log.EVENT_ACCEPTED, event_ref=row.id, source=source, version=event.version)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordinator.domain.registry import Endpoint
 from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -56,6 +57,13 @@ def ask_release(
     if release.cause == "release.endpoint-suspended":
         return ReleaseAnswer(False, closed_because(health))
     return ReleaseAnswer(False, release.cause, withdraw=release.cause in WITHDRAWING)
+
+
+def known_address(tx: Transaction, row: DeliveryRow, message: MessageRecord) -> Endpoint | None:
+    """Return the delivery's address as the registry has it now."""
+    registry = tx.registry_of(message.patient_key, message.provider_id)
+    provider = None if registry is None else registry.provider(message.provider_id)
+    return None if provider is None else provider.endpoint(row.endpoint_id)
 
 
 def part2_of(message: MessageRecord) -> Part2Mark:

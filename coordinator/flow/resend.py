@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from coordinator.domain.delivery import State
+from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.flow.addresses import is_closed
 from coordinator.flow.backfill import tell_now
@@ -146,9 +146,13 @@ def release(parts: Parts, delivery_id: str, *, reason: str, token: str, actor: A
             raise NotFound("delivery")
         if tx.acted(token, "release", delivery_id, now) is not None:
             return
-        message = tx.message(row.message_id)
+        message = tx.message(row.message_id, lock=True)
         if message is None or row.state not in {State.HELD, State.IN_DOUBT}:
             raise Refused("release.not-held", "It is not held any more; look at the message again.")
+        if any(one.id != row.id and one.state in MOVING | ARRIVED_MAYBE for one in tx.deliveries(message.id)):
+            raise Refused(
+                "release.under-way", "Another copy of it is on its way, or has arrived. Look at what comes of that one."
+            )
         if row.channel == "by-hand":
             raise Refused(
                 "release.nothing", "There is no channel to send this by. Print it, or correct the registry first."

@@ -238,14 +238,23 @@ def _recomposed(parts: Parts, row: JobRow, item: JobItem, now: datetime) -> None
     try:
         name = recompose(parts, item.message_id, seen=None, reason=row.reason, token=token, actor=actor)
     except (Refused, NotFound) as refused:
-        why = refused.reason if isinstance(refused, Refused) else "It is not there any more."
-        done = replace(item, state="refused", why=why[:500], done_at=now)
-    else:
         with parts.ledger.begin(write=False) as tx:
-            first = tx.deliveries(name)
-        done = replace(item, state="made", new_delivery_id=first[0].id if first else None, done_at=now)
+            made = tx.acted_before(token)
+        why = refused.reason if isinstance(refused, Refused) else "It is not there any more."
+        if made is None:
+            done = replace(item, state="refused", why=why[:500], done_at=now)
+        else:  # another worker's sweep was at the same item, and quicker
+            done = _composed_anew(parts, item, made, now)
+    else:
+        done = _composed_anew(parts, item, name, now)
     with parts.ledger.begin() as tx:
         tx.put_item(done)
+
+
+def _composed_anew(parts: Parts, item: JobItem, message_id: str, now: datetime) -> JobItem:
+    with parts.ledger.begin(write=False) as tx:
+        first = tx.deliveries(message_id)
+    return replace(item, state="made", new_delivery_id=first[0].id if first else None, done_at=now)
 
 
 def _view(parts: Parts, tx: Transaction, row: JobRow, *, limit: int, after: int = 0) -> JobView:

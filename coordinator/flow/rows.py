@@ -63,6 +63,11 @@ class NewMessage:
     digest_due_at: datetime | None = None
     corrects: str | None = None
 
+    @property
+    def lane(self) -> tuple[str, str, str]:
+        """The patient, the recipient and the subject: within it an older message never follows a newer one."""
+        return self.patient_key, self.provider_id, self.lane_subject
+
 
 @dataclass(frozen=True)
 class MessageRecord(NewMessage):

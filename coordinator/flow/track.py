@@ -6,6 +6,7 @@ from datetime import timedelta
 from coordinator.domain.delivery import MOVES, State
 from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, Transient
 from coordinator.flow.addresses import SUSPENDING, address_key
+from coordinator.flow.fallback import spare_copies
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, settle
 from coordinator.flow.parts import Parts
@@ -87,6 +88,7 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
         elif State.ACKNOWLEDGED not in MOVES[row.state]:
             return False
         tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
+        spare_copies(tx, row, now)
         note_station(tx, row, news.station, now, TRACK)
         return True
     if not _about_this_try(row, news):
@@ -186,6 +188,7 @@ def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
             return
         if answer.verdict == "arrived-proven":
             settle(parts, tx, row, Outcome("proven", far_side_ref=answer.far_side_ref), now)
+            spare_copies(tx, row, now)
             note_station(tx, row, answer.station, now, TRACK)
         elif answer.verdict == "arrived":
             if row.state == State.IN_DOUBT:

@@ -30,6 +30,7 @@ from coordinator.store.delivery_queries import (
     WAITING_LATERAL,
 )
 from coordinator.store.pace_part import PaceRows
+from coordinator.store.record_part import as_health
 from coordinator.store.tables import deliveries
 
 USUAL = Pace()
@@ -123,8 +124,7 @@ class DeliveryRows(PaceRows):
                 self._ahead.messages[message.id] = message
             health = EndpointHealth(delivery.endpoint_id)
             if row.endpoint_id is not None:
-                health = EndpointHealth(row.endpoint_id, row.failures, row.open_since, row.probe_at, row.suspended_at,
-                                        row.suspended_address_key, row.cause)  # fmt: skip
+                health = as_health(row)
             self._ahead.health[delivery.endpoint_id] = health
             if attempts:
                 self._ahead.open_attempts[row.id, row.fence] = row.attempt_id

@@ -1,5 +1,6 @@
 """Reading ahead for several events that are prepared in one go: their rows, their people, and their lanes."""
 
+import hashlib
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -43,6 +44,15 @@ _LANES = (
     )
     .order_by(messages.c.occurred_at, messages.c.event_version, messages.c.created_at)
 )
+
+
+_HOLD_LANES = sa.text("SELECT pg_advisory_xact_lock(lane) FROM unnest(CAST(:lanes AS bigint[])) AS lane")
+"""There may be no row yet that could be locked. SQLite has one writer at a time."""
+
+
+def _number(lane: tuple[str, str, str]) -> int:
+    """Return the number that stands for a lane among the database's locks."""
+    return int.from_bytes(hashlib.sha256("|".join(lane).encode()).digest()[:8], "big", signed=True)
 
 
 class EventsAhead(RegistryRows, Part):
@@ -95,8 +105,10 @@ class EventsAhead(RegistryRows, Part):
         self._read_registry((), sorted(around))
         self._read_staff()
 
-    def read_ahead_lanes(self, lanes: Sequence[tuple[str, str, str]]) -> None:
-        """Read the messages of these lanes: (patient key, provider, subject)."""
+    def read_ahead_lanes(self, lanes: Sequence[tuple[str, str, str]], *, lock: bool = False) -> None:
+        """Read the messages of these lanes: (patient key, provider, subject). `lock`: and let no other add to them."""
+        if lock and self._postgres and lanes:
+            self._run(_HOLD_LANES, {"lanes": sorted({_number(lane) for lane in lanes})})  # in one order: no deadlock
         found = self._ahead.lane_rows
         found.update({one: [] for one in lanes})
         patients, providers, subjects = (sorted({one[at] for one in lanes}) for at in range(3))

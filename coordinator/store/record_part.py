@@ -53,7 +53,8 @@ def link(previous: str, *fields: str | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _health(row: Row[Any]) -> EndpointHealth:
+def as_health(row: Row[Any]) -> EndpointHealth:
+    """Return what a row with the columns of `endpoint_health` says."""
     return EndpointHealth(
         row.endpoint_id,
         row.failures,
@@ -109,18 +110,18 @@ class RecordRows(Part):
         if known is not None and not (lock and self._postgres):
             return known
         row = self._one(self._locked(_HEALTH, lock=lock), of_endpoint=endpoint_id)
-        return EndpointHealth(endpoint_id) if row is None else _health(row)
+        return EndpointHealth(endpoint_id) if row is None else as_health(row)
 
     def _read_health(self, endpoint_ids: Sequence[str]) -> None:
         """Read ahead what is remembered of these endpoints."""
         self._ahead.health.update({one: EndpointHealth(one) for one in endpoint_ids})
         for row in self._all(_HEALTHS, endpoints=endpoint_ids):
-            self._ahead.health[row.endpoint_id] = _health(row)
+            self._ahead.health[row.endpoint_id] = as_health(row)
 
     def open_breakers(self) -> Sequence[EndpointHealth]:
         """Return the endpoints whose breaker is open, the longest first."""
         query = sa.select(endpoint_health).where(endpoint_health.c.open_since.is_not(None))
-        return [_health(row) for row in self._all(query.order_by(endpoint_health.c.open_since))]
+        return [as_health(row) for row in self._all(query.order_by(endpoint_health.c.open_since))]
 
     def put_health(self, health: EndpointHealth, at: datetime) -> None:
         """Remember it."""
@@ -296,5 +297,9 @@ class RecordRows(Part):
         key = self.key("action", token)
         if self._insert_once(acted, {"token_key": key, "action": action, "outcome": outcome, "at": at}):
             return None
-        row = self._one(sa.select(acted.c.outcome).where(acted.c.token_key == key))
+        return self.acted_before(token)
+
+    def acted_before(self, token: str) -> str | None:
+        """Return what a button's token came to, or None when it was not used."""
+        row = self._one(sa.select(acted.c.outcome).where(acted.c.token_key == self.key("action", token)))
         return None if row is None else str(row.outcome)

@@ -8,6 +8,7 @@ from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import Permanent, Refused
+from coordinator.flow import recompose as anew
 from coordinator.flow import resend_jobs as jobs
 from coordinator.flow.hold_rows import Selection
 from coordinator.flow.read_models import Actor
@@ -188,6 +189,28 @@ def test_a_job_that_composes_anew_makes_linked_new_messages(bench, group):
     view = jobs.job(bench.parts, drawn.id, STAFF)
     assert view.made + view.refused == len(group)
     assert view.made >= 1
+
+
+def test_two_sweeps_at_one_item_that_is_composed_anew_tell_of_one_result(bench, group, monkeypatch):
+    """Composing takes longer than a fast job's pause: the slower sweep found it done, and called it refused."""
+    drawn = jobs.plan_job(
+        bench.parts, chosen(bench, group), reason="the template was mended", actor=STAFF, mode="recomposed",
+        per_minute=600,
+    )  # fmt: skip
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    real, inside = anew._compose, []
+
+    def slowly(*args):
+        if not inside:
+            inside.append("the other sweep comes by and is quicker")
+            bench.clock.turn(seconds=2)
+            jobs._one_item(bench.parts, drawn.id)
+        return real(*args)
+
+    monkeypatch.setattr(anew, "_compose", slowly)
+    run(bench)
+    view = jobs.job(bench.parts, drawn.id, STAFF)
+    assert (view.made, view.refused) == (len(group), 0)
 
 
 def two_at_most_alone(bench):

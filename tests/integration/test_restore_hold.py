@@ -1,15 +1,18 @@
 """After the database was restored from an older copy: nothing goes out before its far side was asked."""
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import NeedsHuman, NotFound, Refused
-from coordinator.flow import holds
+from coordinator.domain.errors import NeedsHuman, NotFound, Permanent, Refused
+from coordinator.flow import deliver, holds, resend_jobs
+from coordinator.flow.hold_rows import Selection
 from coordinator.flow.read_models import Actor
+from coordinator.flow.sweep import clocks, late_receipts
 from coordinator.store.anchor import Anchor
 
 WATCH = Actor("job", "restore-watch")
@@ -174,3 +177,44 @@ def test_many_workers_may_keep_one_mark(bench, tmp_path):
         one.join()
     assert set(found) == {"same"}
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("anchor")] == ["anchor.json"]
+
+
+def test_what_a_worker_had_in_hand_when_the_copy_was_made_is_looked_at_before_the_hold_ends(bench, spike):
+    """Nobody had taken it back when the hold was ended; then it would have gone out once more without being asked."""
+    deliver.claim(bench.parts, "a worker of that time", 10)
+    older_copy(bench, spike)
+    before = {kind: list(one.held) for kind, one in bench.channels.items()}
+    bench.clock.turn(days=1)
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    with pytest.raises(Refused, match=r"restore\.in-hand"):
+        holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF)
+    bench.sweep()
+    holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF)
+    bench.sweep()
+    bench.send_due()
+    assert {kind: one.held for kind, one in bench.channels.items()} == before
+    assert {bench.state(one.id) for one in spike.values()} == {State.ACKNOWLEDGED}
+
+
+def test_no_clock_takes_the_next_address_for_what_an_older_copy_calls_unsent_or_unproven(bench, spike):
+    entity = example("clinic")["clinic"] | {"fallback": "take"}
+    assert bench.registry.write("clinic", None, json.dumps(entity).encode(), STAFF).outcome == "updated"
+    bench.channels["fhir-rest"].script = ["queue"]
+    bench.channels["fhir-rest"].knows = False
+    bench.send_due(limit=1)
+    bench.clock.turn(days=1)
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    clocks(bench.parts)  # before everything was looked at: more was waiting than one round looks at
+    late_receipts(bench.parts)
+    assert {len(bench.deliveries(one.id)) for one in spike.values()} == {1}
+
+
+def test_a_resend_job_of_the_older_copy_rests_until_a_person_lets_it_go_on(bench, spike):
+    bench.channels["fhir-rest"].script = [Permanent("fhir.422")]
+    bench.send_due()
+    drawn = resend_jobs.plan_job(bench.parts, Selection(provider_id="pr-psych"), reason="mended now", actor=STAFF)
+    resend_jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.sweep()
+    assert resend_jobs.job(bench.parts, drawn.id, STAFF).state == "paused"
+    assert len(bench.deliveries(spike["pr-psych"].id)) == 1

@@ -57,6 +57,8 @@ class Books:
     held: list[Held] = field(default_factory=list)
     after_consent: list[str] = field(default_factory=list)
     """Messages that were let go although the consent had ended."""
+    after_retraction: list[str] = field(default_factory=list)
+    """Messages that were let go although their record had been retracted, and that was known."""
     moods: Counter[str] = field(default_factory=Counter)
     """How often each behaviour was met."""
     marked: list[str] = field(default_factory=list)
@@ -78,12 +80,13 @@ class FarSide:
         meanwhile: Callable[..., None],
         at_point: Callable[[str], None],
         permits: Callable[[str, str], bool],
+        retracted: Callable[[str], bool],
         searches: bool,
         moods: Mapping[str, int] | None = None,
     ) -> None:
         self.moods = MOODS if moods is None else moods
         self.kind, self.proves, self.searches = kind, proves, searches
-        self._chance, self.books = chance, books
+        self._chance, self.books, self._retracted = chance, books, retracted
         self._meanwhile, self._at_point, self._permits = meanwhile, at_point, permits
         self.calm = False
         self.mail: list[ReceiptNews] = []
@@ -109,6 +112,8 @@ class FarSide:
         patient = package.patient.id
         if not self._permits(patient, package.provider.id):
             self.books.after_consent.append(package.identifier)
+        if self._retracted(package.message):
+            self.books.after_retraction.append(package.identifier)
         self.books.marked.append(package.identifier)
         self._at_point("send:before-taken")
         if mood == "slow":

@@ -85,6 +85,8 @@ def broken(world: World) -> Iterator[str]:
     yield from _twice(world)
     for name in world.books.after_consent:
         yield f"never without consent: {name} was let go after the consent had ended"
+    for name in world.books.after_retraction:
+        yield f"never wrong: {name} was let go after its record had been retracted"
     yield from _order(world)
     with world.store.begin(write=False) as tx:
         kept = tx.connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()

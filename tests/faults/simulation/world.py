@@ -169,9 +169,18 @@ class World:
             meanwhile=self.meanwhile,
             at_point=self.at_point,
             permits=lambda patient, provider: self.permitted[patient, provider],
+            retracted=self.is_retracted,
             searches=SEARCHES[kind],
             moods=self.weather.moods,
         )
+
+    def is_retracted(self, message_id: str) -> bool:
+        """Return whether a later version of the message's event, entered in error, is prepared."""
+        with self.store.begin(write=False) as tx:
+            message = tx.message(message_id)
+            told = tx.inbox_row(message.event_ref)
+            later = [one for one in tx.inbox_versions(told.source, told.event.id) if one.version > told.version]
+        return any(one.state == "prepared" and one.event.status == "entered-in-error" for one in later)
 
     def moves(self) -> Counter[str]:
         """Return how often each move of a delivery was committed."""

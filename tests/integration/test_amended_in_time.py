@@ -1,0 +1,159 @@
+"""An amendment that comes before its letter has left: what the older version would have told goes to nobody."""
+
+import pytest
+from bench_parts import STAFF, example
+from test_digest import quiet, take_in
+
+from coordinator.domain.delivery import State
+from coordinator.domain.errors import Refused, Transient
+from coordinator.flow import deliver
+from coordinator.flow import prepare as module
+
+IN_ERROR = {"version": 2, "status": "entered-in-error", "amendment_reason": "wrong patient"}
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'coordinator.sqlite'}"
+
+
+def spiked() -> dict:
+    """An otherwise uneventful session with a pressure that calls for a letter at once."""
+    event = quiet(4, 14)
+    event["vitals"][2] |= {"systolic": 190, "diastolic": 115}
+    return event
+
+
+def held_by(bench) -> int:
+    return sum(len(one.held) for one in bench.channels.values())
+
+
+def stands(bench, message):
+    with bench.store.begin(write=False) as tx:
+        return tx.message(message.id).state, tx.message(message.id).cause
+
+
+def letter(bench, message) -> str:
+    with bench.store.begin(write=False) as tx:
+        (name,) = [one[0] for one in tx.documents(message.id) if one[1] == "letter-text"]
+        return tx.document(name)[0].body.decode()
+
+
+@pytest.mark.parametrize("tried", [False, True], ids=["not tried", "refused once"])
+def test_a_record_entered_in_error_is_told_to_nobody_whom_it_had_not_reached(bench, tried):
+    first = bench.told(example("session-outcome.bp-spike"))
+    if tried:
+        for channel in bench.channels.values():
+            channel.script = [Transient("net.connect")]
+        bench.send_due()
+    bench.told(example("session-outcome.bp-spike") | IN_ERROR)
+    bench.clock.turn(hours=1)
+    bench.send_due()
+    assert held_by(bench) == 0
+    assert {stands(bench, one) for one in first.values()} == {("cancelled", "release.retracted")}
+    assert bench.broken() == []
+
+
+def test_of_two_recipients_the_one_who_has_it_is_told_that_it_was_wrong_and_the_other_nothing(bench):
+    first = bench.told(example("session-outcome.bp-spike"))
+    bench.channels["fax"].script = [Transient("fax.busy")]
+    bench.send_due()
+    second = bench.told(example("session-outcome.bp-spike") | IN_ERROR)
+    bench.clock.turn(hours=1)
+    bench.send_due()
+    assert second["pr-psych"].letters == ("L9",)
+    assert second["pr-pcp"].state == "nothing-to-send"
+    assert (len(bench.channels["fhir-rest"].held), len(bench.channels["fax"].held)) == (2, 0)
+    assert bench.state(first["pr-pcp"].id) == State.CANCELLED
+    assert bench.broken() == []
+
+
+def test_what_is_uneventful_after_all_waits_for_its_digest_and_the_urgent_letter_of_before_does_not_go(bench):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    first = {one.provider_id: one for one in take_in(bench, spiked())}
+    assert first["pr-pcp"].letters == ("L5",)
+    bench.channels["fax"].held.clear()
+    take_in(bench, quiet(4, 14) | {"version": 2, "amendment_reason": "typing error"})
+    bench.send_due()
+    assert bench.channels["fax"].held == []
+    assert bench.state(first["pr-pcp"].id) == State.CANCELLED
+    assert stands(bench, first["pr-pcp"])[0] == "superseded"
+
+
+def test_a_digest_tells_of_a_session_that_was_corrected_once_as_it_is_now(bench):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    take_in(bench, quiet(4, 12))
+    take_in(bench, quiet(5, 14))
+    corrected = quiet(5, 14) | {"version": 2, "amendment_reason": "typing error"}
+    corrected["vitals"][3] |= {"systolic": 139}
+    last = take_in(bench, corrected)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    told = next(one for one in last if one.provider_id == "pr-pcp")
+    text = letter(bench, told)
+    assert (text.count("- 4. Date:"), text.count("- 5. Date:")) == (1, 1)
+    assert "Highest: 139" in text
+    bench.send_due()
+    assert bench.broken() == []
+
+
+def test_a_session_told_of_in_a_digest_is_corrected_like_any_other_letter(bench):
+    take_in(bench, quiet(3, 5))
+    take_in(bench, quiet(4, 12))
+    take_in(bench, quiet(5, 14))
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.send_due()
+    corrected = quiet(4, 12) | {"version": 2, "amendment_reason": "typing error"}
+    corrected["vitals"][3] |= {"systolic": 139}
+    later = {one.provider_id: one for one in take_in(bench, corrected)}
+    assert later["pr-pcp"].letters[0] == "L9"
+
+
+def test_a_letter_that_leaves_while_its_amendment_is_composed_is_corrected_and_not_passed_over(bench, monkeypatch):
+    """Composing takes a moment; what was said of the older version then may be untrue when it is stored."""
+    first = bench.told(example("session-outcome.bp-spike"))
+    answer = bench.submit(example("session-outcome.bp-spike") | IN_ERROR)
+    real, left = module.compose, []
+
+    def meanwhile(workshop, case):
+        made = real(workshop, case)
+        if not left:
+            left.append(bench.send_due())
+        return made
+
+    monkeypatch.setattr(module, "compose", meanwhile)
+    bench.prepare(answer)
+    assert left == [2]
+    second = bench.prepare(answer)
+    assert {one.letters for one in second} == {("L9",)}
+    bench.send_due()
+    assert held_by(bench) == 4
+    assert {bench.state(one.id) for one in first.values()} == {State.ACKNOWLEDGED}
+    assert bench.broken() == []
+
+
+def test_what_a_worker_holds_when_the_record_is_retracted_does_not_leave(bench):
+    first = bench.told(example("session-outcome.bp-spike"))
+    held = deliver.claim(bench.parts, "w", 10)
+    bench.told(example("session-outcome.bp-spike") | IN_ERROR)
+    for one in held:
+        deliver.attempt(bench.parts, one)
+    assert held_by(bench) == 0
+    assert {bench.cause(one.id) for one in first.values()} == {"release.retracted"}
+
+
+def test_a_message_without_consent_cannot_be_told_afterwards_once_its_record_was_retracted(bench):
+    consents = [one for one in example("clinic")["patients"][0]["consents"] if one["recipient"] != "pr-pcp"]
+    bench.change_patient(consents=consents)
+    first = bench.told(example("session-outcome.bp-spike"))
+    bench.told(example("session-outcome.bp-spike") | IN_ERROR)
+    bench.change_patient()
+    row = bench.deliveries(first["pr-pcp"].id)[0]
+    with pytest.raises(Refused):
+        bench.desk.release(row.id, reason="consent is there now", token="t" * 40, actor=STAFF)
+    bench.send_due()
+    assert bench.channels["fax"].held == []
+    assert stands(bench, first["pr-pcp"])[1] == "release.retracted"

@@ -1,0 +1,77 @@
+"""Two processes at the same moment on PostgreSQL, which lets each see only what the other has committed."""
+
+import threading
+
+import pytest
+from bench_parts import example
+
+from coordinator.domain.delivery import State
+from coordinator.flow import prepare as module
+from coordinator.flow.prepare import prepare_all
+
+pytestmark = pytest.mark.servers
+WAIT_S = 1.5
+
+
+@pytest.fixture(autouse=True)
+def several_writers(bench):
+    if bench.store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+
+
+def test_two_dose_changes_prepared_at_the_same_moment_leave_the_newer_one_alone(bench, monkeypatch):
+    """Neither saw the other, both were pending, and the older one could follow the newer."""
+    change = example("dose-change.ketamine")
+    newer = change | {"id": "dc-3001", "recorded_at": "2026-10-16T09:40:00-05:00"}
+    answers = [bench.submit(one) for one in (change, newer)]
+    stored, through, real = threading.Event(), threading.Event(), module.first_delivery
+    first = threading.Lock()
+
+    def slowly(*args):
+        made = real(*args)
+        if first.acquire(blocking=False):
+            stored.set()
+            through.wait(WAIT_S)  # the other one may store and commit meanwhile
+        return made
+
+    monkeypatch.setattr(module, "first_delivery", slowly)
+    one = threading.Thread(target=prepare_all, args=(bench.parts, [answers[0].event_ref]))
+
+    def the_newer():
+        prepare_all(bench.parts, [answers[1].event_ref])
+        through.set()
+
+    other = threading.Thread(target=the_newer)
+    one.start()
+    assert stored.wait(30)
+    other.start()
+    for thread in (one, other):
+        thread.join(30)
+    with bench.store.begin(write=False) as tx:
+        older, later = (tx.messages_of_event(answer.event_ref) for answer in answers)
+    assert {bench.state(message.id) for message in older} == {State.CANCELLED}
+    assert {bench.state(message.id) for message in later} == {State.PENDING}
+
+
+def test_an_amendment_that_arrives_while_the_version_before_is_stored_leaves_that_one_prepared(bench):
+    """Else its letters, which have left, would be forgotten, and the amendment would not go as a correction."""
+    first = bench.submit(example("session-outcome.bp-spike"))
+    second = example("session-outcome.bp-spike") | {"version": 2, "amendment_reason": "typing error"}
+    second["vitals"][0] |= {"systolic": 124, "diastolic": 78}
+    answers = []
+    arrives = threading.Thread(target=lambda: answers.append(bench.submit(second)))
+    real = module.withdraw_earlier
+
+    def meanwhile(*args):
+        arrives.start()
+        arrives.join(WAIT_S)
+        return real(*args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "withdraw_earlier", meanwhile)
+        bench.prepare(first)
+    arrives.join(30)
+    bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        assert tx.inbox_row(first.event_ref).state == "prepared"
+    assert {one.letters[0] for one in bench.prepare(answers[0])} == {"L9"}
