@@ -63,6 +63,13 @@ def known_endpoint(tx: Transaction, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
+def sharing_number(tx: Transaction, address: str) -> tuple[Endpoint, ...]:
+    """Return every recipient's fax endpoint of this number, however it is written."""
+    registry, number = known_providers(tx), plain_address(address)
+    every = [one for each in (() if registry is None else registry.providers) for one in each.endpoints]
+    return tuple(one for one in every if one.kind == "fax" and plain_address(one.address) == number)
+
+
 def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
     """Put a changed and verified address into use, as another person than who entered it; raise Refused or NotFound.
 

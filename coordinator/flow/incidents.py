@@ -10,7 +10,7 @@ from datetime import datetime
 
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.ids import stable_uuid
-from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED
+from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED, known_endpoint, sharing_number
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.misdirected import open_about
@@ -18,6 +18,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend import need_reason
+from coordinator.flow.rows import EndpointHealth
 
 KINDS = ("misdirected-fax", "wrong-recipient", "not-my-patient")
 """What staff may report; the last two are also what a reader may answer."""
@@ -74,14 +75,31 @@ def close_incident(
         if not tx.close_incident(incident_id, by=actor.name, closing=resolution, at=now):
             raise Refused("incident.closed", "Somebody has closed this incident already.")
         if address_is_right and row.endpoint_id is not None:
-            others = [one for one in tx.incidents() if one.endpoint_id == row.endpoint_id]
-            if others:
+            names = (row.endpoint_id, *_sharing(tx, row.endpoint_id))
+            if any(one.endpoint_id in names for one in tx.incidents()):
                 raise Refused("incident.others", "Another open incident is about this address. Settle that one first.")
-            health = tx.health(row.endpoint_id, lock=True)
-            if health.cause not in (ADDRESS_CHANGED, NOT_APPROVED):  # that one was changed since, and waits for more
-                tx.put_health(replace(health, suspended_at=None, suspended_address_key=None, cause=None), now)
+            frozen = tx.health(row.endpoint_id, lock=True)
+            if frozen.cause not in (ADDRESS_CHANGED, NOT_APPROVED):  # that one was changed since, and waits for more
+                _open(tx, names, frozen, now)
         word = "incident closed, address right" if address_is_right else "incident closed, address stays frozen"
         tx.audit(actor, word, at=now, patient_key=row.patient_key, subject=row.message_id, detail=resolution)
+
+
+def _sharing(tx: Transaction, endpoint_id: str) -> tuple[str, ...]:
+    """Return the other recipients' endpoints of the same fax number, which are frozen with this one."""
+    try:
+        endpoint = known_endpoint(tx, endpoint_id)
+    except NotFound:
+        return ()  # it is no longer in the registry
+    shared = sharing_number(tx, endpoint.address) if endpoint.kind == "fax" else ()
+    return tuple(one.id for one in shared if one.id != endpoint_id)
+
+
+def _open(tx: Transaction, names: Sequence[str], frozen: EndpointHealth, now: datetime) -> None:
+    for name in sorted(names):
+        health = tx.health(name, lock=True)
+        if (health.suspended_address_key, health.cause) == (frozen.suspended_address_key, frozen.cause):
+            tx.put_health(replace(health, suspended_at=None, suspended_address_key=None, cause=None), now)
 
 
 def open_incidents(parts: Parts, actor: Actor) -> Sequence[IncidentView]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from coordinator.domain.ids import stable_uuid
-from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED, address_key, is_closed
+from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED, address_key, is_closed, sharing_number
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.read_models import Actor
@@ -42,13 +42,19 @@ def open_about(
 
 
 def suspend(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None:
-    """Close an endpoint's present address for every patient, until the registry holds another verified one."""
+    """Close an endpoint's present address for every patient, until the registry holds another verified one.
+
+    A fax number that several recipients of one office share is closed for all of them.
+    """
     address = _address(tx, row)
-    known = tx.health(row.endpoint_id, lock=True)
-    if known.cause in (ADDRESS_CHANGED, NOT_APPROVED) and is_closed(tx, known, address):
-        return  # closed already, until it is verified and a second person has looked at it
     key = address_key(tx, address)
-    tx.put_health(EndpointHealth(row.endpoint_id, suspended_at=now, suspended_address_key=key, cause=code), now)
+    shared = sharing_number(tx, address) if row.channel == "fax" else ()
+    for name in sorted({row.endpoint_id, *(one.id for one in shared)}):  # in one order, whoever asks at the same time
+        known = tx.health(name, lock=True)
+        waits = known.cause in (ADDRESS_CHANGED, NOT_APPROVED)
+        if is_closed(tx, known, address) and (waits or name != row.endpoint_id):
+            continue  # closed already; a changed one until it is verified and a second person has looked at it
+        tx.put_health(EndpointHealth(name, suspended_at=now, suspended_address_key=key, cause=code), now)
 
 
 def suspend_dialled(tx: Transaction, row: DeliveryRow, code: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused, Transient
 from coordinator.flow.addresses import approve
 from coordinator.flow.endpoint_checks import check_endpoint, list_endpoints
-from coordinator.flow.incidents import open_incident
+from coordinator.flow.incidents import close_incident, open_incident
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.read_models import Actor
 from coordinator.flow.track import take_in
@@ -217,6 +217,38 @@ def test_a_later_report_does_not_turn_the_freeze_of_an_incident_into_one_that_a_
     with pytest.raises(Refused, match=r"address\.nothing-to-approve"):
         approve(bench.parts, FAX, OLD, OTHER)
     assert not usable(bench)
+
+
+def share(bench):
+    """Let a second recipient of the same office have the same fax number, written otherwise."""
+    provider = copy.deepcopy(next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp"))
+    provider["id"], provider["endpoints"][0]["id"] = "pr-colleague", "ep-colleague-fax"
+    provider["endpoints"][0]["address"] = OLD.replace("-", "")
+    written = bench.registry.write("providers", "pr-colleague", json.dumps(provider).encode(), STAFF)
+    assert written.outcome == "created", written.faults
+
+
+def usable_at(bench):
+    return {one.id: one.usable for one in list_endpoints(bench.parts) if one.kind == "fax"}
+
+
+def test_a_dead_number_is_closed_for_every_recipient_who_shares_it_and_each_is_verified_anew(bench):
+    share(bench)
+    suspend(bench)
+    assert usable_at(bench) == {FAX: False, "ep-colleague-fax": False}
+    verify(bench, number=OLD)
+    approve(bench.parts, FAX, OLD, OTHER)
+    assert usable_at(bench) == {FAX: True, "ep-colleague-fax": False}
+
+
+def test_a_misdirected_letter_freezes_a_shared_number_for_all_and_the_closed_incident_opens_it_for_all(bench):
+    share(bench)
+    message = told(bench)
+    bench.send_due()
+    incident = open_incident(bench.parts, message, kind="misdirected-fax", note="a bakery rang", actor=STAFF)
+    assert usable_at(bench) == {FAX: False, "ep-colleague-fax": False}
+    close_incident(bench.parts, incident, resolution="it was theirs after all", address_is_right=True, actor=STAFF)
+    assert usable_at(bench) == {FAX: True, "ep-colleague-fax": True}
 
 
 def test_a_suspended_address_says_since_when_and_why_and_what_opens_it(bench):
