@@ -122,7 +122,8 @@ def take(
 
     The calls that were owed about the message are done, but for a wish to be called, for
     an answer of somebody who should not have been asked, and for a question that it does
-    not answer. A wrong recipient opens an incident and closes the address for every patient.
+    not answer. Who answers has the letter, so that proves its arrival. A wrong recipient
+    opens an incident and closes the address for every patient.
     """
     now = parts.clock.now()
     name = stable_uuid("answer", once)
@@ -146,9 +147,21 @@ def take(
     tx.audit(actor, f"answered: {said.kind}", at=now, patient_key=message.patient_key, subject=message.id, code=via)
     if said.kind not in UNSETTLING:
         close_calls(tx, message, said.kind, now)
+    if said.kind not in MISDIRECTED and via != "link":
+        _prove(parts, tx, message, name, now)
     if said.kind in MISDIRECTED:
         open_about(tx, message, said.kind, now, actor, answer_id=name, delivery=delivery)
     return name, True
+
+
+def _prove(parts: Parts, tx: Transaction, message: MessageRecord, answer_id: str, now: datetime) -> None:
+    """Take an answer to a letter as the proof that it arrived, where none came another way."""
+    there = [one for one in tx.deliveries(message.id) if may_have_arrived(one)]
+    if not there or there[-1].state not in {State.SENT, State.IN_DOUBT, State.HELD}:
+        return
+    row = there[-1]
+    tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now)
+    tx.add_receipt(parts.dice.uuid(), f"{answer_id}|answered", row.id, row.channel, "acknowledged", None, now, b"")
 
 
 class StaffAnswers:

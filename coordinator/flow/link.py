@@ -283,12 +283,14 @@ def _lock(tx: Transaction, row: LinkRow, now: datetime) -> None:
     tx.put_link(replace(row, locked_at=now))
     delivery = tx.delivery(row.delivery_id, lock=True)
     message = tx.message(row.message_id)
+    tx.audit(READER, "link locked", at=now, patient_key=None if message is None else message.patient_key,
+             subject=row.message_id, code="link.locked")  # fmt: skip
+    if message is not None and (message.superseded_by is not None or message.state in {"superseded", "cancelled"}):
+        return  # the letter behind it is nobody's any more
     if delivery is not None and State.HELD in MOVES[delivery.state]:
         tx.move_delivery(delivery.id, State.HELD, at=now, cause="link.locked")
     else:
         tx.add_task(stable_uuid("task", row.message_id, "locked"), row.message_id, "call", "link.locked", now, now)
-    tx.audit(READER, "link locked", at=now, patient_key=None if message is None else message.patient_key,
-             subject=row.message_id, code="link.locked")  # fmt: skip
     write(Log.DELIVERY_HELD, delivery_id=row.delivery_id, code="link.locked")
 
 

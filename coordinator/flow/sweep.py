@@ -14,8 +14,9 @@ from coordinator.flow.holds import review_restored
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
+from coordinator.flow.releasing import ask_release
 from coordinator.flow.resend_jobs import work_jobs
-from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.flow.rows import DeliveryRow, MessageRecord, MessageState
 from coordinator.flow.track import ask_far_side, mark_in_doubt, taken_over
 from coordinator.observe.log import Log, write
 
@@ -118,12 +119,35 @@ def _hold_unproven(parts: Parts, row: DeliveryRow, now: datetime, *, go_on: bool
         current = tx.delivery(row.id, lock=True)
         if current is None or current.state != State.SENT or current.receipt_due_at != row.receipt_due_at:
             return
+        if go_on and _ran_out_withdrawn(parts, tx, current, now):
+            return
         cause = _silence(tx, current)
         tx.move_delivery(row.id, State.HELD, at=now, cause=cause)
         tx.audit(SWEEP, "receipt overdue", at=now, subject=row.message_id, code=cause)
         if go_on:
             after_silence(parts, tx, current, now)
     write(Log.DELIVERY_HELD, delivery_id=row.id, code=cause)
+
+
+def _ran_out_withdrawn(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -> bool:
+    """Close a link that ran out unread after its letter was withdrawn or replaced; return whether it was one.
+
+    Nobody is to read that letter any more, so no person has to act.
+    """
+    message = tx.message(row.message_id)
+    if row.channel != "secure-link" or message is None:
+        return False
+    answer = ask_release(parts, tx, row, message, now)
+    if answer.permits or not answer.withdraw:
+        return False
+    tx.move_delivery(row.id, State.HELD, at=now, cause=answer.code)
+    tx.move_delivery(row.id, State.CANCELLED, at=now, cause=answer.code)
+    others = [one for one in tx.deliveries(message.id) if one.id != row.id]
+    if message.state == "open" and all(one.state in {State.CANCELLED, State.DEAD} for one in others):
+        state: MessageState = "cancelled" if message.superseded_by is None else "superseded"
+        tx.move_message(message.id, state, at=now, cause=answer.code, superseded_by=message.superseded_by)
+    tx.audit(SWEEP, "link ran out", at=now, patient_key=message.patient_key, subject=message.id, code=answer.code)
+    return True
 
 
 def _silence(tx: Transaction, row: DeliveryRow) -> str:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from test_canary import clear_text
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.errors import InDoubt, NotFound, Refused
+from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.said import Evidence, Said
 
 PAGE = b"%PDF-1.7 the reply form as it came by fax"
@@ -123,6 +124,23 @@ def test_a_wish_to_be_called_is_a_call_to_make(links):
     message = links.told()
     links.reader.answer(links.enter(), said("call-me", phone="+12185550143"), "n-1")
     assert links.tasks(message) == [("call-back", "answer.call-me")]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_an_answer_by_telephone_or_form_proves_that_the_letter_arrived(bench, silent):
+    fax = bench.channels["fax"]
+    fax.script, fax.knows = ["queue" if silent else ("lose-then", InDoubt("fax.in-doubt"))], False
+    message = bench.told(example("session-outcome.bp-spike"))["pr-pcp"]
+    bench.send_due()
+    bench.clock.turn(hours=2)
+    bench.sweep()
+    assert bench.state(message.id) == (State.HELD if silent else State.IN_DOUBT)
+    answers = StaffAnswers(bench.parts)
+    for kind, then in (("wrong-recipient", bench.state(message.id)), ("acknowledged", State.ACKNOWLEDGED)):
+        answers.record(message.id, said(kind), via="phone", evidence=None, token=f"t-{kind}", actor=STAFF)
+        assert bench.state(message.id) == then
+    assert [one.verdict for one in bench.desk.message(message.id, STAFF).deliveries[-1].receipts] == ["acknowledged"]
+    assert bench.broken() == []
 
 
 def test_a_second_wish_to_be_called_keeps_the_call_and_after_the_call_it_is_another(links):

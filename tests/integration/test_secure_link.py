@@ -268,6 +268,33 @@ def test_a_correction_ends_the_link_of_the_letter_it_replaces(links):
     assert links.enter(token=old.token) is None
 
 
+def test_the_dead_link_of_a_letter_that_was_replaced_is_nobodys_work(links):
+    first = links.told()
+    old = links.notice()
+    links.clock.turn(minutes=5)
+    vitals = example("session-outcome.bp-spike")["vitals"]
+    vitals[0] |= {"systolic": 124, "diastolic": 78}
+    links.told(version=2, amendment_reason="typing error", vitals=vitals)
+    wrong(links, 5, token=old.token)
+    assert links.bench.state(first.id) == State.SENT
+    links.clock.turn(days=15)
+    links.bench.sweep()
+    assert (links.bench.state(first.id), links.bench.cause(first.id)) == (State.CANCELLED, "release.superseded")
+    assert not links.bench.desk.message(first.id, STAFF).row.needs_person
+    assert links.bench.broken() == []
+
+
+def test_a_link_that_runs_out_after_consent_ended_is_nobodys_work_either(links):
+    message = links.told()
+    consents = example("clinic")["patients"][0]["consents"]
+    consents[0] |= {"revoked_on": "2026-10-16"}
+    links.bench.change_patient(consents=consents)
+    links.clock.turn(days=15)
+    links.bench.sweep()
+    assert (links.bench.state(message.id), links.bench.cause(message.id)) == (State.CANCELLED, "consent.revoked")
+    assert links.bench.broken() == []
+
+
 def test_a_session_ends_after_fifteen_minutes(links):
     links.told()
     session = links.enter()
