@@ -11,6 +11,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.registry import KnownMedication, Patient
+from coordinator.flow.fallback import spare_copies
 from coordinator.flow.incidents import IncidentView, close_incident, open_incident, open_incidents
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import AnswerRow, AnswerState, AnswerVia
@@ -161,6 +162,7 @@ def _prove(parts: Parts, tx: Transaction, message: MessageRecord, answer_id: str
         return
     row = there[-1]
     tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now)
+    spare_copies(tx, row, now)
     tx.add_receipt(parts.dice.uuid(), f"{answer_id}|answered", row.id, row.channel, "acknowledged", None, now, b"")
 
 

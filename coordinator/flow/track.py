@@ -78,14 +78,11 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     """
     now = parts.clock.now()
     if row.state == State.PENDING and _has_left(row, news, new=new):
-        # It waits to be sent again, and was taken after all: another send would double it.
+        # It waits to be sent again, and was taken after all, whatever was said before: another send would double it.
         tx.move_delivery(row.id, State.IN_DOUBT, at=now, due_at=now)
         row = tx.delivery(row.id, lock=True) or row
     if news.verdict == "acknowledged":
-        if row.state == State.PENDING:
-            # The far side had said that it failed. Now it proves the contrary, so no further copy may go.
-            tx.move_delivery(row.id, State.IN_DOUBT, at=now)
-        elif State.ACKNOWLEDGED not in MOVES[row.state]:
+        if State.ACKNOWLEDGED not in MOVES[row.state]:
             return False
         tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now, far_side_ref=news.far_side_ref)
         spare_copies(tx, row, now)
