@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from coordinator.domain.errors import DeliveryError, Transient
 from coordinator.domain.registry import Endpoint, Provider, Registry
 from coordinator.flow.addresses import closed_because, endpoint_of, is_closed, known_providers, waits_for_approval
-from coordinator.flow.hold_rows import EVERYTHING
+from coordinator.flow.hold_rows import EVERYTHING, HoldKind
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -28,6 +28,12 @@ AWAY = (
     "and this machine's way out, then ask whoever runs that server."
 )
 """What to do about a fault that may pass: a check is not repeated by itself, though a message is."""
+
+
+RELEASE: Mapping[HoldKind, str] = {
+    "person": "Release it on the page Sending once the reason is gone; what waits goes out then.",
+    "restore": "End the hold on the page Sending once everything there was looked at.",
+}
 
 
 @dataclass(frozen=True)
@@ -217,13 +223,12 @@ def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> 
 def _held(tx: Transaction, endpoint: Endpoint) -> tuple[Step, ...]:
     """Return what holds the address back by a person's word or after a restore; nothing where nothing does."""
     scopes = (EVERYTHING, f"channel:{endpoint.kind}", f"endpoint:{endpoint.id}")
-    todo = "Release it on the page Sending once the reason is gone; what waits goes out then."
     found = []
     for one in tx.holds():
         if one.scope in scopes:
             since = f"{one.placed_at:%Y-%m-%d %H:%M} UTC"
             seen = f"Held by {one.placed_by} since {since} ({one.scope}): {one.reason}"
-            found.append(Step("hold", False, seen, todo))
+            found.append(Step("hold", False, seen, RELEASE[one.kind]))
     return tuple(found)
 
 

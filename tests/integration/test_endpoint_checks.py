@@ -18,7 +18,7 @@ from coordinator.domain.errors import NeedsHuman, NotFound, Transient
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.flow.addresses import address_key
 from coordinator.flow.endpoint_checks import Amiss, Probe, check_endpoint, list_endpoints
-from coordinator.flow.holds import hold
+from coordinator.flow.holds import hold, hold_after_restore
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import EndpointHealth
 from coordinator.mapping.partners import Partner
@@ -107,6 +107,13 @@ def test_a_held_address_is_told_with_who_holds_it_and_why(bench, scope):
     assert "somebody" in known(bench, "direct").held
     other = known(bench, "fax")
     assert bool(other.held) is (scope == "everything")
+
+
+def test_after_a_restore_the_step_says_how_that_hold_ends(bench):
+    row = known(bench, "direct")
+    hold_after_restore(bench.parts, reason="restored", actor=WHO)
+    steps = {one.name: one for one in check_endpoint(bench.parts, {"direct": Asks()}, row.id, WHO)}
+    assert steps["hold"].what_to_do.startswith("End the hold")
 
 
 def test_an_address_that_nobody_holds_has_no_such_step(bench):
