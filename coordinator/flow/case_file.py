@@ -17,15 +17,13 @@ from coordinator.domain.delivery import FINAL, State
 from coordinator.domain.events import DoseChange
 from coordinator.domain.registry import Registry
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.rows import InboxRow, MessageRecord, may_have_arrived
+from coordinator.flow.rows import TOLD_IN_DIGEST, InboxRow, MessageRecord, may_have_arrived
 from coordinator.planning.plan import lane_subject
 
 HISTORY = 200
 """Event versions that are looked back on: more than any course of treatment has."""
 AROUND = timedelta(days=30)
 """A record that comes late is also compared with what happened in the weeks after it."""
-TOLD_IN_DIGEST = "digest.told"
-"""Cause of a message whose session a digest tells of together with others: that one carries it."""
 KNOWN = frozenset({"received", "prepared"})
 """Inbox states whose content is believed: not questioned, not declined."""
 

@@ -7,12 +7,12 @@ from coordinator.domain.case import Case
 from coordinator.domain.errors import lacks_means
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.part2 import is_part2
-from coordinator.flow.case_file import TOLD_IN_DIGEST, gather
+from coordinator.flow.case_file import gather
 from coordinator.flow.compose import compose_for, documents_of
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.prepare import PREPARE, first_delivery
-from coordinator.flow.rows import MessageRecord
+from coordinator.flow.rows import TOLD_IN_DIGEST, MessageRecord
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
 from coordinator.observe.log import Log, write

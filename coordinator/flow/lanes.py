@@ -43,11 +43,17 @@ def withdraw_earlier(parts: Parts, tx: Transaction, row: InboxRow) -> None:
     told = tx.messages_of_event(row.id)
     instead = {one.provider_id: one for state in ("digest", "withheld", "open") for one in told if one.state == state}
     for version in earlier_versions(tx, row):
-        for message in tx.messages_of_event(version.id):
-            if message.state not in {"open", "withheld", "digest"} or arrived_at(tx, message) is not None:
+        for name in [one.id for one in tx.messages_of_event(version.id)]:
+            message = tx.message(name, lock=True)  # a digest may just be made of it
+            if message is None or message.state not in {"open", "withheld", "digest"}:
+                continue
+            if arrived_at(tx, message) is not None:
                 continue
             newer = instead.get(message.provider_id)
             withdraw(parts, tx, message, superseded_by=None if newer is None else newer.id, cause=cause)
+            if message.digest_due_at is not None and message.state == "open":
+                # It told of other sessions too; they wait for a digest again, which the next sweep writes.
+                tx.wait_again(message, parts.clock.now())
 
 
 def withdraw(

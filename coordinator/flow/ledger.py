@@ -177,6 +177,10 @@ class MessagePart(Protocol):
         """Remember that the message has appeared under needs-attention by its clock."""
         ...
 
+    def wait_again(self, digest: MessageRecord, at: datetime) -> None:
+        """Let the sessions that a digest told of, its own apart, wait for a digest again."""
+        ...
+
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
         """Return messages in state `digest` whose time has come."""
         ...

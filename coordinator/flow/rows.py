@@ -12,6 +12,8 @@ InboxState = Literal["received", "question", "stuck", "prepared", "superseded", 
 MessageState = Literal["open", "digest", "withheld", "superseded", "cancelled", "nothing-to-send"]
 
 
+TOLD_IN_DIGEST = "digest.told"
+"""Cause of a message whose session a digest tells of together with others: that one carries it."""
 UNPREPARED = timedelta(minutes=10)
 """How long a received event may stay without its messages before somebody is told."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.document_order import in_order
 from coordinator.flow.read_models import MessageFilter
-from coordinator.flow.rows import MessageRecord, MessageState, NewDocument, NewMessage
+from coordinator.flow.rows import TOLD_IN_DIGEST, MessageRecord, MessageState, NewDocument, NewMessage
 from coordinator.store.one_of import one_of
 from coordinator.store.packing import pack, unpack
 from coordinator.store.sealed import Part
@@ -157,6 +157,19 @@ class MessageRows(Part):
         """Remember that the message has appeared under needs-attention by its clock."""
         self._changed(message_id)
         self._run(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
+
+    def wait_again(self, digest: MessageRecord, at: datetime) -> None:
+        """Let the sessions that a digest told of, its own apart, wait for a digest again."""
+        self._ahead.messages.clear()
+        self._ahead.lane_rows.clear()
+        told_by_it = sa.and_(
+            messages.c.patient_key == digest.patient_key,
+            messages.c.provider_id == digest.provider_id,
+            messages.c.superseded_by == digest.id,
+            messages.c.cause == TOLD_IN_DIGEST,
+        )
+        change = {"state": "digest", "cause": None, "superseded_by": None, "updated_at": at}
+        self._run(sa.update(messages).where(told_by_it).values(change))
 
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
         """Return messages in state `digest` whose time has come."""

@@ -99,6 +99,36 @@ def test_a_digest_tells_of_a_session_that_was_corrected_once_as_it_is_now(bench)
     assert bench.broken() == []
 
 
+@pytest.mark.parametrize("retracted", [False, True], ids=["corrected", "entered in error"])
+def test_a_digest_that_has_not_left_is_written_anew_when_its_last_session_changes_and_loses_no_other(bench, retracted):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    bench.clock.turn(hours=1)
+    take_in(bench, quiet(4, 12))
+    take_in(bench, quiet(5, 14))
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.channels["fax"].script = [Transient("fax.busy")] * 2
+    bench.channels["fax"].held.clear()
+    bench.send_due()
+    change = IN_ERROR if retracted else {"version": 2, "amendment_reason": "typing error"}
+    corrected = quiet(5, 14) | change
+    corrected["vitals"][3] |= {"systolic": 139}
+    take_in(bench, corrected)
+    bench.clock.turn(hours=1)
+    for _ in range(3):
+        bench.sweep()
+        bench.send_due()
+        bench.clock.turn(days=7)
+    arrived = [name for name, _ in bench.channels["fax"].held]
+    with bench.store.begin(write=False) as tx:
+        texts = [letter(bench, tx.message(name.removeprefix("urn:uuid:"))) for name in arrived]
+    assert sum("On 12 October 2026" in one or "- 4. Date:" in one for one in texts) == 1, texts
+    assert sum("Highest: 139" in one for one in texts) == (0 if retracted else 1)
+    assert not any("- 5. Date: 14 October 2026" in one and "Highest: 139" not in one for one in texts)
+    assert bench.broken() == []
+
+
 def test_a_session_told_of_in_a_digest_is_corrected_like_any_other_letter(bench):
     take_in(bench, quiet(3, 5))
     take_in(bench, quiet(4, 12))

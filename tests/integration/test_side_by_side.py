@@ -3,9 +3,12 @@
 import threading
 
 import pytest
-from bench_parts import example
+from bench_parts import example, of_patients
+from test_addresses import FAX
 
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import Transient
+from coordinator.flow import deliver
 from coordinator.flow import prepare as module
 from coordinator.flow.prepare import prepare_all
 
@@ -75,3 +78,39 @@ def test_an_amendment_that_arrives_while_the_version_before_is_stored_leaves_tha
     with bench.store.begin(write=False) as tx:
         assert tx.inbox_row(first.event_ref).state == "prepared"
     assert {one.letters[0] for one in bench.prepare(answers[0])} == {"L9"}
+
+
+def test_two_workers_at_the_same_moment_probe_an_address_with_one_message(bench, monkeypatch):
+    for event in of_patients(bench, 9):
+        bench.told(event)
+    fax = bench.channels["fax"]
+    fax.script = [Transient("fax.unavailable")] * 8
+    for _ in range(2):
+        bench.send_due()
+    bench.clock.turn(minutes=6)
+    with bench.store.begin(write=False) as tx:
+        assert tx.health(FAX).open_since is not None
+    chosen, through, real = threading.Event(), threading.Event(), deliver._release
+    claimed, first = [], threading.Lock()
+
+    def slowly(*args):
+        if first.acquire(blocking=False):
+            chosen.set()
+            through.wait(WAIT_S)  # the other one may choose and commit meanwhile
+        return real(*args)
+
+    def claim():
+        claimed.extend(deliver.claim(bench.parts, "w", 4))
+
+    def the_other():
+        claim()
+        through.set()
+
+    monkeypatch.setattr(deliver, "_release", slowly)
+    threads = [threading.Thread(target=claim), threading.Thread(target=the_other)]
+    threads[0].start()
+    assert chosen.wait(30)
+    threads[1].start()
+    for thread in threads:
+        thread.join(30)
+    assert [one.delivery.channel for one in claimed].count("fax") == 1
