@@ -224,12 +224,15 @@ class LinkDoor:
         row = tx.link_by(token_key=token_key(token), path_key=path_key, lock=True)
         if row is None or row.locked_at is not None:
             return None
-        if row.failures >= self.policy.tries:
-            _lock(tx, row, now)
-            return None
-        row = replace(row, failures=row.failures + 1)
-        tx.put_link(row)
-        return row
+        counted = replace(row, failures=row.failures + 1)
+        tx.put_link(counted)
+        if row.failures < self.policy.tries:
+            return counted
+        # The last try is being looked at this very moment, as after a double click: it locks the link if it is wrong.
+        # Where its process died, the link is locked a few tries later.
+        if counted.failures >= 2 * self.policy.tries:
+            _lock(tx, counted, now)
+        return None
 
     def _admit(self, tx: Transaction, row: LinkRow, now: datetime) -> Opened | None:
         current = tx.link(row.delivery_id, lock=True)

@@ -1,6 +1,7 @@
 """The secure link: the notice, the code, the lock, the expiry, and everything that ends it."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -124,6 +125,34 @@ def test_what_has_not_the_form_of_a_code_uses_up_no_try(links):
         assert links.enter(code=typed) is None
     assert links.link(message).failures == 0
     assert links.enter()
+
+
+def at_once(links, times):
+    """Type the right code so many times at the same moment; return how often it opened."""
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(links.enter() is not None)) for _ in range(times)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return sum(found)
+
+
+def test_a_double_click_on_the_right_code_locks_nobody_out(links):
+    message = links.told()
+    wrong(links, 4)
+    assert at_once(links, 2) >= 1
+    assert links.link(message).locked_at is None
+    assert links.enter()
+
+
+def test_a_link_whose_last_try_nobody_finished_is_locked_all_the_same(links):
+    message = links.told()
+    with links.bench.store.begin() as tx:
+        tx.put_link(replace(tx.link(links.bench.deliveries(message.id)[-1].id), failures=5))
+    for _ in range(5):
+        assert links.enter() is None, "no code is looked at any more"
+    assert (links.bench.state(message.id), links.bench.cause(message.id)) == (State.HELD, "link.locked")
 
 
 def test_a_right_code_starts_the_count_anew(links):
