@@ -65,6 +65,8 @@ FAX_STATUS: Mapping[int, Verdict] = MappingProxyType(
 NOTHING_DONE = frozenset({501, 505, 511})
 """Of the failures that a table does not have, those that say that nothing was done: the method or the version of HTTP
 is not known there, or a network in between wants a sign-in."""
+BEFORE_THE_SERVER = frozenset({408, 502, 504})
+"""Answers that may be a gateway's, when the server behind it has stored what it was given."""
 
 ODD: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {"fhir": ("fhir.redirect", "fhir.status", "fhir.asking"), "fax": ("fax.account", "fax.unknown", "fax.in-doubt")}
@@ -73,12 +75,19 @@ ODD: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 
 
 def error_for(
-    answer: Answer, table: Mapping[int, Verdict], now: datetime, *, kind: Literal["fhir", "fax"], writes: bool = True
+    answer: Answer,
+    table: Mapping[int, Verdict],
+    now: datetime,
+    *,
+    kind: Literal["fhir", "fax"],
+    writes: bool = True,
+    only_once: bool = True,
 ) -> DeliveryError:
     """Return the error for a status outside 2xx. A redirect is never followed; an unknown status is a person's.
 
     An unknown failure of the server counts as 500 (RFC 9110, section 15): behind a gateway's own number, such as 520
     or 524, the server may have stored it. A read leaves nothing in doubt: what would be InDoubt is Transient then.
+    `only_once`: repeating the request doubles nothing. Where it might, a gateway's answer is InDoubt, not Transient.
     """
     if 300 <= answer.status < 400:
         return NeedsHuman(ODD[kind][0], detail=answer.body, status=answer.status)
@@ -87,6 +96,8 @@ def error_for(
     error, code = verdict
     if error is InDoubt and not writes:
         error, code = Transient, ODD[kind][2]
+    if error is Transient and not only_once and answer.status in BEFORE_THE_SERVER:
+        error = InDoubt
     if error is Transient:
         wish = retry_after(answer, now)
         free = answer.status in (429, 503) and wish is not None

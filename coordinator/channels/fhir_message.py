@@ -79,7 +79,7 @@ def _bare(name: str) -> str:
 def _judge(answer: Answer, clock: Clock, names: frozenset[str]) -> Taken:
     """Return what an answer says of the message that has these names; a response message to another says nothing."""
     if not 200 <= answer.status < 300:
-        raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir")
+        raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir", only_once=False)
     if answer.whole and not answer.body and answer.status in (200, 202, 204):
         return _taken(answer, "", proven=False)
     said = parse(answer)

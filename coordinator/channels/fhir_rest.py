@@ -116,14 +116,14 @@ class FhirRest:
                 # A gateway's 502 or 504 may hide a write that landed: look before repeating.
                 mark()
                 return Taken(found, proven=True, facts={"answer": "already there"})
+        headers = self._conditional(package, endpoint, capability)
         if level == "chart":
             answer = server.write("", document.body, mark)
             self._note_refusal(endpoint, answer)
-            return judge_bundle(answer, orjson.loads(document.body), self._clock)
-        headers = self._conditional(package, endpoint, capability)
+            return judge_bundle(answer, orjson.loads(document.body), self._clock, only_once=bool(headers))
         body = self._document(server, endpoint, match, document)
         answer = server.write("DocumentReference", body, mark, headers)
-        taken = judge_document(answer, self._clock)
+        taken = judge_document(answer, self._clock, only_once=bool(headers))
         if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), match.far_side_id)).code:
             raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
         return taken

@@ -23,6 +23,8 @@ SERVER_AWAY = (
     "net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fhir.metadata", "fax.unavailable", "direct.away", "link.away",
 )  # fmt: skip
 """Starts of the causes that say the far side's server is away, whatever the message: they open the breaker."""
+GATEWAY = frozenset({"fhir.502", "fhir.504"})
+"""Of these, those that leave a write in doubt where a repeat could double it, and are no news of the one message."""
 
 
 SIGN_IN = frozenset({"token.refused", "token.key", "token.discovery"})
@@ -199,7 +201,8 @@ def _health(parts: Parts, tx: Transaction, row: DeliveryRow, outcome: Outcome, n
                 write(Log.BREAKER_CLOSED, endpoint_id=row.endpoint_id)
         return
     shut_out = _is_shut_out(row, outcome)
-    if not shut_out and (outcome.word != "transient" or not code.startswith(SERVER_AWAY)):
+    away = code.startswith(SERVER_AWAY) and (outcome.word == "transient" or code in GATEWAY)
+    if not shut_out and not away:
         return
     health = tx.health(row.endpoint_id, lock=True)
     # What an address is closed for stands; one that was changed waits for its second person under that cause.

@@ -33,7 +33,7 @@ ANSWERS = {
     "fatal-error": Step(200, a_response("fatal-error"), FHIR),
     "outcome": Step(200, OUTCOME, FHIR),
     "html": Step(200, b"<html>", {"Content-Type": "text/html"}),
-    **{str(status): Step(status, OUTCOME, FHIR) for status in (307, 400, 401, 404, 429, 500, 503)},
+    **{str(status): Step(status, OUTCOME, FHIR) for status in (307, 400, 401, 404, 408, 429, 500, 502, 503, 504)},
 }
 
 
@@ -47,9 +47,12 @@ class TestFhirMessage(ChannelSuite):
         ("400", "permanent", "fhir.400"),
         ("401", "needs-human", "fhir.401"),
         ("404", "permanent", "fhir.404"),
+        ("408", "in-doubt", "fhir.408"),
         ("429", "transient", "fhir.429"),
         ("500", "in-doubt", "fhir.500"),
+        ("502", "in-doubt", "fhir.502"),
         ("503", "transient", "fhir.503"),
+        ("504", "in-doubt", "fhir.504"),
     )
 
     @pytest.fixture(autouse=True, scope="class")

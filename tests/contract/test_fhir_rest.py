@@ -93,7 +93,7 @@ class TestFhirRest(ChannelSuite):
         ("401", "needs-human", "fhir.401"),
         ("403", "needs-human", "fhir.403"),
         ("404", "permanent", "fhir.404"),
-        ("408", "transient", "fhir.408"),
+        ("408", "in-doubt", "fhir.408"),
         ("409", "in-doubt", "fhir.409"),
         ("410", "permanent", "fhir.410"),
         ("412", "in-doubt", "fhir.412"),
@@ -104,9 +104,9 @@ class TestFhirRest(ChannelSuite):
         ("425", "transient", "fhir.425"),
         ("429", "transient", "fhir.429"),
         ("500", "in-doubt", "fhir.500"),
-        ("502", "transient", "fhir.502"),
+        ("502", "in-doubt", "fhir.502"),
         ("503", "transient", "fhir.503"),
-        ("504", "transient", "fhir.504"),
+        ("504", "in-doubt", "fhir.504"),
         ("redirect", "needs-human", "fhir.redirect"),
         ("html", "in-doubt", "fhir.not-fhir"),
         ("garbage", "in-doubt", "fhir.not-fhir"),
@@ -347,6 +347,19 @@ def test_a_server_that_cannot_be_searched_does_not_stop_a_second_attempt(refusal
     usual, far.script = far.script, script
     with with_far_side(far) as (channel, far):
         assert send(channel, far, a_package(attempt=2)).proven
+
+
+@pytest.mark.parametrize("status", [408, 502, 504])
+@pytest.mark.parametrize(
+    ("play", "told"), [("whole", Transient), ("epic-like", InDoubt), ("documents-only", InDoubt)]
+)  # fmt: skip
+def test_behind_a_gateways_answer_a_letter_may_be_there_and_is_repeated_only_where_that_doubles_nothing(
+    status, play, told
+):
+    with with_far_side(far_side(Step(status), play=play)) as (channel, far):
+        with pytest.raises(told) as seen:
+            send(channel, far, a_package())
+        assert (seen.value.code, seen.value.status) == (f"fhir.{status}", status)
 
 
 def test_a_search_that_is_down_holds_a_second_attempt_back():

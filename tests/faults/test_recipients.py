@@ -57,7 +57,7 @@ BEHAVIOURS = {
 }
 WITH_A_PERSON = ("R6", "R10", "400", "403", "404", "413", "422")
 """Starts of those that no further try can mend."""
-MAYBE = ("R2", "R4 500, nothing", "R7", "R8 204, nothing", "R13 412")
+MAYBE = ("R2", "R4 500, nothing", "R4 502", "R7", "R8 204, nothing", "R13 412", "408")
 """Starts of those that may have arrived: asked about, and a person's when the server cannot be sure so soon."""
 FAX_FAULTS = {
     "X2 the gateway queued it, the answer was lost": Fault("store-then-drop", 1, writes=True),

@@ -4,7 +4,7 @@ import errno
 from datetime import timedelta
 
 import pytest
-from bench_parts import STAFF, example
+from bench_parts import STAFF, example, of_patients
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Refused, StoreAway, Transient
@@ -431,6 +431,18 @@ def test_one_dead_endpoint_opens_its_breaker_and_is_probed_with_one_message(benc
     assert len(bench.channels["fhir-rest"].held) == 2
     with bench.store.begin(write=False) as tx:
         assert tx.health("ep-psych-fhir").open_since is None
+
+
+def test_a_server_that_nobody_reaches_leaves_few_messages_in_doubt_and_the_others_behind_its_breaker(bench):
+    fhir = bench.channels["fhir-rest"]
+    fhir.script = [InDoubt("fhir.502", status=502) for _ in range(50)]
+    for event in of_patients(bench, 8):
+        bench.told(event)
+        bench.send_due()
+        bench.clock.turn(seconds=1)
+    assert fhir.calls == bench.parts.policy.breaker_after
+    with bench.store.begin(write=False) as tx:
+        assert tx.health("ep-psych-fhir").open_since is not None
 
 
 def test_an_overdue_message_appears_under_needs_attention_while_it_is_still_tried(bench, told):

@@ -16,9 +16,12 @@ REVIEW_WITHIN_S = 72 * 3600
 """202 means that people at the far side review it; three days cover a weekend, as the retry schedule does."""
 
 
-def judge_document(answer: Answer, clock: Clock) -> Taken:
-    """Return Taken for one created document; raise as the answer table says. Only the place of a document is proof."""
-    _refuse_bad(answer, clock)
+def judge_document(answer: Answer, clock: Clock, *, only_once: bool) -> Taken:
+    """Return Taken for one created document; raise as the answer table says. Only the place of a document is proof.
+
+    `only_once`: repeating the write doubles nothing.
+    """
+    _refuse_bad(answer, clock, only_once=only_once)
     if answer.status == 202:
         return _awaiting(answer)
     resource = _usable(answer)
@@ -34,9 +37,12 @@ def judge_document(answer: Answer, clock: Clock) -> Taken:
     return _proven(answer, location, already=answer.status == 200)
 
 
-def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock) -> Taken:
-    """Return Taken when every entry's own status says that it landed; raise as the answer table says."""
-    _refuse_bad(answer, clock)
+def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock, *, only_once: bool) -> Taken:
+    """Return Taken when every entry's own status says that it landed; raise as the answer table says.
+
+    `only_once`: repeating the write doubles nothing.
+    """
+    _refuse_bad(answer, clock, only_once=only_once)
     if answer.status == 202:
         return _awaiting(answer)
     bundle = _usable(answer)
@@ -83,9 +89,9 @@ def _status(entry: Mapping[str, Any]) -> int:
     return int(first) if first.isascii() and first.isdigit() else 0
 
 
-def _refuse_bad(answer: Answer, clock: Clock) -> None:
+def _refuse_bad(answer: Answer, clock: Clock, *, only_once: bool) -> None:
     if not 200 <= answer.status < 300:
-        raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir")
+        raise error_for(answer, FHIR_STATUS, clock.now(), kind="fhir", only_once=only_once)
 
 
 def _usable(answer: Answer) -> dict[str, Any] | None:

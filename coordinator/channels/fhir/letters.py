@@ -14,8 +14,6 @@ from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman
 from coordinator.flow.ports import Clock, EntryBook, Package, Taken
 
 Entry = Mapping[str, Any]
-MAY_BE_THERE = frozenset({408, 409, 412, 500, 502, 504})
-"""Answers behind which a write may have landed; with a condition it is simply asked again."""
 
 
 def entries_of(package: Package) -> list[Entry]:
@@ -72,12 +70,10 @@ class Letters:
         self._book.asked(self._endpoint, key, package.message, content_sha(entry))
         try:
             answer = self._server.write(LETTER, body, mark, headers)
-            taken = judge_document(answer, self._clock)
+            taken = judge_document(answer, self._clock, only_once=conditional)
         except InDoubt:
             raise
         except DeliveryError as fault:
-            if fault.status in MAY_BE_THERE and not conditional:
-                raise InDoubt(fault.code, detail=fault.detail, status=fault.status) from fault
             if fault.status is not None and 200 <= fault.status < 300:
                 raise  # a yes with an error in it: it may be there, so it stays asked
             self._book.let_go(self._endpoint, key)  # refused, or not a byte of it has left

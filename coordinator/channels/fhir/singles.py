@@ -188,10 +188,9 @@ class Singles:
         if self._holds_it(answer):
             self._book.landed(self._endpoint, key, None)
             return _Done("there", None)
-        error = error_for(answer, FHIR_STATUS, self._server.now(), kind="fhir")
-        unanswered = answer.status in (408, 409, 412, 500, 502, 504) and not request.only_once
-        if isinstance(error, InDoubt) or unanswered:
-            raise InDoubt(error.code, detail=answer.body, status=answer.status)
+        error = error_for(answer, FHIR_STATUS, self._server.now(), kind="fhir", only_once=request.only_once)
+        if isinstance(error, InDoubt):
+            raise error
         self._book.let_go(self._endpoint, key)
         if answer.status not in REFUSALS or request.kind == LETTER:
             raise error
