@@ -196,7 +196,7 @@ class DeliveryRows(PaceRows):
             wanted, order = order[: limit - len(leased)], order[limit - len(leased) :]
             lost = self._take_turns(Counter(endpoint_of[one] for one in wanted), now)
             ids = [one for one in wanted if endpoint_of[one] not in lost]
-            rows = {row.id: row for row in self._all(PENDING_FREE if self._postgres else PENDING, ids=ids)}
+            rows = {row.id: row for row in self._all(PENDING_FREE if self._postgres else PENDING, ids=ids, now=now)}
             leased += [self._lease(rows[one], worker, now, lease_until) for one in ids if one in rows]
         return leased
 

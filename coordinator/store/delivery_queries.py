@@ -17,7 +17,8 @@ BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("of_id"))
 BY_ID_LOCKED = BY_ID.with_for_update()
 BY_IDS = sa.select(deliveries).where(one_of(deliveries.c.id, "ids"))
 BY_IDS_FREE = BY_IDS.order_by(deliveries.c.id).with_for_update(skip_locked=True)
-PENDING = BY_IDS.where(PENDING_ROWS)
+PENDING = BY_IDS.where(PENDING_ROWS, deliveries.c.due_at <= sa.bindparam("now", type_=UtcInstant))
+"""Asked once more when they are locked: another worker may have tried one, and put it off, since it was chosen."""
 PENDING_FREE = PENDING.with_for_update(skip_locked=True)
 TRIED = (
     sa.select(deliveries.c.message_id, deliveries.c.created_at, deliveries.c.channel)

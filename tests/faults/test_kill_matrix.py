@@ -15,6 +15,7 @@ from tests.faults import report
 from tests.faults.conftest import LONG, ROOT
 
 PREPARE = {
+    "T2 claimed, nothing composed yet": "_prepare_round:after-commit",
     "T2 composed, nothing stored yet": "_store:before-begin",
     "T2 stored, before its commit": "_store:before-commit",
     "T2 after its commit": "_store:after-commit",

@@ -1,6 +1,7 @@
 """Two processes at the same moment on PostgreSQL, which lets each see only what the other has committed."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from bench_parts import example, of_patients
@@ -11,6 +12,7 @@ from coordinator.domain.errors import Transient
 from coordinator.flow import deliver
 from coordinator.flow import prepare as module
 from coordinator.flow.prepare import prepare_all
+from coordinator.store.delivery_part import DeliveryRows
 
 pytestmark = pytest.mark.servers
 WAIT_S = 1.5
@@ -114,3 +116,19 @@ def test_two_workers_at_the_same_moment_probe_an_address_with_one_message(bench,
     for thread in threads:
         thread.join(30)
     assert [one.delivery.channel for one in claimed].count("fax") == 1
+
+
+def test_a_retry_that_another_worker_has_put_off_meanwhile_is_not_made_before_its_time(bench, monkeypatch):
+    """It was due when it was chosen, tried by another worker and put off, and still waited when it was locked."""
+    message = bench.told(example("dose-change.ketamine"))["pr-psych"]
+    (row,) = bench.deliveries(message.id)
+    real = DeliveryRows._in_turn
+
+    def meanwhile(*args):
+        chosen = real(*args)
+        with bench.store.begin() as tx:
+            tx.postpone(row.id, bench.clock.now() + timedelta(minutes=5))
+        return chosen
+
+    monkeypatch.setattr(DeliveryRows, "_in_turn", meanwhile)
+    assert row.id not in [one.delivery.id for one in deliver.claim(bench.parts, "w", 4)]
