@@ -7,7 +7,9 @@ senders asks the database no oftener than one with few.
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 
+from coordinator.domain.errors import StoreAway
 from coordinator.flow.deliver import Claimed, claim, let_go
 from coordinator.flow.parts import Parts
 
@@ -53,9 +55,15 @@ class Hand:
         while (one := self._next(wait_s)) is not None:
             if self._parts.clock.now() - one.claimed_at < self._parts.policy.lease / WAITS_AT_MOST:
                 return one
-            let_go(self._parts, one)
-            self.finished(one)
+            self._put_back(one)
         return None
+
+    def _put_back(self, one: Claimed) -> None:
+        """Put back what was not begun. Where that cannot be written it is free again once its lease has ended."""
+        try:
+            let_go(self._parts, one)
+        finally:
+            self.finished(one)
 
     def _next(self, wait_s: float) -> Claimed | None:
         with self._given:
@@ -95,5 +103,5 @@ class Hand:
         with self._given:
             rest, self._dealt = list(self._dealt), deque()
         for one in rest:
-            let_go(self._parts, one)
-            self.finished(one)
+            with suppress(StoreAway):
+                self._put_back(one)

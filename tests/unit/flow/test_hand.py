@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from coordinator.domain.errors import StoreAway
 from coordinator.flow import hand as module
 from coordinator.flow.bell import Bell
 from coordinator.flow.hand import Hand
@@ -155,6 +156,29 @@ def test_after_the_end_what_was_not_begun_is_given_back(monkeypatch):
     box.hand.give_back()
     assert box.back == ["b/1"]
     assert box.hand.unfinished() == 1
+
+
+def test_a_database_that_is_away_while_something_goes_back_costs_neither_its_place_nor_the_others(monkeypatch):
+    box = Outbox(monkeypatch, "a/1", "b/1", "c/1")
+    box.hand.fill()
+    real, away = box.let_go, ["a/1"]
+
+    def let_go(name):
+        if name in away:
+            away.remove(name)
+            raise StoreAway
+        real(name)
+
+    monkeypatch.setattr(module, "let_go", lambda _parts, one: let_go(one.delivery.id))
+    box.clock.at += timedelta(seconds=61)
+    with pytest.raises(StoreAway):
+        box.hand.take()
+    assert box.hand.unfinished() == 2
+    away.append("b/1")
+    box.hand.end()
+    box.hand.give_back()
+    assert box.back == ["c/1"]
+    assert box.hand.unfinished() == 0
 
 
 @pytest.mark.parametrize(("rung", "woken"), [("event", False), ("delivery", True), (None, True)])
