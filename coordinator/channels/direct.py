@@ -27,7 +27,7 @@ Phase = Literal["connect", "starttls", "sign-in", "signed-in", "sender", "recipi
 SMTP_REPLIES: Mapping[tuple[Phase, int], Verdict] = MappingProxyType(
     {
         ("connect", 4): Verdict(Transient, "direct.later"),
-        ("connect", 5): Verdict(NeedsHuman, "direct.refused"),
+        ("connect", 5): Verdict(NeedsHuman, "direct.closed"),
         ("starttls", 4): Verdict(Transient, "direct.later"),
         ("starttls", 5): Verdict(NeedsHuman, "direct.no-tls"),
         ("sign-in", 4): Verdict(Transient, "direct.later"),

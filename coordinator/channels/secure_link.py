@@ -31,6 +31,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "direct.too-large": "link.mail-refused",
         "direct.in-doubt": "link.in-doubt",
         "direct.sign-in": "link.sign-in",
+        "direct.closed": "link.sign-in",
         "direct.away": "link.away",
     }
 )

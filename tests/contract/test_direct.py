@@ -65,7 +65,7 @@ class TestDirect(ChannelSuite):
     refusals = (
         ("no-starttls", "needs-human", "direct.no-tls"),
         ("connect-4", "transient", "direct.later"),
-        ("connect-5", "needs-human", "direct.refused"),
+        ("connect-5", "needs-human", "direct.closed"),
         ("starttls-4", "transient", "direct.later"),
         ("starttls-5", "needs-human", "direct.no-tls"),
         ("sign-in-4", "transient", "direct.later"),
