@@ -7,28 +7,34 @@ certificates for signing alone, and mail encrypted to one of those can be read b
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 LEAST_BITS = 2048
 """Smallest RSA key: NIST SP 800-57 part 1 counts less as too weak since 2014."""
+UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What a certificate raises whose key or extensions cannot be read: they are read only when they are asked for."""
 FOR_MAIL = frozenset({ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
 def may_encrypt_to(certificate: x509.Certificate, now: datetime) -> bool:
     """Return whether mail may be encrypted to this RSA key today."""
-    usage = _key_usage(certificate)
-    return (
-        isinstance(certificate.public_key(), rsa.RSAPublicKey)
-        and (usage is None or usage.key_encipherment)
-        and _is_good(certificate, now)
-    )
+    try:
+        usage = _key_usage(certificate)
+        is_rsa = isinstance(certificate.public_key(), rsa.RSAPublicKey)
+        return is_rsa and (usage is None or usage.key_encipherment) and _is_good(certificate, now)
+    except UNREADABLE:
+        return False
 
 
 def may_sign(certificate: x509.Certificate, now: datetime) -> bool:
     """Return whether what this key signs today counts."""
-    usage = _key_usage(certificate)
-    return (usage is None or usage.digital_signature or usage.content_commitment) and _is_good(certificate, now)
+    try:
+        usage = _key_usage(certificate)
+        return (usage is None or usage.digital_signature or usage.content_commitment) and _is_good(certificate, now)
+    except UNREADABLE:
+        return False
 
 
 def _is_good(certificate: x509.Certificate, now: datetime) -> bool:

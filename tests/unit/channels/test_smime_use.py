@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
@@ -65,6 +65,7 @@ USELESS = {
     "run out": ((), {"ends": NOW - DAY}),
     "not yet in force": ((), {"begins": NOW + DAY}),
     "for web servers": ((purposes(ExtendedKeyUsageOID.SERVER_AUTH),), {}),
+    "unreadable": ((x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, b"\xff"),), {}),
     "for authorities": ((usage("key_cert_sign", "crl_sign"),), {}),
 }
 
@@ -101,6 +102,12 @@ def notice_from(theirs):
 
 def believed(ours, raw):
     return DirectNotices(ImapConfig("imap.example", 993, "u", "p"), StillClock(), Agent(ours))._news(raw) is not None
+
+
+def test_a_certificate_of_another_recipient_that_cannot_be_read_harms_no_notice(both):
+    certify(both[0].recipients_dir, "ep-aaa", "q@r.example", *USELESS["unreadable"][0], key=KEYS["theirs"])
+    (both[0].recipients_dir / "ep-aab.pem").write_text("not a certificate")
+    assert believed(both[0], notice_from(both[1]))
 
 
 def test_a_notice_wrapped_as_direct_wraps_a_mail_is_believed(both):
