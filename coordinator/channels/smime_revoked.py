@@ -68,16 +68,13 @@ def _proves(one: x509.CertificateRevocationList, authority: x509.Certificate, no
 def _is_whole(one: x509.CertificateRevocationList) -> bool:
     """Return whether it would name any certificate of a person that was revoked, whatever for (RFC 5280, 5.2)."""
     try:
-        one.extensions.get_extension_for_class(x509.DeltaCRLIndicator)
-    except x509.ExtensionNotFound:
-        pass
-    else:
+        said = {type(each.value): each.value for each in one.extensions}
+    except ValueError:
         return False
-    try:
-        scope = one.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
-    except x509.ExtensionNotFound:
-        return True
-    return not (
+    scope = said.get(x509.IssuingDistributionPoint)
+    if x509.DeltaCRLIndicator in said:
+        return False
+    return not isinstance(scope, x509.IssuingDistributionPoint) or not (
         scope.only_contains_ca_certs
         or scope.only_contains_attribute_certs
         or scope.only_some_reasons
