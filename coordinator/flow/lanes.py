@@ -73,7 +73,8 @@ def withdraw(
     in the transaction that marks it on the wire, so not a byte follows.
     """
     now = parts.clock.now()
-    rows = tx.deliveries(message.id)
+    # Locked, so that none of them leaves between the look and the move.
+    rows = [tx.delivery(one.id, lock=True) or one for one in tx.deliveries(message.id)]
     held_there = [one for one in rows if may_have_arrived(one)]
     for delivery in rows:
         if delivery.state in UNSENT:

@@ -9,7 +9,7 @@ from test_addresses import FAX
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import Transient
-from coordinator.flow import deliver
+from coordinator.flow import deliver, lanes
 from coordinator.flow import prepare as module
 from coordinator.flow.prepare import prepare_all
 from coordinator.store.delivery_part import DeliveryRows
@@ -132,3 +132,46 @@ def test_a_retry_that_another_worker_has_put_off_meanwhile_is_not_made_before_it
 
     monkeypatch.setattr(DeliveryRows, "_in_turn", meanwhile)
     assert row.id not in [one.delivery.id for one in deliver.claim(bench.parts, "w", 4)]
+
+
+def test_a_letter_that_leaves_while_a_newer_one_is_stored_stops_that_one_for_no_moment(bench, monkeypatch):
+    """What had been read as waiting had left by then: the newer event was put down as a fault, for three minutes."""
+    change = example("dose-change.ketamine")
+    older = bench.told(change)["pr-psych"]
+    answer = bench.submit(change | {"id": "dc-3001", "recorded_at": "2026-10-16T09:40:00-05:00"})
+    sender = threading.Thread(target=bench.send_due)
+    real, begun = lanes.may_have_arrived, []
+
+    def meanwhile(row):
+        if not begun:
+            begun.append(row)
+            sender.start()
+            sender.join(WAIT_S)
+        return real(row)
+
+    monkeypatch.setattr(lanes, "may_have_arrived", meanwhile)
+    prepare_all(bench.parts, [answer.event_ref])
+    sender.join(30)
+    with bench.store.begin(write=False) as tx:
+        assert tx.inbox_row(answer.event_ref).state == "prepared"
+        (newer,) = [one for one in tx.messages_of_event(answer.event_ref) if one.provider_id == "pr-psych"]
+    bench.send_due()
+    assert bench.state(newer.id) == State.ACKNOWLEDGED
+    assert bench.state(older.id) in {State.CANCELLED, State.ACKNOWLEDGED}
+    assert bench.broken() == []
+
+
+def test_an_event_whose_storing_the_database_undid_is_stored_at_once_again(bench, monkeypatch):
+    answer = bench.submit(example("session-outcome.bp-spike"))
+    real, undone = module.withdraw_earlier, [1, 1]
+
+    def deadlocked(parts, tx, row):
+        if undone:
+            undone.pop()
+            tx.connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'as a deadlock' USING ERRCODE = '40P01'; END $$")
+        return real(parts, tx, row)
+
+    monkeypatch.setattr(module, "withdraw_earlier", deadlocked)
+    prepare_all(bench.parts, [answer.event_ref])
+    with bench.store.begin(write=False) as tx:
+        assert tx.inbox_row(answer.event_ref).state == "prepared"
