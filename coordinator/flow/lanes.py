@@ -53,7 +53,19 @@ def withdraw_earlier(parts: Parts, tx: Transaction, row: InboxRow) -> None:
             withdraw(parts, tx, message, superseded_by=None if newer is None else newer.id, cause=cause)
             if message.digest_due_at is not None and message.state == "open":
                 # It told of other sessions too; they wait for a digest again, which the next sweep writes.
-                tx.wait_again(message, parts.clock.now())
+                for again in tx.wait_again(message, parts.clock.now()):
+                    _withdraw_outdated(parts, tx, again)
+
+
+def _withdraw_outdated(parts: Parts, tx: Transaction, message_id: str) -> None:
+    """Withdraw a message that waits again, if its event was amended since it was told of."""
+    message = tx.message(message_id)
+    row = None if message is None else tx.inbox_row(message.event_ref)
+    if message is None or row is None:
+        return
+    versions = tx.inbox_versions(row.source, row.event.id)
+    if any(one.version > row.version and one.state == "prepared" for one in versions):
+        withdraw(parts, tx, message, superseded_by=None, cause="event.superseded")
 
 
 def withdraw(

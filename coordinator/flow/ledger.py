@@ -177,8 +177,8 @@ class MessagePart(Protocol):
         """Remember that the message has appeared under needs-attention by its clock."""
         ...
 
-    def wait_again(self, digest: MessageRecord, at: datetime) -> None:
-        """Let the sessions that a digest told of, its own apart, wait for a digest again."""
+    def wait_again(self, digest: MessageRecord, at: datetime) -> Sequence[str]:
+        """Let the sessions that a digest told of, its own apart, wait for a digest again; return their messages."""
         ...
 
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:

@@ -80,6 +80,7 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     if row.state == State.PENDING and _has_left(row, news, new=new):
         # It waits to be sent again, and was taken after all, whatever was said before: another send would double it.
         tx.move_delivery(row.id, State.IN_DOUBT, at=now, due_at=now)
+        tx.write_kept_back()  # two moves of the table, and not one that it does not have
         row = tx.delivery(row.id, lock=True) or row
     if news.verdict == "acknowledged":
         if State.ACKNOWLEDGED not in MOVES[row.state]:

@@ -158,8 +158,8 @@ class MessageRows(Part):
         self._changed(message_id)
         self._run(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
 
-    def wait_again(self, digest: MessageRecord, at: datetime) -> None:
-        """Let the sessions that a digest told of, its own apart, wait for a digest again."""
+    def wait_again(self, digest: MessageRecord, at: datetime) -> Sequence[str]:
+        """Let the sessions that a digest told of, its own apart, wait for a digest again; return their messages."""
         self._ahead.messages.clear()
         self._ahead.lane_rows.clear()
         told_by_it = sa.and_(
@@ -169,7 +169,8 @@ class MessageRows(Part):
             messages.c.cause == TOLD_IN_DIGEST,
         )
         change = {"state": "digest", "cause": None, "superseded_by": None, "updated_at": at}
-        self._run(sa.update(messages).where(told_by_it).values(change))
+        again = self._run(sa.update(messages).where(told_by_it).values(change).returning(messages.c.id))
+        return [row.id for row in again.all()]
 
     def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
         """Return messages in state `digest` whose time has come."""

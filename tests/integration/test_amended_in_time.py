@@ -129,6 +129,33 @@ def test_a_digest_that_has_not_left_is_written_anew_when_its_last_session_change
     assert bench.broken() == []
 
 
+def test_a_digest_written_anew_tells_of_each_session_as_it_is_now(bench):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    bench.clock.turn(hours=1)
+    sessions = [quiet(4, 12), quiet(5, 14)]
+    for one in sessions:
+        take_in(bench, one)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.channels["fax"].script = [Transient("fax.busy")]
+    bench.channels["fax"].held.clear()
+    bench.send_due()
+    for one in sessions:
+        one |= {"version": 2, "amendment_reason": "typing error"}
+        one["vitals"][3] |= {"systolic": 139}
+        take_in(bench, one)
+    bench.clock.turn(hours=1)
+    bench.sweep()
+    bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        told = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
+    text = "".join(letter(bench, one) for one in told)
+    lines = [one for one in text.splitlines() if one.startswith(("- 4. Date:", "- 5. Date:"))]
+    assert [(one[:4], "Highest: 139" in one) for one in lines] == [("- 4.", True), ("- 5.", True)]
+    assert bench.broken() == []
+
+
 def test_a_session_told_of_in_a_digest_is_corrected_like_any_other_letter(bench):
     take_in(bench, quiet(3, 5))
     take_in(bench, quiet(4, 12))
