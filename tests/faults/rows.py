@@ -83,6 +83,7 @@ ROWS: dict[str, Row] = {
         (
             "e2e/test_restore_drill.py::test_the_drill",
             "integration/test_restore_hold.py::test_what_the_far_side_has_is",
+            "integration/test_restore_hold.py::test_what_a_worker_had_in_hand",
         ),
     ),
     "B1": Row("broker restarted", (f"{OUT}a_broker_that_is_stopped",)),
@@ -303,7 +304,15 @@ ROWS: dict[str, Row] = {
     "I2": Row("same id, other content", (f"{BUGS}11_an_amendment", "unit/api/test_events.py::test_the_same_version")),
     "I3": Row("an older dose change comes late", (f"{DELIVER}an_older_dose_change", SIM)),
     "I4": Row(
-        "corrected or withdrawn while it is sent", (f"{DELIVER}an_amendment_after", f"{LINK}a_correction_ends", SIM)
+        "corrected or withdrawn while it is sent",
+        (
+            f"{DELIVER}an_amendment_after",
+            f"{LINK}a_correction_ends",
+            "integration/test_amended_in_time.py::test_a_record_entered_in_error",
+            "integration/test_amended_in_time.py::test_a_letter_that_leaves",
+            "integration/test_side_by_side.py::test_an_amendment",
+            SIM,
+        ),
     ),
     "C1": Row(
         "consent withdrawn at every moment before the send",
