@@ -35,12 +35,13 @@ def test_the_simulation_really_crashes_and_really_delivers(seen):
 
 ELSEWHERE = {
     "pending -> held": "a secure link that is locked (tests/integration/test_secure_link.py); no link is simulated",
-    "pending -> in-doubt": "after a restore (tests/integration/test_restore_hold.py); no restore is simulated",
-    "held -> in-doubt": "the same",
+    "held -> in-doubt": "after a restore (tests/integration/test_restore_hold.py); no restore is simulated",
     "held -> dead": "in the table, and made by no code today",
     "sent -> in-doubt": "in the table, and made by no code today",
 }
 """Moves that the simulation does not make, and why."""
+SELDOM = {"pending -> in-doubt"}
+"""Once in some hundred seeds: proof of what waits to be sent again (tests/integration/test_direct_notices.py)."""
 
 
 def test_every_move_of_a_delivery_and_every_behaviour_of_a_recipient_is_met(seen, capsys):
@@ -50,7 +51,7 @@ def test_every_move_of_a_delivery_and_every_behaviour_of_a_recipient_is_met(seen
     assert set(moves) == set(ALL_MOVES), "a move that the table does not have"
     if SEEDS < 500:
         pytest.skip("too few seeds to meet what is rare; make faults runs 500")
-    assert {name for name, count in moves.items() if not count} == set(ELSEWHERE)
+    assert {name for name, count in moves.items() if not count} - SELDOM == set(ELSEWHERE)
     assert [name for name, count in moods.items() if not count] == []
 
 
