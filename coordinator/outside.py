@@ -68,14 +68,16 @@ def outside(settings: Settings, clock: Clock, dice: Dice, mappings: Mappings, bo
     mutual = settings.client_certificate_file is not None
     config = SmartConfig(keys=keys, secrets_dir=settings.secrets_dir, token_hosts=hosts, mutual_tls=mutual)
     sign_in = SignIn(http, config, clock, dice)
-    settle_s = max(1, round(settings.doubt_pause_s * settings.retry_scale))
+    settle_s, lag_s = (
+        max(1, round(one * settings.retry_scale)) for one in (settings.doubt_pause_s, settings.search_lag_s)
+    )
     partners = mappings.partners
     fhir = FhirChecker(
         http, sign_in, clock, partners=partners, chart_types=_chart_types(mappings), key_set=_key_set(settings, keys)
     )
     channels: dict[str, Channel] = {
         "by-hand": ByHand(),
-        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=settle_s, partners=partners, book=book),
+        "fhir-rest": FhirRest(http, sign_in, clock, settle_s=lag_s, partners=partners, book=book),
         "fhir-message": FhirMessage(http, sign_in, clock),
     }
     checkers: dict[str, Checker] = {"fhir-rest": fhir, "fhir-message": fhir}

@@ -25,8 +25,9 @@ class Settings(BaseSettings):
     """Read from COORDINATOR_* variables (and a .env file when there is one). Secrets come as files."""
 
     model_config = SettingsConfigDict(
-        env_prefix="COORDINATOR_", env_file=".env", extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+        env_prefix="COORDINATOR_", env_file=".env", env_ignore_empty=True, extra="forbid", frozen=True,
+        use_attribute_docstrings=True,
+    )  # fmt: skip
 
     environment: Literal["development", "production"] = "development"
     """production refuses what is for trials only: loopback, demonstration signatures, a key file made by itself."""
@@ -88,6 +89,9 @@ class Settings(BaseSettings):
     """Seconds until an endpoint that failed five times in a row is tried again with one message."""
     doubt_pause_s: float = Field(default=20, gt=0)
     """Seconds before a far side is asked about a send that may have arrived."""
+    search_lag_s: float = Field(default=900, gt=0)
+    """Seconds that a record system's search may need until it shows what was stored. Before they are over, a letter
+    that is not found there is not taken for absent, and not sent once more."""
     resend_alone: int = Field(default=50, ge=0, le=10_000)
     """The most messages that one person may have sent again within an hour without a second person; 0: none at all."""
     address_alone: bool = False

@@ -59,7 +59,7 @@ class FhirRest:
         *,
         partners: Mapping[str, Partner] | None = None,
         book: EntryBook | None = None,
-        settle_s: float = 30,
+        settle_s: float = 900,
         limits: Limits | None = None,
     ) -> None:
         """`http` is one long-lived client behind the outbound guard; `partners` is keyed by `Endpoint.partner`.

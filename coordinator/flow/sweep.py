@@ -76,23 +76,24 @@ def settle_doubts(parts: Parts) -> int:
     with parts.ledger.begin(write=False) as tx:
         rows = tx.doubts_due(now, BATCH)
     for row in rows:
+        wish = None
         try:
-            ask_far_side(parts, row.id)
+            wish = ask_far_side(parts, row.id)
         except SPOILT as bug:
             write(Log.BUG, delivery_id=row.id, error_type=type(bug).__name__, job="settle_doubts")
-        _ask_again_later(parts, row.id, now)
+        _ask_again_later(parts, row.id, now, wish)
     return len(rows)
 
 
-def _ask_again_later(parts: Parts, delivery_id: str, now: datetime) -> None:
-    """Space out the questions about one doubt: twice as long each time, to one hour."""
+def _ask_again_later(parts: Parts, delivery_id: str, now: datetime, wish: timedelta | None) -> None:
+    """Space out the questions about one doubt: twice as long each time, to one hour, but no longer than that wish."""
     with parts.ledger.begin() as tx:
         row = tx.delivery(delivery_id, lock=True)
         if row is None or row.state != State.IN_DOUBT:
             return
         age = now - row.updated_at
         wait = min(max(age * 2, parts.policy.doubt_pause * parts.policy.retry_scale), timedelta(hours=1))
-        tx.postpone(delivery_id, now + wait)
+        tx.postpone(delivery_id, now + (wait if wish is None else min(wait, wish)))
 
 
 def late_receipts(parts: Parts) -> int:

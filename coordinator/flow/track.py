@@ -153,29 +153,34 @@ def fetch_receipts(parts: Parts, sources: tuple[ReceiptSource, ...]) -> int:
     return count
 
 
-def ask_far_side(parts: Parts, delivery_id: str) -> None:
-    """Ask about a delivery in doubt, or one whose receipt is late, and settle it by the answer. Never sends."""
+def ask_far_side(parts: Parts, delivery_id: str) -> timedelta | None:
+    """Ask about a delivery in doubt, or one whose receipt is late, and settle it by the answer. Never sends.
+
+    Return how long to wait until the same question can be answered better, None where nobody can say.
+    """
     with parts.ledger.begin(write=False) as tx:
         row = tx.delivery(delivery_id)
         message = None if row is None else tx.message(row.message_id)
         if row is None or message is None or row.state not in {State.IN_DOUBT, State.SENT}:
-            return
+            return None
         try:
             loaded = load_package(tx, row, message, parts.identifier_system)
         except NeedsHuman:
-            return
+            return None
     channel = parts.channels.get(row.channel)
     if channel is None:
-        return
-    deadline = parts.clock.now() + parts.policy.send_limit
+        return None
+    deadline, wish = parts.clock.now() + parts.policy.send_limit, None
     try:
         answer = channel.look_up(loaded.package, loaded.endpoint, row.far_side_ref, deadline=deadline)
     except DeliveryError as away:
         answer = Lookup("unknown", code=away.code)
+        wish = away.retry_after if isinstance(away, Transient) else None
     except Exception as bug:
         write(Log.BUG, delivery_id=row.id, channel=row.channel, error_type=type(bug).__name__, job="look-up")
         answer = Lookup("unknown", code="bug")
     _settle_by_answer(parts, row, answer)
+    return wish
 
 
 def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:

@@ -75,6 +75,7 @@ def set_up(folder: Path, port: int, console_port: int, *, quick: Callable[[Setti
         retry_scale=DEMO_SCALE,
         breaker_probe_s=60,
         doubt_pause_s=20,
+        search_lag_s=20,
         smtp_host=places.smtp_host,
         smtp_port=places.smtp_port,
         smtp_username=farm.hisp.username,

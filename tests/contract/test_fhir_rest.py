@@ -539,7 +539,7 @@ def test_what_was_stored_before_the_line_broke_is_found_and_not_sent_again(ehr, 
 
 def test_absent_is_only_said_after_the_settle_time_by_a_server_that_searches_reliably(ehr, http):
     clock, package = StillClock(WallClock().now()), a_package()
-    channel = FhirRest(http, NoSignIn(), clock)
+    channel = FhirRest(http, NoSignIn(), clock, settle_s=30)
     with pytest.raises(Transient) as caught:
         channel.look_up(package, at(ehr), None, deadline=clock.now() + timedelta(seconds=8))
     assert caught.value.uses_attempt is False

@@ -84,7 +84,7 @@ class House:
         self.folder, self.database = folder, database
 
     def start(self):
-        changes = {"doubt_pause_s": 1, "database_url": self.database.url}
+        changes = {"doubt_pause_s": 1, "search_lag_s": 1, "database_url": self.database.url}
         self.stage = set_up(self.folder, 61610, 61611, quick=lambda one: one.model_copy(update=changes))
         self.service = self.stage.service
         self.runner = self.service.runner()

@@ -77,6 +77,7 @@ class Engine:
                     "database_url": self.database,
                     "broker_url": self.broker,
                     "doubt_pause_s": 10,
+                    "search_lag_s": 10,
                     "breaker_probe_s": 5,
                 }
             )

@@ -198,7 +198,10 @@ ROWS: dict[str, Row] = {
         "a batch answer partly failed, miscounted, out of order",
         (f"{JUDGE}one_entry_that", f"{JUDGE}a_wrong_number", f"{JUDGE}entries_in_another_order"),
     ),
-    "R15": Row("the search lags behind the write", (f"{REST}absent_is_only_said",)),
+    "R15": Row(
+        "the search lags ten minutes behind the write",
+        (f"{REST}absent_is_only_said", "integration/test_answer_table.py::test_a_search_that_shows"),
+    ),
     "R16": Row("patient not found, two, or another", (f"{REST}nothing_is_posted", f"{REST}without_their_number")),
     "R17": Row(
         "taken, and gone at a later look",

@@ -17,6 +17,7 @@ from coordinator.flow.track import ask_far_side
 from coordinator.sandbox.ehr import patient_resource
 from coordinator.sandbox.ehr_capability import capability_statement
 from coordinator.security.outbound import OutboundConfig, guarded_client
+from coordinator.settings import Settings
 from tests.contract.people import NoSignIn
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
@@ -90,8 +91,9 @@ def database_url(tmp_path):
 class Recipient:
     """The psychiatrist's server, played by hand, behind the real channel."""
 
-    def __init__(self, bench):
-        self.bench, self.answer, self.documents = bench, Step(), []
+    def __init__(self, bench, http):
+        self.bench, self.http, self.answer, self.documents = bench, http, Step(), []
+        self.play = "oracle-like"
         clinic = example("clinic")
         self.provider = copy.deepcopy(next(one for one in clinic["providers"] if one["id"] == "pr-psych"))
         with bench.store.begin(write=False) as tx:
@@ -101,10 +103,13 @@ class Recipient:
 
     def __call__(self, method, path, body):
         if path.endswith("/metadata"):
-            return Step(200, json.dumps(capability_statement("oracle-like")).encode(), FHIR)
+            return Step(200, json.dumps(capability_statement(self.play)).encode(), FHIR)
         if path.endswith("/Patient/_search"):
             return self.found(self.patient)
         return self.found(*self.documents) if method == "GET" else self.answer
+
+    def channel(self, settle_s):
+        return FhirRest(self.http, NoSignIn(), self.bench.clock, settle_s=settle_s)
 
     def found(self, *resources):
         entries = [{"resource": one, "search": {"mode": "match"}} for one in resources]
@@ -127,8 +132,9 @@ class Recipient:
 @pytest.fixture
 def recipient(bench):
     with guarded_client(OutboundConfig(allow_loopback=True)) as http:
-        bench.parts.channels["fhir-rest"] = FhirRest(http, NoSignIn(), bench.clock, settle_s=0)
-        yield Recipient(bench)
+        made = Recipient(bench, http)
+        bench.parts.channels["fhir-rest"] = made.channel(settle_s=0)
+        yield made
 
 
 def posted(far):
@@ -158,6 +164,44 @@ def test_each_answer_to_the_write_leads_where_the_table_says(
             bench.send_due()
             assert posted(far) == posts
     assert bench.broken() == []
+
+
+@pytest.mark.parametrize("lag_minutes", [0, 1, 10])
+def test_a_search_that_shows_a_letter_minutes_after_it_was_stored_makes_nobody_send_it_again(
+    bench, recipient, lag_minutes
+):
+    bench.parts.channels["fhir-rest"] = recipient.channel(settle_s=Settings.model_fields["search_lag_s"].default)
+    recipient.play, recipient.answer = "whole", Step(500)  # but it has stored the letter
+    with ScriptedHttp(recipient) as far:
+        recipient.lives_at(far.address)
+        message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+        bench.send_due()
+        for minute in range(20):
+            if minute == lag_minutes:
+                recipient.documents = [{"resourceType": "DocumentReference", "id": "9", "identifier": [
+                    {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{message.id}"}]}]  # fmt: skip
+            bench.clock.turn(minutes=1)
+            bench.sweep()
+            bench.send_due()
+        assert (bench.state(message.id), posted(far)) == ("acknowledged", 1)
+
+
+def test_a_letter_that_is_surely_not_there_is_sent_once_more_when_the_searchs_lag_is_over(bench, recipient):
+    lag_s = Settings.model_fields["search_lag_s"].default
+    bench.parts.channels["fhir-rest"] = recipient.channel(settle_s=lag_s)
+    recipient.play, recipient.answer = "whole", Step(500)
+    with ScriptedHttp(recipient) as far:
+        recipient.lives_at(far.address)
+        message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+        bench.send_due()
+        recipient.answer, waited_s = Step(201, b"", PLACE), 0
+        while posted(far) == 1 and waited_s < 3600:
+            bench.clock.turn(seconds=30)
+            waited_s += 30
+            bench.sweep()
+            bench.send_due()
+        assert lag_s < waited_s < lag_s + 180
+        assert (bench.state(message.id), posted(far)) == ("acknowledged", 2)
 
 
 def test_the_table_has_a_row_for_every_status_that_the_channel_knows():

@@ -30,6 +30,13 @@ def test_hosts_and_keys_are_read_as_json(monkeypatch):
     assert settings.smart_more_keys == {"coordinator-2": Path("/run/secrets/next.pem")}
 
 
+def test_a_setting_without_a_value_is_not_set(monkeypatch, tmp_path):
+    monkeypatch.setenv("COORDINATOR_MAIL_CA_FILE", "")
+    (tmp_path / "env").write_text("COORDINATOR_SENDERS=\nCOORDINATOR_KEY_FILE=\n", encoding="utf-8")
+    settings = Settings(_env_file=tmp_path / "env")
+    assert (settings.mail_ca_file, settings.key_file, settings.senders) == (None, None, 48)
+
+
 def test_an_unknown_fax_vendor_stops_the_start(monkeypatch):
     monkeypatch.setenv("COORDINATOR_FAX_KIND", "carrier-pigeon")
     with pytest.raises(ValidationError):
