@@ -15,7 +15,7 @@ from coordinator.api.shapes import message_line, message_whole
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
 from coordinator.domain.registry import EndpointKind
-from coordinator.domain.values import Code, Record
+from coordinator.domain.values import Code, Instant, Record
 from coordinator.flow.read_models import Actor, MessageDetail, MessageFilter
 
 Reader = Annotated[Actor, Depends(Requires("messages:read"))]
@@ -64,9 +64,10 @@ class CancelBody(Record):
 
 
 class HandoverBody(Record):
-    """Who took the printed letter."""
+    """Who took the printed letter, and when (an instant with its offset; now by default)."""
 
     to: Reason
+    at: Instant | None = None
     delivery: Code | None = None
 
 
@@ -154,7 +155,7 @@ def _release(service: Service, message_id: str, said: ResendBody, key: str | Non
 
 def _handover(service: Service, message_id: str, said: HandoverBody, actor: Actor) -> Response:
     delivery = _delivery_of(service.desk.message(message_id, actor), said.delivery)
-    service.desk.record_handover(delivery, to=said.to, actor=actor)
+    service.desk.record_handover(delivery, to=said.to, at=said.at, actor=actor)
     return Answer({"id": message_id, "delivery": delivery, "outcome": "handed-over"})
 
 

@@ -19,6 +19,9 @@ from coordinator.flow.desk import Desk
 Form = Annotated[Mapping[str, str], Depends(posted)]
 Sender = Annotated[Person, Depends(Requires("act"))]
 MAX_REASON = 500
+MAX_WHEN = 40
+WHEN = "hand.when"
+"""How the codes begin of what is wrong with the time of a hand-over; it is said beside that field."""
 FASTER = "Somebody else, or the service itself, was faster. This page shows where it stands now."
 LETTER_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
@@ -32,6 +35,9 @@ class Kept:
 
     action: str = ""
     said: str = ""
+    when: str = ""
+    wrong_when: str = ""
+    """What is wrong with `when`; empty when nothing is."""
 
 
 NOTHING = Kept()
@@ -143,7 +149,8 @@ def add_actions(router: APIRouter, service: Service, pages: Pages) -> None:
         """Record that the printed letter was handed over."""
 
         def act(desk: Desk, delivery: str, said: str) -> None:
-            desk.record_handover(delivery, to=said, actor=person.actor)
+            at = presenters.handed_over_at(fields.get("when", "").strip(), pages.clinic()[1])
+            desk.record_handover(delivery, to=said, at=at, actor=person.actor)
 
         return _act(request, service, pages, person, message_id, fields, act, verb="handover", field="to")
 
@@ -166,7 +173,7 @@ def _act(
     delivery = fields.get("delivery", "")
     if all(one.id != delivery for one in detail.deliveries):
         raise NotFound("delivery")
-    status, wrong = 409, FASTER
+    status, wrong, wrong_when = 409, FASTER, ""
     if not said or len(said) > MAX_REASON:
         asked = "Say why" if field == "reason" else "Say who took it"
         status, wrong = 422, f"{asked}, in at most {MAX_REASON} characters. Nothing was done."
@@ -175,11 +182,13 @@ def _act(
             act(service.desk, delivery, said)
         except Refused as refused:
             wrong = refused.reason
+            if refused.code.startswith(WHEN):
+                status, wrong_when = 422, wrong
         except StateConflict:
             pass
         else:
             return RedirectResponse(f"/messages/{message_id}?done={verb}", 303)
-    kept = Kept(verb, said[:MAX_REASON])
+    kept = Kept(verb, said[:MAX_REASON], fields.get("when", "")[:MAX_WHEN], wrong_when)
     return message_page(request, service, pages, person, message_id, wrong=wrong, status=status, kept=kept)
 
 

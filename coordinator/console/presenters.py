@@ -4,10 +4,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from coordinator.console.words import CHANNELS
 from coordinator.domain.delivery import FINAL, State
+from coordinator.domain.errors import Refused
 from coordinator.domain.ids import is_mistyped_reference
 from coordinator.domain.plan import PRIORITIES
 from coordinator.flow.read_models import (
@@ -21,6 +23,7 @@ from coordinator.flow.read_models import (
 
 PAGE = 50
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_DAY_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 LOOKS = frozenset({"message opened", "document opened"})
 """Lines of the history that say only that somebody read."""
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT})
@@ -112,6 +115,31 @@ def wanted(fields: Mapping[str, str]) -> MessageFilter:
         before_id=before if _ID.fullmatch(before) else None,
         limit=PAGE,
     )
+
+
+def handed_over_at(said: str, zone: ZoneInfo) -> datetime | None:
+    """Return the instant of a day and time on the clinic's calendar, in UTC; None for nothing said.
+
+    Raises Refused for what is not understood, and for a time that the clocks passed over or had twice.
+    """
+    if not said:
+        return None
+    try:
+        here = datetime.fromisoformat(said if _DAY_AND_TIME.fullmatch(said) else "").replace(tzinfo=zone)
+        first, second = (here.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    except (ValueError, OverflowError):
+        why = "The day and time are not understood. Choose both, or write them as 2026-11-27 15:40."
+        raise Refused("hand.when-unclear", why) from None
+    if first > second:
+        why = "The clocks were set forward then, so this time did not come. Look at the day and the hour again."
+        raise Refused("hand.when-unclear", why)
+    if first < second:
+        why = (
+            "The clocks were set back then, so this time came twice. Give the nearest time outside that hour, "
+            "and write the right one beside who took it."
+        )
+        raise Refused("hand.when-unclear", why)
+    return first
 
 
 def found(rows: Sequence[MessageRow], asked: MessageFilter) -> Found:

@@ -105,6 +105,7 @@ VERDICTS: Mapping[str, str] = {
     "acknowledged": "Arrived",
     "failed": "Failed",
     "partial": "Arrived in part",
+    "handed-over": "Handed over",
 }
 
 DOCUMENTS: Mapping[str, str] = {

@@ -16,6 +16,7 @@ from coordinator.domain.case import (
 from coordinator.domain.delivery import FINAL, State
 from coordinator.domain.events import DoseChange
 from coordinator.domain.registry import Registry
+from coordinator.flow.handover import handed_over_at
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import TOLD_IN_DIGEST, InboxRow, MessageRecord, may_have_arrived
 from coordinator.planning.plan import lane_subject
@@ -181,7 +182,7 @@ def arrived_at(tx: Transaction, message: MessageRecord) -> datetime | None:
         maybe = may_have_arrived(delivery)
         left = any(one.reached for one in tx.attempts(delivery.id))
         if maybe or left or (delivery.channel == "by-hand" and delivery.state == State.ACKNOWLEDGED):
-            return delivery.updated_at
+            return handed_over_at(tx, delivery) if delivery.channel == "by-hand" else delivery.updated_at
     return None
 
 

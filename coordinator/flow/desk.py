@@ -1,6 +1,7 @@
 """What a person at the clinic may do with messages, said once for the console, the API and the command line."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from coordinator.flow.read_models import (
@@ -76,8 +77,8 @@ class Desk(Protocol):
         """Withdraw a message of which nothing has left; raise Refused."""
         ...
 
-    def record_handover(self, delivery_id: str, *, to: str, actor: Actor) -> None:
-        """Record that a printed letter was handed over, which proves it; raise Refused."""
+    def record_handover(self, delivery_id: str, *, to: str, actor: Actor, at: datetime | None = None) -> None:
+        """Record that a printed letter was handed over, and when (None: now), which proves it; raise Refused."""
         ...
 
     def submit(self, source: str, body: bytes) -> Recorded:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.domain.delivery import State
+from coordinator.flow.handover import handed_over_at
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
@@ -71,7 +72,7 @@ def _messages(tx: Transaction, patient_id: str) -> Iterator[MessageRecord]:
 def _left_at(tx: Transaction, delivery: DeliveryRow) -> datetime | None:
     """Return when a delivery first left, surely or perhaps; None when not a byte of it did."""
     if delivery.channel == "by-hand":
-        return delivery.updated_at if delivery.state == State.ACKNOWLEDGED else None
+        return handed_over_at(tx, delivery) if delivery.state == State.ACKNOWLEDGED else None
     left = [
         one.on_wire_at for one in tx.attempts(delivery.id) if one.on_wire_at and (one.outcome is None or one.reached)
     ]

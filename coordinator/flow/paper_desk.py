@@ -11,6 +11,7 @@ from datetime import datetime
 from coordinator.domain.case import Case
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.flow.case_file import gather
+from coordinator.flow.handover import handed_over_at
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.parts import Parts
@@ -100,4 +101,4 @@ def _left_at(tx: Transaction, about: IncidentRow) -> datetime:
     if not there:
         return about.raised_at
     tries = [one.on_wire_at for one in tx.attempts(there[-1].id) if one.on_wire_at is not None]
-    return tries[-1] if tries else there[-1].updated_at
+    return tries[-1] if tries else handed_over_at(tx, there[-1])

@@ -174,6 +174,7 @@ RECEIPTS = {
     "processed": "The far side's mail system has it; arrival at the recipient's own system is awaited.",
     "failed": "The far side could not deliver it.",
     "partial": "Only part of it arrived.",
+    "handed-over": "The printed letter was handed over then.",
 }
 
 

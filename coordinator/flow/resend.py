@@ -1,4 +1,4 @@
-"""What a person does with a message: resend, release, withdraw, hand over, and answer a held event's questions."""
+"""What a person does with a message: resend, release, withdraw, and answer a held event's questions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -188,26 +188,6 @@ def cancel(parts: Parts, message_id: str, *, reason: str, actor: Actor) -> None:
             raise Refused("cancel.left", "It has left already, or may have. Send a correction instead.")
         tx.audit(actor, "withdrawn", at=parts.clock.now(), patient_key=message.patient_key, subject=message_id,
                  detail=reason)  # fmt: skip
-
-
-def record_handover(parts: Parts, delivery_id: str, *, to: str, actor: Actor) -> None:
-    """Record who took a printed letter; that is its proof of arrival."""
-    now = parts.clock.now()
-    with parts.ledger.begin() as tx:
-        row = tx.delivery(delivery_id, lock=True)
-        if row is None:
-            raise NotFound("delivery")
-        message = tx.message(row.message_id)
-        if message is None or row.channel != "by-hand" or row.state != State.HELD:
-            raise Refused("hand.not-waiting", "This letter is not waiting to be handed over.")
-        if not to.strip():
-            raise Refused("hand.nobody", "Say who took the letter.")
-        answer = ask_release(parts, tx, row, message, now)
-        if not answer.permits:
-            cause = parts.causes.get(answer.code or "bug")
-            raise Refused(cause.code, f"{cause.sentence} {cause.next_step}")
-        tx.move_delivery(row.id, State.ACKNOWLEDGED, at=now)
-        tx.audit(actor, "handed over", at=now, patient_key=message.patient_key, subject=message.id, detail=to)
 
 
 def answer(parts: Parts, event_ref: str, *, confirmed: bool, reason: str, actor: Actor) -> None:

@@ -11,6 +11,7 @@ from coordinator.flow import calls as telephone
 from coordinator.flow import resend as acts
 from coordinator.flow.disclosures import Disclosure, disclosures
 from coordinator.flow.fallback import take_next, why_not_next
+from coordinator.flow.handover import record_handover
 from coordinator.flow.mapping_gap import mapping_gaps
 from coordinator.flow.owed import answer_owed, open_question
 from coordinator.flow.parts import Parts
@@ -208,9 +209,9 @@ class StaffDesk:
         """Withdraw a message of which nothing has left."""
         acts.cancel(self._parts, message_id, reason=reason, actor=actor)
 
-    def record_handover(self, delivery_id: str, *, to: str, actor: Actor) -> None:
+    def record_handover(self, delivery_id: str, *, to: str, actor: Actor, at: datetime | None = None) -> None:
         """Record that a printed letter was handed over."""
-        acts.record_handover(self._parts, delivery_id, to=to, actor=actor)
+        record_handover(self._parts, delivery_id, to=to, actor=actor, at=at)
 
     def event(self, event_ref: str, actor: Actor) -> EventView:
         """Return where one event stands; raise NotFound."""

@@ -1,4 +1,5 @@
 import logging
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -142,8 +143,19 @@ def test_a_held_message_is_released_and_a_printed_one_handed_over(service, clien
     assert client.post("/v1/messages/m-8/handover", json={"to": "reception"}, headers=headers).status_code == 200
     assert service.desk.done == [
         ("release", "d-6", "consent came", "ehr|m-6|k-1", EHR),
-        ("handover", "d-8", "reception", EHR),
+        ("handover", "d-8", "reception", None, EHR),
     ]
+
+
+def test_a_hand_over_may_say_when_as_an_instant_with_its_offset(service, client, allowed):
+    headers, at = allowed("messages:act"), "2026-10-13T15:20:00-05:00"
+    said = {"to": "reception", "at": at}
+    assert client.post("/v1/messages/m-8/handover", json=said, headers=headers).status_code == 200
+    assert service.desk.done == [("handover", "d-8", "reception", datetime.fromisoformat(at), EHR)]
+    for wrong in ("2026-10-13T15:20:00", "2026-10-13", "yesterday", 1760000000):
+        refused = client.post("/v1/messages/m-8/handover", json={**said, "at": wrong}, headers=headers)
+        assert refused.status_code == 422
+    assert len(service.desk.done) == 1
 
 
 @pytest.mark.parametrize("verb", ["resend", "release", "cancel", "handover"])

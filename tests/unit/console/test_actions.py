@@ -31,7 +31,7 @@ def act(browser, verb, number, **fields):
         ("resend", 3, {"reason": "number corrected"}, ("resend", "d-3", "number corrected", ME)),
         ("release", 6, {"reason": "consent came"}, ("release", "d-6", "consent came", "act-1", ME)),
         ("cancel", 5, {"reason": "by mistake"}, ("cancel", "m-5", "by mistake", ME)),
-        ("handover", 8, {"to": "reception, Dr. Berg"}, ("handover", "d-8", "reception, Dr. Berg", ME)),
+        ("handover", 8, {"to": "reception, Dr. Berg"}, ("handover", "d-8", "reception, Dr. Berg", None, ME)),
     ],
 )
 def test_each_button_does_its_one_thing_and_says_so(service, browser, verb, number, fields, done):

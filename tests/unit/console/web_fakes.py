@@ -144,8 +144,8 @@ class FakeDesk:
     def cancel(self, message_id, *, reason, actor):
         self._do("cancel", message_id, reason, actor)
 
-    def record_handover(self, delivery_id, *, to, actor):
-        self._do("handover", delivery_id, to, actor)
+    def record_handover(self, delivery_id, *, to, actor, at=None):
+        self._do("handover", delivery_id, to, at, actor)
 
     def event(self, event_ref, actor):
         self._gate()
