@@ -13,6 +13,13 @@ from coordinator.flow.rows import DeliveryRow, MessageRecord
 
 HANDED_OVER = "handed-over"
 """The verdict of the receipt that keeps the instant of a hand-over."""
+ENDED = frozenset(
+    {
+        "consent.revoked", "consent.expired", "consent.restriction", "consent.part2-revoked", "consent.part2-expired",
+        "release.left-care-team",
+    }
+)  # fmt: skip
+"""Causes that began on some day, so that a letter may have left rightly before it."""
 
 
 def handed_over_at(tx: Transaction, row: DeliveryRow) -> datetime:
@@ -70,8 +77,8 @@ def _need_permission(
     why = f"{cause.sentence} {cause.next_step}"
     if at is not None:
         why = f"By the registry it might not go on {_here(tx, message, at)}. {why}"
-    elif cause.code.startswith("consent."):
-        why = f"{why} If it was handed over before that, say when."
+    elif cause.code in ENDED:
+        why = f"{why} If the letter was handed over before that, say when."
     raise Refused(cause.code, why)
 
 

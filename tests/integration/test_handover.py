@@ -87,10 +87,11 @@ def test_the_minute_in_which_the_letter_was_made_is_not_before_it(bench):
 def test_what_was_handed_over_before_consent_ended_is_recorded_after_it_and_listed(bench, paper):
     ends(bench, "2026-10-18")
     bench.clock.turn(days=3)
-    assert bench.desk.message(paper, STAFF).row.cause == "consent.revoked"
+    seen = bench.desk.message(paper, STAFF)
+    assert (seen.row.cause, seen.deliveries[-1].may_record_handover) == ("consent.revoked", True)
     with pytest.raises(Refused) as refused:
         record(bench, paper)
-    assert refused.value.reason.endswith("If it was handed over before that, say when.")
+    assert refused.value.reason.endswith("If the letter was handed over before that, say when.")
     record(bench, paper, FRIDAY)
     assert bench.state(paper) == State.ACKNOWLEDGED
     assert left_at(bench) == [FRIDAY]
@@ -106,6 +107,19 @@ def test_what_was_handed_over_on_the_day_on_which_consent_ended_or_after_it_is_r
     assert refused.value.code == "consent.revoked"
     assert refused.value.reason.startswith("By the registry it might not go on 16 October 2026 at 12:20.")
     assert left_at(bench) == []
+
+
+def test_who_left_the_care_team_after_the_hand_over_had_the_letter_rightly(bench, paper):
+    team = example("clinic")["patients"][0]["care_team"]
+    for one in team:
+        one["to"] = "2026-10-17"
+    bench.change_patient(care_team=team)
+    bench.clock.turn(days=3)
+    with pytest.raises(Refused, match=r"release\.left-care-team") as refused:
+        record(bench, paper)
+    assert "say when" in refused.value.reason
+    record(bench, paper, FRIDAY)
+    assert left_at(bench) == [FRIDAY]
 
 
 def test_consent_that_came_after_the_hand_over_does_not_permit_it(bench, paper):
