@@ -89,8 +89,12 @@ class DeliveryPart(Protocol):
         """Set when the proof of a sent delivery counts as late, without moving it."""
         ...
 
-    def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
-        """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
+    def stale_ids(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the claimed and on-wire deliveries whose lease ran out. Opens nothing that may be unreadable."""
+        ...
+
+    def stale(self, now: datetime, ids: Sequence[str]) -> Sequence[DeliveryRow]:
+        """Return those of these that are claimed or on the wire and whose lease ran out, locked."""
         ...
 
     def doubts_due(self, now: datetime, limit: int) -> Sequence[DeliveryRow]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import asdict, replace
 
 from coordinator.domain.case import Case
-from coordinator.domain.errors import lacks_means
+from coordinator.domain.errors import SPOILT, lacks_means
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.part2 import is_part2
 from coordinator.flow.case_file import gather
@@ -25,13 +25,25 @@ def prepare_digests(parts: Parts) -> int:
     """Write each due digest: one letter per (patient, recipient). Return how many items were told."""
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
-        due = tx.due_digests(now, BATCH)
+        due = [one for name in tx.digests_due(now, BATCH) if (one := _readable(tx, name)) is not None]
     groups: dict[tuple[str, str], list[MessageRecord]] = defaultdict(list)
     for message in due:
         groups[message.patient_key, message.provider_id].append(message)
     for items in groups.values():
-        _one_digest(parts, items)
+        try:
+            _one_digest(parts, items)
+        except SPOILT as bug:
+            write(Log.BUG, message_id=items[-1].id, error_type=type(bug).__name__, job="digest")
     return len(due)
+
+
+def _readable(tx: Transaction, message_id: str) -> MessageRecord | None:
+    """Return the message; None for one that cannot be read, so that it costs no other digest."""
+    try:
+        return tx.message(message_id)
+    except SPOILT as bug:
+        write(Log.BUG, message_id=message_id, error_type=type(bug).__name__, job="digest")
+        return None
 
 
 def _one_digest(parts: Parts, items: list[MessageRecord]) -> None:

@@ -181,12 +181,16 @@ class MessagePart(Protocol):
         """Let the sessions that a digest told of, its own apart, wait for a digest again; return their messages."""
         ...
 
-    def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
-        """Return messages in state `digest` whose time has come."""
+    def digests_due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the messages in state `digest` whose time has come. Opens nothing that may be unreadable."""
         ...
 
-    def clocks_due(self, now: datetime, limit: int) -> Sequence[tuple[MessageRecord, bool, bool]]:
-        """Return (message, arrived or withdrawn, call raised) of those one of whose clocks has run out."""
+    def clock_ids(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the messages one of whose clocks has run out, longest first. Opens nothing that may be unreadable."""
+        ...
+
+    def clocks_due(self, now: datetime, ids: Sequence[str]) -> Sequence[tuple[MessageRecord, bool, bool]]:
+        """Return (message, arrived or withdrawn, call raised) of those of these whose clock has run out, locked."""
         ...
 
     def wind_clock(self, message_id: str, at: datetime | None) -> None:

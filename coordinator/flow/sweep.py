@@ -23,6 +23,8 @@ from coordinator.observe.log import Log, write
 SWEEP = Actor("job", "sweep")
 BATCH = 200
 LONG_AGO = timedelta(days=36_500)
+NEXT_LOOK = timedelta(hours=1)
+"""When something is looked at again that cannot be read."""
 
 
 def sweep(parts: Parts) -> int:
@@ -58,7 +60,17 @@ def take_back_leases(parts: Parts, *, everybody: bool = False) -> int:
     with parts.ledger.begin() as tx:
         if everybody:
             tx.free_inbox()
-        rows = tx.stale(horizon, owners_gone=None, limit=BATCH)
+        ids = tx.stale_ids(horizon, BATCH)
+    return _together_or_alone(
+        ids, "take_back_leases", lambda some: _take_back(parts, some, horizon),
+        unreadable=lambda one: _into_doubt_unread(parts, one, horizon),
+    )  # fmt: skip
+
+
+def _take_back(parts: Parts, ids: Sequence[str], horizon: datetime) -> int:
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        rows = tx.stale(horizon, ids)
         for row in rows:
             if row.state == State.CLAIMED:
                 tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause="doubt.worker-died", status=None,
@@ -68,6 +80,33 @@ def take_back_leases(parts: Parts, *, everybody: bool = False) -> int:
                 mark_in_doubt(parts, tx, row)
             write(Log.LEASE_EXPIRED, delivery_id=row.id, channel=row.channel)
     return len(rows)
+
+
+def _into_doubt_unread(parts: Parts, delivery_id: str, horizon: datetime) -> None:
+    """Put a delivery in doubt of whose message something cannot be read; what is said of the message stays unsaid."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        for row in tx.stale(horizon, [delivery_id]):
+            tx.move_delivery(row.id, State.IN_DOUBT, at=now, cause="doubt.worker-died", due_at=now + NEXT_LOOK)
+
+
+def _together_or_alone(
+    ids: Sequence[str], job: str, act: Callable[[Sequence[str]], int], unreadable: Callable[[str], None]
+) -> int:
+    """Do it for all in one transaction. Where one of them cannot be read, do it for each alone, and return how many."""
+    if not ids:
+        return 0
+    try:
+        return act(ids)
+    except SPOILT:
+        done = 0
+    for one in ids:
+        try:
+            done += act([one])
+        except SPOILT as bug:
+            write(Log.BUG, error_type=type(bug).__name__, job=job)
+            unreadable(one)
+    return done
 
 
 def settle_doubts(parts: Parts) -> int:
@@ -164,11 +203,19 @@ def clocks(parts: Parts) -> int:
     """Let overdue messages appear under needs-attention, and raise the telephone tasks of unanswered ones."""
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
-        if not tx.clocks_due(now, 1):
-            return 0
+        ids = tx.clock_ids(now, BATCH)
+
+    def later(message_id: str) -> None:
+        with parts.ledger.begin() as tx:
+            tx.wind_clock(message_id, now + NEXT_LOOK)
+
+    return _together_or_alone(ids, "clocks", lambda some: _run_out(parts, some, now), unreadable=later)
+
+
+def _run_out(parts: Parts, ids: Sequence[str], now: datetime) -> int:
     raised = 0
     with parts.ledger.begin() as tx:
-        for message, arrived, called in tx.clocks_due(now, BATCH):
+        for message, arrived, called in tx.clocks_due(now, ids):
             if message.state == "open":
                 raised += _overdue(parts, tx, message, now) if not arrived else 0
                 raised += _unanswered(tx, message, now) if not called else 0

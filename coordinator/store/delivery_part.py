@@ -29,6 +29,7 @@ from coordinator.store.delivery_queries import (
     WAITING,
     WAITING_LATERAL,
 )
+from coordinator.store.one_of import one_of
 from coordinator.store.pace_part import PaceRows
 from coordinator.store.record_part import as_health
 from coordinator.store.tables import deliveries
@@ -302,15 +303,18 @@ class DeliveryRows(PaceRows):
         self._ahead.deliveries.pop(delivery_id, None)
         self._backlog.change(deliveries, {"id": delivery_id}, {"receipt_due_at": due_at})
 
-    def stale(self, now: datetime, *, owners_gone: Sequence[str] | None, limit: int) -> Sequence[DeliveryRow]:
-        """Return claimed and on-wire deliveries whose lease ran out (or whose owner is not alive)."""
-        gone = deliveries.c.lease_until < now
-        if owners_gone is not None:
-            gone = sa.or_(gone, deliveries.c.lease_owner.in_(list(owners_gone)))
-        query = sa.select(deliveries).where(HELD_BY_WORKER, gone).limit(limit)
+    def stale_ids(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the claimed and on-wire deliveries whose lease ran out. Opens nothing that may be unreadable."""
+        query = sa.select(deliveries.c.id).where(HELD_BY_WORKER, deliveries.c.lease_until < now)
+        return [row.id for row in self._all(query.order_by(deliveries.c.lease_until).limit(limit))]
+
+    def stale(self, now: datetime, ids: Sequence[str]) -> Sequence[DeliveryRow]:
+        """Return those of these that are claimed or on the wire and whose lease ran out, locked."""
+        query = sa.select(deliveries).where(HELD_BY_WORKER, deliveries.c.lease_until < now)
+        query = query.where(one_of(deliveries.c.id, "ids"))
         if self._postgres:
             query = query.with_for_update(skip_locked=True)
-        return [self._delivery(row) for row in self._all(query)]
+        return [self._delivery(row) for row in self._all(query, ids=list(ids))]
 
     def doubts_due(self, now: datetime, limit: int) -> Sequence[DeliveryRow]:
         """Return deliveries in doubt whose far side may be asked by now, longest due first."""

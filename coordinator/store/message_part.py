@@ -172,31 +172,35 @@ class MessageRows(Part):
         again = self._run(sa.update(messages).where(told_by_it).values(change).returning(messages.c.id))
         return [row.id for row in again.all()]
 
-    def due_digests(self, now: datetime, limit: int) -> Sequence[MessageRecord]:
-        """Return messages in state `digest` whose time has come."""
+    def digests_due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the messages in state `digest` whose time has come. Opens nothing that may be unreadable."""
         query = (
-            sa.select(messages)
+            sa.select(messages.c.id)
             .where(messages.c.state == sa.literal_column("'digest'"), messages.c.digest_due_at <= now)
             .order_by(messages.c.digest_due_at, messages.c.occurred_at)
             .limit(limit)
         )
-        return [self._message(row) for row in self._all(query)]
+        return [row.id for row in self._all(query)]
 
-    def clocks_due(self, now: datetime, limit: int) -> Sequence[tuple[MessageRecord, bool, bool]]:
-        """Return (message, arrived or withdrawn, call raised) of those one of whose clocks has run out, locked."""
+    def clock_ids(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the messages one of whose clocks has run out, longest first. Opens nothing that may be unreadable."""
+        query = sa.select(messages.c.id).where(messages.c.clock_at < now)
+        return [row.id for row in self._all(query.order_by(messages.c.clock_at).limit(limit))]
+
+    def clocks_due(self, now: datetime, ids: Sequence[str]) -> Sequence[tuple[MessageRecord, bool, bool]]:
+        """Return (message, arrived or withdrawn, call raised) of those of these whose clock has run out, locked."""
         arrived = sa.exists().where(
             deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(["acknowledged", "cancelled"])
         )
         raised = sa.exists().where(tasks.c.message_id == messages.c.id, tasks.c.cause == "answer.overdue")
         query = (
             sa.select(messages, arrived.label("arrived"), raised.label("raised"))
-            .where(messages.c.clock_at < now)
+            .where(one_of(messages.c.id, "ids"), messages.c.clock_at < now)
             .order_by(messages.c.clock_at)
-            .limit(limit)
         )
         if self._postgres:
             query = query.with_for_update(skip_locked=True, of=messages)
-        return [(self._message(row), row.arrived, row.raised) for row in self._all(query)]
+        return [(self._message(row), row.arrived, row.raised) for row in self._all(query, ids=list(ids))]
 
     def wind_clock(self, message_id: str, at: datetime | None) -> None:
         """Set when the message's clocks are looked at next; never, once both have run out."""

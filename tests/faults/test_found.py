@@ -6,12 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from coordinator.flow import deliver
+from coordinator.flow import deliver, digest
+from coordinator.flow.calls import calls
 from coordinator.flow.prepare import prepare
 from coordinator.flow.record import record
-from coordinator.flow.sweep import sweep
+from coordinator.flow.sweep import clocks, escalations, sweep, take_back_leases
 from coordinator.flow.track import take_in
-from coordinator.store.tables import registry
+from coordinator.planning.escalation import load_escalation
+from coordinator.settings import shipped
+from coordinator.store.tables import messages, registry
 from tests.faults.simulation.judge import broken
 from tests.faults.simulation.workshop import cheap_composing
 from tests.faults.simulation.world import STAFF, World, example
@@ -127,6 +130,68 @@ def test_one_row_that_cannot_be_read_holds_its_own_message_and_no_other(world):
         held = {(one.state, one.cause) for message in spoilt.values() for one in tx.deliveries(message.id)}
     assert held == {("held", "bug")}
     assert {one.identifier for one in world.books.held} == {f"urn:uuid:{one.id}" for one in others.values()}
+
+
+def two_told(world):
+    """Return two patients' messages to their psychiatrist; the first one's row is about to be spoilt."""
+    first = tell(world, dose_change(world, "a"))["pr-psych"]
+    other = tell(world, dose_change(world, "b") | {"patient": "MRN-1002", "course": {"id": "course-1"}})["pr-psych"]
+    return first, other
+
+
+def spoil(world, message):
+    with world.store.begin() as tx:
+        tx.connection.execute(messages.update().where(messages.c.id == message.id).values(plan_sealed=b"x"))
+
+
+def test_a_dead_worker_that_held_a_message_that_cannot_be_read_keeps_no_other_for_ever(world):
+    spoilt, other = two_told(world)
+    for one in deliver.claim(world.parts, "dead", 10):
+        deliver.mark(world.parts, one, None)
+    spoil(world, spoilt)
+    world.clock.turn(timedelta(hours=1))
+    take_back_leases(world.parts)
+    with world.store.begin(write=False) as tx:
+        assert [one.state for one in tx.deliveries(other.id)] == ["in-doubt"]
+        assert [one.state for one in tx.deliveries(spoilt.id)] == ["in-doubt"]
+    assert take_back_leases(world.parts) == 0
+
+
+def test_a_message_that_cannot_be_read_stops_no_other_ones_clock(world):
+    spoilt, other = two_told(world)
+    spoil(world, spoilt)
+    world.clock.turn(timedelta(days=30))
+    clocks(world.parts)
+    with world.store.begin(write=False) as tx:
+        assert tx.message(other.id).told_at is not None
+        assert spoilt.id not in tx.clock_ids(world.clock.now(), 10), (
+            "and is looked at again in an hour, not all the time"
+        )
+
+
+def test_a_call_about_a_message_that_cannot_be_read_hides_and_delays_no_other_call(world):
+    spoilt, other = two_told(world)
+    now = world.clock.now()
+    with world.store.begin() as tx:
+        for one in (spoilt, other):
+            tx.add_task(f"call-{one.id}", one.id, "call", "answer.overdue", now, now)
+    spoil(world, spoilt)
+    assert [one.message_id for one in calls(world.parts, STAFF)] == [other.id]
+    world.clock.turn(timedelta(days=3))
+    steps = load_escalation(shipped("mappings") / "rules" / "escalation.yaml")
+    assert escalations(replace(world.parts, escalation=steps)) == 1
+
+
+def test_a_session_that_cannot_be_read_holds_back_no_other_patients_digest(world, monkeypatch):
+    spoilt, other = two_told(world)
+    spoil(world, spoilt)
+    with world.store.begin() as tx:
+        tx.connection.execute(messages.update().values(state="digest", digest_due_at=world.clock.now()))
+    told = []
+    monkeypatch.setattr(digest, "_one_digest", lambda _, items: told.extend(one.id for one in items))
+    digest.prepare_digests(world.parts)
+    assert other.id in told
+    assert spoilt.id not in told
 
 
 def test_one_delivery_that_cannot_be_read_does_not_stop_the_sweep_for_the_others(world):
