@@ -211,11 +211,11 @@ class LinkDoor:
             raise TooManyTries(self.policy.address_window)
         right = self._codes.matches(plain_code(code), None if kept is None else kept.code_hash)
         with self._parts.ledger.begin() as tx:
+            if right:
+                tx.forgive_try(place)  # before the link, as above: two clicks at once must not wait for each other
             found = self._admit(tx, row, now) if right and row is not None else None
             if found is None:
                 self._refuse(tx, row, place, now, wrong=not right)
-                return None
-            tx.forgive_try(place)
             return found
 
     def _counted(self, tx: Transaction, token: str, path: str, now: datetime) -> LinkRow | None:
