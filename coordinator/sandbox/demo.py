@@ -191,6 +191,7 @@ def _serve(stage: Stage) -> list[uvicorn.Server]:
         ("coordinator.console.app:create", settings.console_port),
     ):
         config = uvicorn.Config(app, factory=True, host="127.0.0.1", port=port, log_config=None, access_log=False)
+        config.load()  # here, not in the two threads at once: making pages changes what Python warns of meanwhile
         server = uvicorn.Server(config)
         threading.Thread(target=server.run, name=f"web-{port}", daemon=True).start()
         servers.append(server)

@@ -252,7 +252,8 @@ def test_a_clinicians_account_needs_a_licence(terminal):
     assert (refused.exit_code, "needs a licence" in refused.output) == (1, True)
     made = terminal("accounts", "add", "doc", "--role", "clinician", "--licence", "MD 55012, Minnesota")
     assert made.exit_code == 0
-    assert "/sign-in/link/" in made.output
+    assert "/sign-in/link/" in made.stdout
+    assert "added in data; the link works where `coordinator serve` runs" in made.stderr
 
 
 def test_a_database_that_is_older_than_the_mark_is_held_at_the_start(terminal, tmp_path):
