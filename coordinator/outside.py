@@ -31,6 +31,7 @@ from coordinator.flow.track import take_in
 from coordinator.mapping.load import Mappings
 from coordinator.observe.log import Log, write
 from coordinator.security.outbound import HttpClient, OutboundConfig, guarded_client
+from coordinator.security.places import LOOPBACK
 from coordinator.security.smart import SignIn, SmartConfig
 from coordinator.security.smart_keys import SigningKey, jwks_document
 from coordinator.security.smart_keys import load_key as load_smart_key
@@ -39,7 +40,6 @@ from coordinator.trust import RevocationLists
 
 CCDA_TYPE_WORD = "progress-note"
 """The word of mappings/codes/document-type.yaml under which nearly every letter is filed."""
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LOINC_OID = "2.16.840.1.113883.6.1"
 """How CDA names the code system of that table."""
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from coordinator.channels.wire import Answer, retry_after
+from coordinator.channels.wire import Answer
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman, Permanent, Transient
+from coordinator.domain.waits import wait_asked
 
 
 class Verdict(NamedTuple):
@@ -99,7 +100,7 @@ def error_for(
     if error is Transient and not only_once and answer.status in BEFORE_THE_SERVER:
         error = InDoubt
     if error is Transient:
-        wish = retry_after(answer, now)
+        wish = wait_asked(answer.headers.get("retry-after", ""), now)
         free = answer.status in (429, 503) and wish is not None
         return Transient(code, detail=answer.body, status=answer.status, retry_after=wish, uses_attempt=not free)
     return error(code, detail=answer.body, status=answer.status)

@@ -5,8 +5,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import lru_cache
 
 import httpx
@@ -219,19 +218,3 @@ def _causes(fault: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(fault))
         yield fault
         fault = fault.__cause__ or fault.__context__
-
-
-def retry_after(answer: Answer, now: datetime) -> timedelta | None:
-    """Return the far side's own wish before any cap, or None when it is absent, past or garbage.
-
-    Reads both forms of RFC 9110 section 10.2.3: seconds, and an HTTP date.
-    """
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return timedelta(seconds=int(text[:9]))  # nine digits are 31 years: far past any cap, far from overflow
-    try:
-        at = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
-    return wait if wait > timedelta(0) else None

@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 from coordinator.domain.errors import ConfigurationError
 from coordinator.flow.read_models import Actor
 from coordinator.security.accounts import SignedIn
+from coordinator.security.places import LOOPBACK
 from coordinator.security.roles import Permission, may
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ MAX_FORM_BYTES = 64 * 1024
 MAX_FORM_FIELDS = 50
 MAX_UPLOAD_BYTES = 9 * 1024 * 1024
 """A page of eight MiB, and what goes around it in a form."""
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class NotSignedIn(Exception):

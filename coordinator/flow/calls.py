@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from coordinator.domain.errors import SPOILT, NotFound, Refused
+from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.case_file import readable
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.owed import open_question
 from coordinator.flow.parts import Parts
@@ -23,7 +24,7 @@ def calls(parts: Parts, actor: Actor) -> Sequence[CallToMake]:
     found = []
     with parts.ledger.begin() as tx:
         for task_id, message_id, _kind, code, due_at in tx.open_tasks():
-            message = _read(tx, message_id)
+            message = readable(tx, message_id, "calls")
             if message is None or message.state in {"superseded", "cancelled"}:
                 continue
             cause = parts.causes.get(code)
@@ -51,15 +52,6 @@ def calls(parts: Parts, actor: Actor) -> Sequence[CallToMake]:
     return found
 
 
-def _read(tx: Transaction, message_id: str) -> MessageRecord | None:
-    """Return the message a call is about; None for one that cannot be read, so that it costs no other call."""
-    try:
-        return tx.message(message_id)
-    except SPOILT as bug:
-        write(Log.BUG, message_id=message_id, error_type=type(bug).__name__, job="calls")
-        return None
-
-
 def _numbers(tx: Transaction, message: MessageRecord, first: str | None) -> tuple[tuple[str, str], ...]:
     """Return (whose, number) in the order to try: the contact whose turn it is, the recipient, then the others.
 
@@ -83,7 +75,7 @@ def escalate(parts: Parts, tx: Transaction, now: datetime) -> int:
         step = parts.escalation.after(cause) if kind == "call" else None
         if step is None or any(one[1] == message_id and one[3] == step.cause for one in every):
             continue
-        message = _read(tx, message_id)
+        message = readable(tx, message_id, "calls")
         if message is None or message.state != "open":
             continue
         due = due_at + step.after[message.priority]

@@ -14,11 +14,13 @@ from coordinator.domain.case import (
     request_names,
 )
 from coordinator.domain.delivery import FINAL, State
+from coordinator.domain.errors import SPOILT
 from coordinator.domain.events import DoseChange
 from coordinator.domain.registry import Registry
 from coordinator.flow.handover import handed_over_at
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import TOLD_IN_DIGEST, InboxRow, MessageRecord, may_have_arrived
+from coordinator.observe.log import Log, write
 from coordinator.planning.plan import lane_subject
 
 HISTORY = 200
@@ -127,6 +129,15 @@ def asked_before(tx: Transaction, row: InboxRow, case: Case) -> tuple[SentReques
                 continue
             found.update({SentRequest(provider, message.plan["event_id"], name): None for name in request_names(asked)})
     return tuple(found)
+
+
+def readable(tx: Transaction, message_id: str, job: str) -> MessageRecord | None:
+    """Return the message; None for one that is not there, or cannot be read: that costs a round its own row only."""
+    try:
+        return tx.message(message_id)
+    except SPOILT as bug:
+        write(Log.BUG, message_id=message_id, error_type=type(bug).__name__, job=job)
+        return None
 
 
 def earlier_versions(tx: Transaction, row: InboxRow) -> list[InboxRow]:

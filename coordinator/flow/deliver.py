@@ -117,7 +117,7 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=wrong.code)
         return None
     # Who took it is told later, when the address in the registry may be another.
-    went_to = address_key(tx, loaded.endpoint.address) if row.channel in {"fax", "direct"} else None
+    went_to = address_key(tx, loaded.endpoint.address)
     number = tx.open_attempt(
         row, parts.dice.uuid(), worker, now, answer.directive, answer.version, address_key=went_to
     )  # fmt: skip

@@ -7,7 +7,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.errors import SPOILT, lacks_means
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.part2 import is_part2
-from coordinator.flow.case_file import gather
+from coordinator.flow.case_file import gather, readable
 from coordinator.flow.compose import compose_for, documents_of
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -25,7 +25,7 @@ def prepare_digests(parts: Parts) -> int:
     """Write each due digest: one letter per (patient, recipient). Return how many items were told."""
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
-        due = [one for name in tx.digests_due(now, BATCH) if (one := _readable(tx, name)) is not None]
+        due = [one for name in tx.digests_due(now, BATCH) if (one := readable(tx, name, "digest")) is not None]
     groups: dict[tuple[str, str], list[MessageRecord]] = defaultdict(list)
     for message in due:
         groups[message.patient_key, message.provider_id].append(message)
@@ -35,15 +35,6 @@ def prepare_digests(parts: Parts) -> int:
         except SPOILT as bug:
             write(Log.BUG, message_id=items[-1].id, error_type=type(bug).__name__, job="digest")
     return len(due)
-
-
-def _readable(tx: Transaction, message_id: str) -> MessageRecord | None:
-    """Return the message; None for one that cannot be read, so that it costs no other digest."""
-    try:
-        return tx.message(message_id)
-    except SPOILT as bug:
-        write(Log.BUG, message_id=message_id, error_type=type(bug).__name__, job="digest")
-        return None
 
 
 def _one_digest(parts: Parts, items: list[MessageRecord]) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from coordinator.domain.case import Case
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import StateConflict, StoreAway, lacks_means
+from coordinator.domain.errors import StateConflict, lacks_means
 from coordinator.domain.ids import stable_uuid
 from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import Plan, RecipientPlan
@@ -21,7 +22,7 @@ from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import InboxRow, NewDelivery, NewMessage
 from coordinator.flow.search import search_terms
-from coordinator.flow.together import TRIES
+from coordinator.flow.together import again_if_undone
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
 from coordinator.observe.log import Log, write
@@ -52,22 +53,9 @@ def prepare_all(parts: Parts, event_refs: Sequence[str]) -> None:
             return
     for event_ref in event_refs:
         try:
-            _prepare_alone(parts, event_ref)
+            again_if_undone(partial(_prepare, parts, [event_ref]))
         except Exception as bug:
             write(Log.BUG, event_ref=event_ref, error_type=type(bug).__name__, job="prepare")
-
-
-def _prepare_alone(parts: Parts, event_ref: str) -> None:
-    """Prepare one event; what the database undid for the sake of another transaction is made again."""
-    for _ in range(TRIES - 1):
-        try:
-            _prepare(parts, [event_ref])
-        except StoreAway as away:
-            if not away.undone:
-                raise
-        else:
-            return
-    _prepare(parts, [event_ref])
 
 
 def _prepare(parts: Parts, event_refs: Sequence[str]) -> None:

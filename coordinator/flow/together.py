@@ -24,6 +24,18 @@ PAUSE_S = 0.02
 """Before a transaction is asked again that the database undid; longer each time."""
 
 
+def again_if_undone(act: Callable[[], T]) -> T:
+    """Do it, and again where the database undid it for the sake of another transaction, `TRIES` times in all."""
+    for number in range(1, TRIES):
+        try:
+            return act()
+        except StoreAway as away:
+            if not away.undone:
+                raise
+            time.sleep(PAUSE_S * number)
+    return act()
+
+
 class Overtaken(RuntimeError):
     """The thread that wrote for this one did not come to an end; nothing is known to be written."""
 
@@ -66,14 +78,7 @@ class Together:
         one of a group undoes the group, and then each is tried by itself. What the database
         undid for the sake of another transaction is asked again, `TRIES` times in all.
         """
-        for number in range(1, TRIES):
-            try:
-                return self._once(ledger, read_ahead, known, act)
-            except StoreAway as away:
-                if not away.undone:
-                    raise
-                time.sleep(PAUSE_S * number)
-        return self._once(ledger, read_ahead, known, act)
+        return again_if_undone(lambda: self._once(ledger, read_ahead, known, act))
 
     def _once(self, ledger: Ledger, read_ahead: ReadAhead[Known], known: Known, act: Callable[[Transaction], T]) -> T:
         mine = _Wish(read_ahead, known, ledger, act)

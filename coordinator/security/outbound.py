@@ -15,6 +15,7 @@ import httpx
 
 from coordinator.domain.errors import NeedsHuman
 from coordinator.security.lines import Lines
+from coordinator.security.places import LOOPBACK
 from coordinator.security.stream import LEAST_S, EndingStream
 from coordinator.trust import RevocationLists, Trust
 
@@ -235,7 +236,7 @@ class GuardedTransport(httpx.BaseTransport):
             lines.close()
 
     def _plain_allowed(self, url: httpx.URL) -> bool:
-        return url.scheme == "http" and self._config.allow_loopback and url.host in ("127.0.0.1", "localhost", "::1")
+        return url.scheme == "http" and self._config.allow_loopback and url.host in LOOPBACK
 
 
 class GuardedClient(httpx.Client):

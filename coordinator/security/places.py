@@ -2,6 +2,9 @@
 
 from ipaddress import ip_address, ip_network
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""How this machine itself is written in an address."""
+
 
 def place(host: str | None) -> str:
     """Return the network address; of an IPv6 address the half that one customer holds whole."""

@@ -18,8 +18,9 @@ import jwt
 
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
+from coordinator.domain.waits import instant_of, wait_asked
 from coordinator.flow.ports import Clock, Dice
-from coordinator.security.smart_answers import date_s, is_untrusted, life_s, parsed_object, token_refused, wait_wished
+from coordinator.security.smart_answers import is_untrusted, life_s, parsed_object, token_refused
 from coordinator.security.smart_keys import SigningKey
 from coordinator.security.smart_scopes import missing_scopes
 
@@ -204,12 +205,13 @@ class SignIn:
                 {"Content-Type": "application/x-www-form-urlencoded"},
                 self.certificate(endpoint),
             )
-            theirs_s = date_s(said.get("date", ""))
+            theirs = instant_of(said.get("date", ""))
+            theirs_s = None if theirs is None else int(theirs.timestamp())
             if status not in (400, 401) or theirs_s is None or abs(theirs_s - now_s) < SKEW_S:
                 break
             now_s = theirs_s  # our clocks differ by more than an assertion lives: once more, by the server's own
         if status != 200:
-            wish = wait_wished(said.get("retry-after", ""), self._clock.now())
+            wish = wait_asked(said.get("retry-after", ""), self._clock.now())
             raise token_refused(status, body, ever_worked=place.ever_worked, wish=wish)
         return self._read_token(body, scope)
 

@@ -1,8 +1,7 @@
 """Reading what a token server said. Pure."""
 
 import codecs
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -10,23 +9,6 @@ import orjson
 from coordinator.domain.errors import NeedsHuman, Transient
 
 DEFAULT_LIFE_S = 300
-
-
-def date_s(text: str) -> int | None:
-    """Return the seconds since 1970 of a Date header, None when there is none that can be read."""
-    try:
-        return int(parsedate_to_datetime(text).timestamp())
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def wait_wished(text: str, now: datetime) -> timedelta | None:
-    """Return the pause that a Retry-After header asks for (seconds, or a date), None where it asks for none."""
-    if text.isascii() and text.strip().isdigit():
-        return timedelta(seconds=int(text.strip()[:9]))
-    at_s = date_s(text)
-    left_s = None if at_s is None else at_s - now.timestamp()
-    return timedelta(seconds=left_s) if left_s is not None and left_s > 0 else None
 
 
 def token_refused(

@@ -30,11 +30,13 @@ def left_at(bench):
     return [one.at for one in bench.desk.disclosures("MRN-1001", STAFF) if one.channel == "by-hand"]
 
 
+def changed(bench, part, **changes):
+    """Change each of the patient's consents, or each entry of the care team."""
+    bench.change_patient(**{part: [one | changes for one in example("clinic")["patients"][0][part]]})
+
+
 def ends(bench, day):
-    consents = example("clinic")["patients"][0]["consents"]
-    for one in consents:
-        one["revoked_on"] = day
-    bench.change_patient(consents=consents)
+    changed(bench, "consents", revoked_on=day)
 
 
 def test_a_letter_handed_over_on_friday_and_recorded_on_monday_left_on_friday(bench, paper):
@@ -110,10 +112,7 @@ def test_what_was_handed_over_on_the_day_on_which_consent_ended_or_after_it_is_r
 
 
 def test_who_left_the_care_team_after_the_hand_over_had_the_letter_rightly(bench, paper):
-    team = example("clinic")["patients"][0]["care_team"]
-    for one in team:
-        one["to"] = "2026-10-17"
-    bench.change_patient(care_team=team)
+    changed(bench, "care_team", to="2026-10-17")
     bench.clock.turn(days=3)
     with pytest.raises(Refused, match=r"release\.left-care-team") as refused:
         record(bench, paper)
@@ -123,10 +122,7 @@ def test_who_left_the_care_team_after_the_hand_over_had_the_letter_rightly(bench
 
 
 def test_consent_that_came_after_the_hand_over_does_not_permit_it(bench, paper):
-    consents = example("clinic")["patients"][0]["consents"]
-    for one in consents:
-        one["from"] = "2026-10-18"
-    bench.change_patient(consents=consents)
+    changed(bench, "consents", **{"from": "2026-10-18"})
     bench.clock.turn(days=3)
     with pytest.raises(Refused, match=r"consent\.not-yet"):
         record(bench, paper, FRIDAY)

@@ -9,16 +9,14 @@ from email import policy
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.smime import Agent, SmimeConfig
 from coordinator.domain.errors import ConfigurationError, NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.sandbox.hisp import Hisp
+from tests.contract.certificates import certified
 from tests.contract.people import CANARY, WallClock, a_package
 
 pytestmark = pytest.mark.servers
@@ -30,22 +28,10 @@ RSA = rsa.generate_private_key(65537, 2048)
 
 def certify(folder, name, *alternatives, key=RSA, days=30):
     """Write NAME.pem and NAME.key, self-signed for these names, and return both paths."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=60))
-        .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    return certified(
+        folder, name, alternatives, key=key, begins=now - dt.timedelta(days=60), ends=now + dt.timedelta(days=days)
     )
-    certificate, private = folder / f"{name}.pem", folder / f"{name}.key"
-    certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate, private
 
 
 @pytest.fixture

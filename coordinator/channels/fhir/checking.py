@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.channels.wire import Answer, Wire
 from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
+from coordinator.domain.waits import instant_of
 from coordinator.flow.endpoint_checks import Amiss, Probe
 from coordinator.flow.ports import Clock
 from coordinator.mapping.partners import Partner
@@ -157,11 +157,10 @@ def _metadata(server: FhirServer, seen: dict[str, Capability]) -> str:
 
 def _clocks(answer: Answer, server: FhirServer) -> str:
     """Return a sentence when their clock and ours are far apart, "" when they agree or it does not say."""
-    try:
-        apart = parsedate_to_datetime(answer.headers.get("date", "")) - server.now()
-    except (TypeError, ValueError, OverflowError):
+    theirs = instant_of(answer.headers.get("date", ""))
+    if theirs is None:
         return ""
-    minutes = round(abs(apart.total_seconds()) / 60)
+    minutes = round(abs((theirs - server.now()).total_seconds()) / 60)
     return (
         f" Its clock and ours are {minutes} minutes apart: look at ours first." if minutes >= CLOCKS_APART_MIN else ""
     )

@@ -1,10 +1,12 @@
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from coordinator.channels.answers import FAX_STATUS, FHIR_STATUS, error_for
-from coordinator.channels.wire import Answer, retry_after
+from coordinator.channels.wire import Answer
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
+from coordinator.domain.waits import instant_of, wait_asked
 
 NOW = datetime(2026, 10, 14, 15, 0, tzinfo=UTC)
 
@@ -102,7 +104,7 @@ def test_a_fax_that_a_gateway_may_have_queued_is_never_simply_tried_again():
     ],
 )
 def test_retry_after_is_read_in_both_forms_and_nonsense_is_no_wish(text, wish):
-    assert retry_after(answer(429, retry_after=text), NOW) == wish
+    assert wait_asked(text, NOW) == wish
 
 
 @pytest.mark.parametrize(("status", "free"), [(429, True), (503, True), (408, False), (502, False), (504, False)])
@@ -116,3 +118,16 @@ def test_the_far_sides_words_travel_as_detail_and_never_in_the_text():
     error = error_for(Answer(422, {}, b"Patient Zebrafinch unknown", True), FHIR_STATUS, NOW, kind="fhir")
     assert str(error) == "fhir.422"
     assert b"Zebrafinch" in error.detail
+
+
+def test_a_date_without_a_zone_is_in_utc_wherever_this_machine_is(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/Chicago")
+        time.tzset()
+        assert instant_of("Wed, 14 Oct 2026 15:00:00 -0000") == datetime(2026, 10, 14, 15, tzinfo=UTC)
+    time.tzset()
+
+
+@pytest.mark.parametrize("text", ["", "soon", "Wed, 99 Oct 2026 15:00:00 GMT"])
+def test_what_is_no_date_is_none(text):
+    assert instant_of(text) is None

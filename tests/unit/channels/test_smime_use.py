@@ -4,10 +4,8 @@ import datetime as dt
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from coordinator.channels.direct import Direct, SmtpConfig
 from coordinator.channels.receipts.direct_mdn import DirectNotices, ImapConfig
@@ -15,6 +13,7 @@ from coordinator.channels.smime import Agent, SmimeConfig
 from coordinator.domain.errors import NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.sandbox.notices import mdn
+from tests.contract.certificates import certified
 from tests.contract.people import StillClock, a_package
 
 NOW = StillClock().now()
@@ -39,15 +38,8 @@ def purposes(*these):
 
 
 def certify(folder, name, address, *more, key, begins=NOW - 30 * DAY, ends=NOW + 300 * DAY):
-    """Write NAME.pem and NAME.key with these extensions; return both paths."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 7, begins, ends)
-    for one in (x509.SubjectAlternativeName([x509.RFC822Name(address)]), *more):
-        builder = builder.add_extension(one, critical=False)
-    certificate, private = folder / f"{name}.pem", folder / f"{name}.key"
-    certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate, private
+    names = [x509.RFC822Name(address)]
+    return certified(folder, name, names, *more, key=key, begins=begins, ends=ends)
 
 
 @pytest.fixture

@@ -5,52 +5,9 @@ import stat
 import pytest
 
 from coordinator.domain.errors import ConfigurationError
-from coordinator.flow.read_models import Recorded
 from coordinator.flow.watch import WatchedFolder, folder_lock
 from tests.contract.people import CANARY
-
-FAULT = ("/dose", "The unit is missing.", "Write the unit.")
-
-
-class Desk:
-    """Remembers what it was given: the second time is a replay, as the real one answers. `bad` is refused."""
-
-    def __init__(self):
-        self.given = []
-        self.on_record = set()
-        self.fail = None
-
-    def submit(self, body):
-        if self.fail is not None:
-            raise self.fail
-        self.given.append(body)
-        if b"bad" in body:
-            return Recorded("refused", None, None, None, (FAULT,))
-        known = body in self.on_record
-        self.on_record.add(body)
-        return Recorded("replay" if known else "accepted", "ref", "id", 1)
-
-
-@pytest.fixture
-def desk():
-    return Desk()
-
-
-@pytest.fixture
-def place(tmp_path, desk):
-    return WatchedFolder(tmp_path, desk.submit)
-
-
-def drop(folder, name, body='{"id": "a"}'):
-    (folder / name).write_text(body, "utf-8")
-
-
-def looks(place, times=2):
-    return [taken for _ in range(times) for taken in place.round()]
-
-
-def names(folder):
-    return sorted(one.name for one in folder.iterdir() if one.is_file())
+from tests.unit.flow.watched import FAULT, drop, looks, names
 
 
 def test_a_file_that_stands_still_is_submitted_and_moved_to_done(tmp_path, desk, place):

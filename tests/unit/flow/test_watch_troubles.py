@@ -11,17 +11,7 @@ from coordinator.flow import watch
 from coordinator.flow.read_models import Recorded
 from coordinator.flow.watch import WatchedFolder, folder_lock
 from coordinator.flow.watch_moves import LOCK
-from tests.unit.flow.test_watch import Desk, drop, looks, names
-
-
-@pytest.fixture
-def desk():
-    return Desk()
-
-
-@pytest.fixture
-def place(tmp_path, desk):
-    return WatchedFolder(tmp_path, desk.submit)
+from tests.unit.flow.watched import drop, looks, names
 
 
 def ids(desk):
