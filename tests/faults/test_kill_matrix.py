@@ -14,6 +14,7 @@ import pytest
 from tests.faults import report
 from tests.faults.conftest import LONG, ROOT
 
+SUBMIT = ("record:before-begin", "record:before-commit", "record:after-commit")
 PREPARE = {
     "T2 claimed, nothing composed yet": "_prepare_round:after-commit",
     "T2 composed, nothing stored yet": "_store:before-begin",
@@ -59,7 +60,7 @@ def test_a_submission_killed_around_its_commit_is_recorded_once(made, tmp_path):
     event = made.event()
     file = tmp_path / "event.json"
     file.write_text(json.dumps(event))
-    for place in ("record:before-begin", "record:before-commit", "record:after-commit"):
+    for place in SUBMIT:
         process = made.start("submit", str(file), STOP_AT=place)
         assert process.has_stopped_at() == place
         process.kill()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults import report
 from tests.faults.simulation.many import ALL_MOVES, look, look_at_all, said, total
+from tests.faults.test_kill_matrix import PREPARE, RECEIPT, RECOVER, SEND, SUBMIT
 
 SEEDS = int(os.environ.get("COORDINATOR_SEEDS", "60"))
 
@@ -53,6 +54,14 @@ def test_every_move_of_a_delivery_and_every_behaviour_of_a_recipient_is_met(seen
         pytest.skip("too few seeds to meet what is rare; make faults runs 500")
     assert {name for name, count in moves.items() if not count} - SELDOM == set(ELSEWHERE)
     assert [name for name, count in moods.items() if not count] == []
+
+
+def test_every_place_at_which_a_real_worker_is_killed_has_its_name(seen):
+    """A step that gets another name would never be stood at: the kill matrix needs minutes to say so, this seconds."""
+    met = frozenset().union(*(one.places for one in seen))
+    killed_at = {*SUBMIT, *PREPARE.values(), *SEND.values(), *RECEIPT.values(), *RECOVER.values()}
+    in_processes_only = {"send:begins", "send:answer-read", "_prepare_round:after-commit"}
+    assert killed_at - met == in_processes_only
 
 
 def test_a_seed_always_tells_the_same_story():

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 from coordinator.store.ledger import Store, StoreTransaction
 
-DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner", "_write_all", "_lead", "_once", "write"}
+DRIVING = {"begin", "__enter__", "__exit__", "_begin", "inner", "_write_all", "_lead", "_once", "<lambda>", "write"} | {
+    "again_if_undone"
+}
 """Steps that only carry others out; the place is named after the first that is none of them."""
 
 

@@ -26,6 +26,7 @@ class Seen:
     story: tuple[str, ...]
     moves: Mapping[str, int] = field(default_factory=dict)
     moods: Mapping[str, int] = field(default_factory=dict)
+    places: frozenset[str] = frozenset()
 
 
 def look(seed: int, weather: Weather | None = None) -> Seen:
@@ -42,7 +43,7 @@ def look(seed: int, weather: Weather | None = None) -> Seen:
     story = tuple(world.story[-80:]) if findings else ()
     return Seen(
         seed, tuple(findings), world.crashes, len(world.books.held), days, story, dict(world.moved),
-        dict(world.books.moods),
+        dict(world.books.moods), frozenset(world.places),
     )  # fmt: skip
 
 

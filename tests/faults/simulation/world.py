@@ -155,6 +155,8 @@ class World:
         self.crashes = 0
         self.moved: Counter[str] = Counter()
         """The moves of the whole run, counted at its end."""
+        self.places: set[str] = set()
+        """Every place it came by at which it could have died."""
 
     def close(self) -> None:
         self.store.engine.dispose()
@@ -193,6 +195,7 @@ class World:
 
     def at_point(self, place: str) -> None:
         """Die here, by the dice."""
+        self.places.add(place)
         here = not self.weather.crash_places or place.startswith(self.weather.crash_places)
         if here and self.crashing and self.chance.random() < self.weather.crash_chance:
             whole = self.chance.random() < 0.3
