@@ -125,7 +125,7 @@ def asked_before(tx: Transaction, row: InboxRow, case: Case) -> tuple[SentReques
         for message in tx.lane(patient_key, provider, subject):
             asked = [one["action"] for one in message.plan.get("requests", []) if "action" in one]
             mine = message.plan.get("source") == row.source and message.event_ref != row.id
-            if not asked or not mine or message.occurred_at > row.occurred_at or arrived_at(tx, message) is None:
+            if not asked or not mine or message.occurred_at > row.occurred_at or arrived_at(tx, message.id) is None:
                 continue
             found.update({SentRequest(provider, message.plan["event_id"], name): None for name in request_names(asked)})
     return tuple(found)
@@ -161,7 +161,7 @@ def is_outrun(tx: Transaction, row: InboxRow, case: Case) -> bool:
     planned = _planned(earlier_versions(tx, row))
     for version in planned:
         for message in tx.messages_of_event(version.id):
-            for delivery in tx.deliveries(message.id):
+            for delivery in tx.deliveries(carried_by(message)):
                 if delivery.state not in FINAL:
                     tx.delivery(delivery.id, lock=True)
     now, then = _to_correct(tx, row, planned), case.already_sent
@@ -173,8 +173,7 @@ def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, 
     letters: dict[str, SentLetter] = {}
     for row in planned:
         for message in tx.messages_of_event(row.id):
-            carried = tx.message(message.superseded_by or "") if message.cause == TOLD_IN_DIGEST else message
-            sent_at = None if carried is None else arrived_at(tx, carried)
+            sent_at = arrived_at(tx, carried_by(message))
             if sent_at is None:
                 continue
             letters[message.provider_id] = SentLetter(
@@ -187,9 +186,14 @@ def already_sent(tx: Transaction, planned: list[InboxRow]) -> tuple[SentLetter, 
     return tuple(letters[name] for name in sorted(letters))
 
 
-def arrived_at(tx: Transaction, message: MessageRecord) -> datetime | None:
+def carried_by(message: MessageRecord) -> str:
+    """Return the id of the message that tells of it: itself, or the digest that tells of it with others."""
+    return message.superseded_by or message.id if message.cause == TOLD_IN_DIGEST else message.id
+
+
+def arrived_at(tx: Transaction, message_id: str) -> datetime | None:
     """Return when a message reached, or may have reached, its recipient; None when it surely never left."""
-    for delivery in tx.deliveries(message.id):
+    for delivery in tx.deliveries(message_id):
         maybe = may_have_arrived(delivery)
         left = any(one.reached for one in tx.attempts(delivery.id))
         if maybe or left or (delivery.channel == "by-hand" and delivery.state == State.ACKNOWLEDGED):

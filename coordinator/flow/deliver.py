@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, StateConflict, StoreAway, Transient
 from coordinator.flow.addresses import address_key
+from coordinator.flow.lanes import tell_anew
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
+from coordinator.flow.outdated import is_outdated_repeat
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.releasing import ask_release, known_address
+from coordinator.flow.releasing import ReleaseAnswer, ask_release, known_address
 from coordinator.flow.rows import DeliveryRow, MessageRecord, may_have_arrived
 from coordinator.flow.send_package import Loaded, load_package, with_new_cover
 from coordinator.observe.log import Log, write
@@ -20,6 +22,8 @@ from coordinator.observe.log import Log, write
 DELIVER = Actor("job", "deliver")
 AWAY_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
 """Between two tries to write an outcome down: for less than a minute, so that the lease has not ended by then."""
+AMENDED = "event.superseded"
+"""Cause of a repeat that is withdrawn because its record was amended."""
 LANE_PAUSE = timedelta(seconds=5)
 """How long a message waits before it is looked at again while another of its lane is on the wire."""
 
@@ -96,12 +100,12 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
     message = tx.message(row.message_id)
     if message is None:
         raise LookupError("a delivery without its message")
-    answer = ask_release(parts, tx, row, message, now)
+    answer = _may_go(parts, tx, row, message, now)
     if not answer.permits:
         new = State.CANCELLED if answer.withdraw else State.HELD
         tx.move_delivery(row.id, new, at=now, cause=answer.code)
         if answer.withdraw:
-            _withdraw_message(tx, row, message, answer.code, now)
+            _withdraw_message(parts, tx, row, message, answer.code, now)
         tx.audit(DELIVER, "send not released", at=now, patient_key=message.patient_key, subject=message.id,
                  code=answer.code)  # fmt: skip
         write(Log.DELIVERY_HELD, delivery_id=row.id, code=answer.code)
@@ -124,13 +128,25 @@ def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: da
     return Claimed(row, message, loaded, number, now, tx.at_once(row.endpoint_id, parts.policy.per_endpoint))
 
 
+def _may_go(parts: Parts, tx: Transaction, row: DeliveryRow, message: MessageRecord, now: datetime) -> ReleaseAnswer:
+    """Return whether this delivery may go at this moment; a repeat only while what it says still stands."""
+    answer = ask_release(parts, tx, row, message, now)
+    if answer.permits and is_outdated_repeat(tx, row, message):
+        return ReleaseAnswer(False, AMENDED, withdraw=True)
+    return answer
+
+
 def _withdraw_message(
-    tx: Transaction, row: DeliveryRow, message: MessageRecord, cause: str | None, now: datetime
+    parts: Parts, tx: Transaction, row: DeliveryRow, message: MessageRecord, cause: str | None, now: datetime
 ) -> None:
     """Close the message of a delivery that was withdrawn, unless another one of it has arrived, or may have."""
     others = [one for one in tx.deliveries(message.id) if one.id != row.id]
-    if message.state == "open" and not any(may_have_arrived(one) for one in others):
-        tx.move_message(message.id, "cancelled", at=now, cause=cause)
+    if message.state != "open" or any(may_have_arrived(one) for one in others):
+        return
+    if cause == AMENDED and message.digest_due_at is not None:
+        tell_anew(parts, tx, message)
+        return
+    tx.move_message(message.id, "cancelled", at=now, cause=cause)
 
 
 def attempt(parts: Parts, claimed: Claimed) -> None:
@@ -214,7 +230,7 @@ def mark(parts: Parts, claimed: Claimed, far_side_ref: str | None) -> DeliveryRo
             raise StateConflict("lease")
         if tx.closed().covers(row.channel, row.endpoint_id):
             raise StateConflict("held")
-        if not ask_release(parts, tx, current, message, now).permits:
+        if not _may_go(parts, tx, current, message, now).permits:
             raise StateConflict("release")
         if known_address(tx, current, message) != claimed.loaded.endpoint:
             raise StateConflict("address")  # corrected since the claim: it goes by what the registry says now
@@ -248,13 +264,13 @@ def let_go(parts: Parts, claimed: Claimed) -> None:
         code = "release.lease-lost"
         if current is not None and message is not None and current.fence == row.fence:
             if current.state == State.CLAIMED:
-                answer = ask_release(parts, tx, current, message, now)
+                answer = _may_go(parts, tx, current, message, now)
                 held = tx.closed().covers(row.channel, row.endpoint_id)
                 code = answer.code or ("release.paused" if held else "release.not-now")
                 new = State.PENDING if answer.permits else State.CANCELLED if answer.withdraw else State.HELD
                 tx.move_delivery(row.id, new, at=now, cause=code, due_at=now if answer.permits else None)
                 if new == State.CANCELLED:
-                    _withdraw_message(tx, row, message, code, now)
+                    _withdraw_message(parts, tx, row, message, code, now)
             else:
                 code = current.cause or "release.withdrawn"
         tx.close_attempt(row.id, row.fence, at=now, outcome="not-sent", cause=code, status=None, detail=b"", facts="",

@@ -126,7 +126,7 @@ def _only_unsent(tx: Transaction, message: MessageRecord) -> DeliveryRow | None:
     live = [one for one in tx.deliveries(message.id) if one.state not in {State.CANCELLED, State.DEAD}]
     if len(live) != 1 or live[0].state not in UNSENT or (live[0].cause or "").startswith("consent."):
         return None
-    return live[0] if arrived_at(tx, message) is None else None
+    return live[0] if arrived_at(tx, message.id) is None else None
 
 
 def _take(

@@ -1,11 +1,15 @@
 """Order: an older message about the same subject never follows a newer one to the same recipient."""
 
+from dataclasses import fields
+
 from coordinator.domain.delivery import UNSENT, State
-from coordinator.flow.case_file import arrived_at, earlier_versions
+from coordinator.domain.ids import stable_uuid
+from coordinator.flow.case_file import arrived_at, carried_by, earlier_versions, gather
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage, may_have_arrived
+from coordinator.flow.search import search_terms
 
 LANES = Actor("job", "lanes")
 
@@ -45,16 +49,56 @@ def withdraw_earlier(parts: Parts, tx: Transaction, row: InboxRow) -> None:
     for version in earlier_versions(tx, row):
         for name in [one.id for one in tx.messages_of_event(version.id)]:
             message = tx.message(name, lock=True)  # a digest may just be made of it
+            if message is not None and carried_by(message) != message.id:
+                message = _taken_out(parts, tx, message)
             if message is None or message.state not in {"open", "withheld", "digest"}:
                 continue
-            if arrived_at(tx, message) is not None:
+            if arrived_at(tx, message.id) is not None:
                 continue
             newer = instead.get(message.provider_id)
             withdraw(parts, tx, message, superseded_by=None if newer is None else newer.id, cause=cause)
             if message.digest_due_at is not None and message.state == "open":
-                # It told of other sessions too; they wait for a digest again, which the next sweep writes.
-                for again in tx.wait_again(message, parts.clock.now()):
-                    _withdraw_outdated(parts, tx, again)
+                _let_others_wait(parts, tx, message)
+
+
+def _taken_out(parts: Parts, tx: Transaction, message: MessageRecord) -> MessageRecord | None:
+    """Return a message that a digest tells of as it waits again, if that digest has not left: it is withdrawn whole."""
+    digest = tx.message(carried_by(message), lock=True)
+    if digest is None or digest.state != "open":
+        return message
+    for one in tx.deliveries(digest.id):
+        tx.delivery(one.id, lock=True)  # so that it does not leave between the look and the move
+    if arrived_at(tx, digest.id) is not None:
+        return message
+    tell_anew(parts, tx, digest)
+    return tx.message(message.id)
+
+
+def tell_anew(parts: Parts, tx: Transaction, digest: MessageRecord) -> None:
+    """Withdraw a digest, and let all of its sessions wait for another one, as far as they are not outdated.
+
+    The session that the digest stood under waits as a message of its own.
+    """
+    again = _waiting(digest)
+    row = tx.inbox_row(digest.event_ref)
+    case = None if row is None else gather(tx, row)
+    terms = () if case is None else search_terms(case, digest.provider_id)
+    tx.add_message(again, at=parts.clock.now(), terms=terms)
+    withdraw(parts, tx, digest, superseded_by=again.id, cause="event.superseded")
+    _withdraw_outdated(parts, tx, again.id)
+    _let_others_wait(parts, tx, digest)
+
+
+def _waiting(digest: MessageRecord) -> NewMessage:
+    """Return the session that a digest stands under, as it waits for another digest."""
+    kept = {one.name: getattr(digest, one.name) for one in fields(NewMessage)}
+    return NewMessage(**kept | {"id": stable_uuid("digest-again", digest.id), "state": "digest", "cause": None})
+
+
+def _let_others_wait(parts: Parts, tx: Transaction, digest: MessageRecord) -> None:
+    """Let the other sessions of a digest that was withdrawn wait again: the next sweep writes another one."""
+    for again in tx.wait_again(digest, parts.clock.now()):
+        _withdraw_outdated(parts, tx, again)
 
 
 def _withdraw_outdated(parts: Parts, tx: Transaction, message_id: str) -> None:

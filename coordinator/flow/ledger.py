@@ -177,6 +177,10 @@ class MessagePart(Protocol):
         """Remember that the message has appeared under needs-attention by its clock."""
         ...
 
+    def told_with(self, digest: MessageRecord) -> Sequence[MessageRecord]:
+        """Return the messages of the sessions that a digest tells of, its own apart."""
+        ...
+
     def wait_again(self, digest: MessageRecord, at: datetime) -> Sequence[str]:
         """Let the sessions that a digest told of, its own apart, wait for a digest again; return their messages."""
         ...

@@ -52,6 +52,15 @@ def _first_clock(*clocks: datetime | None) -> datetime | None:
     return min((one for one in clocks if one is not None), default=None)
 
 
+def _told_by(digest: MessageRecord) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        messages.c.patient_key == digest.patient_key,  # by the index of lanes
+        messages.c.provider_id == digest.provider_id,
+        messages.c.superseded_by == digest.id,
+        messages.c.cause == TOLD_IN_DIGEST,
+    )
+
+
 class MessageRows(Part):
     """Implements flow.ledger.MessagePart."""
 
@@ -158,18 +167,17 @@ class MessageRows(Part):
         self._changed(message_id)
         self._run(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
 
+    def told_with(self, digest: MessageRecord) -> Sequence[MessageRecord]:
+        """Return the messages of the sessions that a digest tells of, its own apart."""
+        query = sa.select(messages).where(_told_by(digest)).order_by(messages.c.occurred_at, messages.c.id)
+        return [self._message(row) for row in self._all(query)]
+
     def wait_again(self, digest: MessageRecord, at: datetime) -> Sequence[str]:
         """Let the sessions that a digest told of, its own apart, wait for a digest again; return their messages."""
         self._ahead.messages.clear()
         self._ahead.lane_rows.clear()
-        told_by_it = sa.and_(
-            messages.c.patient_key == digest.patient_key,
-            messages.c.provider_id == digest.provider_id,
-            messages.c.superseded_by == digest.id,
-            messages.c.cause == TOLD_IN_DIGEST,
-        )
         change = {"state": "digest", "cause": None, "superseded_by": None, "updated_at": at}
-        again = self._run(sa.update(messages).where(told_by_it).values(change).returning(messages.c.id))
+        again = self._run(sa.update(messages).where(_told_by(digest)).values(change).returning(messages.c.id))
         return [row.id for row in again.all()]
 
     def digests_due(self, now: datetime, limit: int) -> Sequence[str]:

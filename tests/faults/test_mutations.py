@@ -108,3 +108,8 @@ def test_without_the_once_only_key_a_receipt_counts_again():
 def test_without_the_mark_before_the_first_byte_a_crash_doubles_a_message():
     with patch.object(deliver, "mark", lambda *_: None):
         assert first_conviction("never")
+
+
+def test_without_asking_whether_it_still_stands_a_repeat_follows_its_correction():
+    with patch.object(deliver, "is_outdated_repeat", lambda *_: False):
+        assert first_conviction("never wrong")

@@ -34,6 +34,12 @@ def test_the_simulation_really_crashes_and_really_delivers(seen):
     assert sum(one.held for one in seen) > 2 * SEEDS
 
 
+def test_digests_are_written_and_taken_back(seen):
+    told, taken_back = (sum(counts) for counts in zip(*(one.digests for one in seen), strict=True))
+    assert told > SEEDS / 10
+    assert taken_back > 0
+
+
 ELSEWHERE = {
     "pending -> held": "a secure link that is locked (tests/integration/test_secure_link.py); no link is simulated",
     "held -> in-doubt": "after a restore (tests/integration/test_restore_hold.py); no restore is simulated",

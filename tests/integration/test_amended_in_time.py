@@ -5,9 +5,10 @@ from bench_parts import STAFF, example
 from test_digest import quiet, take_in
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Refused, Transient
+from coordinator.domain.errors import InDoubt, Refused, Transient
 from coordinator.flow import deliver
 from coordinator.flow import prepare as module
+from coordinator.flow.read_models import MessageFilter
 
 IN_ERROR = {"version": 2, "status": "entered-in-error", "amendment_reason": "wrong patient"}
 
@@ -154,6 +155,90 @@ def test_a_digest_written_anew_tells_of_each_session_as_it_is_now(bench):
     lines = [one for one in text.splitlines() if one.startswith(("- 4. Date:", "- 5. Date:"))]
     assert [(one[:4], "Highest: 139" in one) for one in lines] == [("- 4.", True), ("- 5.", True)]
     assert bench.broken() == []
+
+
+@pytest.mark.parametrize("retracted", [False, True], ids=["corrected", "entered in error"])
+def test_a_digest_that_has_not_left_does_not_tell_what_was_changed_of_any_of_its_sessions(bench, retracted):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    bench.clock.turn(hours=1)
+    sessions = [quiet(4, 12), quiet(5, 14)]
+    for one in sessions:
+        take_in(bench, one)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.channels["fax"].script = [Transient("fax.busy")]
+    bench.channels["fax"].held.clear()
+    bench.send_due()
+    changed = sessions[0] | (IN_ERROR if retracted else {"version": 2, "amendment_reason": "typing error"})
+    changed["vitals"][3] |= {"systolic": 139}
+    take_in(bench, changed)
+    bench.clock.turn(hours=1)
+    for _ in range(3):
+        bench.sweep()
+        bench.send_due()
+        bench.clock.turn(days=7)
+    with bench.store.begin(write=False) as tx:
+        told = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
+    text = "".join(letter(bench, one) for one in told)
+    lines = sorted(one for one in text.splitlines() if one.startswith(("- 4. Date:", "- 5. Date:")))
+    assert [(one[:4], "Highest: 139" in one) for one in lines] == [
+        *([] if retracted else [("- 4.", True)]),
+        ("- 5.", False),
+    ]
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize("session", [0, 1], ids=["another session", "the session it stands under"])
+@pytest.mark.parametrize("retracted", [False, True], ids=["corrected", "entered in error"])
+def test_a_digest_in_doubt_that_never_arrived_does_not_follow_the_correction(bench, session, retracted):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    sessions = [quiet(4, 12), quiet(5, 14)]
+    for one in sessions:
+        take_in(bench, one)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.channels["fax"].held.clear()
+    bench.channels["fax"].script = [("lose", InDoubt("fax.in-doubt"))]
+    bench.send_due()
+    changed = sessions[session] | (IN_ERROR if retracted else {"version": 2, "amendment_reason": "typing error"})
+    changed["vitals"][3] |= {"systolic": 139}
+    told = {one.provider_id: one for one in take_in(bench, changed)}
+    assert told["pr-pcp"].letters[0] == "L9"
+    for _ in range(6):
+        bench.clock.turn(hours=1)
+        bench.sweep()
+        bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        arrived = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
+    texts = {one.letters: letter(bench, one) for one in arrived}
+    (digest,) = [text for letters, text in texts.items() if "L9" not in letters]
+    told_of = [
+        f"On {day} October 2026" in digest or f"- {number}. Date:" in digest for number, day in ((4, 12), (5, 14))
+    ]
+    assert told_of == [session == 1, session == 0]
+    assert len(arrived) == 2
+    assert bench.broken() == []
+
+
+def test_a_digest_taken_back_is_found_by_the_patients_name_and_says_what_replaced_it(bench):
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    sessions = [quiet(4, 12), quiet(5, 14)]
+    digest = [take_in(bench, one) for one in sessions][-1]
+    bench.clock.turn(days=3)
+    bench.sweep()
+    before = next(one for one in digest if one.provider_id == "pr-pcp")
+    take_in(bench, sessions[0] | {"version": 2, "amendment_reason": "typing error"})
+    with bench.store.begin(write=False) as tx:
+        old = tx.message(before.id)
+        new = tx.message(old.superseded_by)
+    assert (old.state, old.cause) == ("superseded", "event.superseded")
+    assert (new.state, new.event_ref, new.reference) == ("digest", old.event_ref, old.reference)
+    found = {one.id for one in bench.desk.messages(MessageFilter(text=old.plan["patient"]["name"]), STAFF)}
+    assert {old.id, new.id} <= found
+    assert bench.cause(old.id) == "event.superseded"
 
 
 def test_a_session_told_of_in_a_digest_is_corrected_like_any_other_letter(bench):

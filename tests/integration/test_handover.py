@@ -49,7 +49,7 @@ def test_a_letter_handed_over_on_friday_and_recorded_on_monday_left_on_friday(be
     assert (line.at, line.actor) == (bench.clock.now(), "staff dana")
     assert line.text == "handed over: J. Doe (on 16 October 2026 at 12:20)"
     with bench.store.begin(write=False) as tx:
-        assert arrived_at(tx, tx.message(paper)) == FRIDAY
+        assert arrived_at(tx, paper) == FRIDAY
     assert bench.broken() == []
 
 

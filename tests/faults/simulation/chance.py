@@ -28,6 +28,8 @@ class Weather:
     """How much more often than usual time just passes."""
     news: float = 1.0
     """How much more often than usual an event comes in."""
+    quiet: float = 0.2
+    """How many of the events are sessions that call for no letter of their own."""
     people: float = 1.0
     """How much more often than usual somebody changes a consent or clicks."""
 
@@ -39,9 +41,13 @@ HOPELESS = Weather(
 """Few messages, of which hardly one gets through, and days go by, so that schedules are spent."""
 
 
+QUIET = Weather(crash_chance=0.01, steps=200, patience=3, quiet=0.9, people=0.3)
+"""Uneventful sessions, amended and taken back while days go by: digests are written, and written anew."""
+
+
 def weather_of(seed: int) -> Weather:
-    """Return what a seed's run is like: every eighth is hopeless."""
-    return HOPELESS if seed % 8 == 7 else Weather()
+    """Return what a seed's run is like: of eight, one is hopeless and one quiet."""
+    return {7: HOPELESS, 3: QUIET}.get(seed % 8, Weather())
 
 
 class Crash(BaseException):

@@ -59,6 +59,8 @@ class Books:
     """Messages that were let go although the consent had ended."""
     after_retraction: list[str] = field(default_factory=list)
     """Messages that were let go although their record had been retracted, and that was known."""
+    outdated: list[str] = field(default_factory=list)
+    """Messages that were let go although their recipient was told otherwise by then."""
     moods: Counter[str] = field(default_factory=Counter)
     """How often each behaviour was met."""
     marked: list[str] = field(default_factory=list)
@@ -81,12 +83,14 @@ class FarSide:
         at_point: Callable[[str], None],
         permits: Callable[[str, str], bool],
         retracted: Callable[[str], bool],
+        outdated: Callable[[str, str], bool],
         searches: bool,
         moods: Mapping[str, int] | None = None,
     ) -> None:
         self.moods = MOODS if moods is None else moods
         self.kind, self.proves, self.searches = kind, proves, searches
-        self._chance, self.books, self._retracted = chance, books, retracted
+        self._chance, self.books = chance, books
+        self._retracted, self._outdated = retracted, outdated
         self._meanwhile, self._at_point, self._permits = meanwhile, at_point, permits
         self.calm = False
         self.mail: list[ReceiptNews] = []
@@ -114,6 +118,8 @@ class FarSide:
             self.books.after_consent.append(package.identifier)
         if self._retracted(package.message):
             self.books.after_retraction.append(package.identifier)
+        if self._outdated(package.message, package.delivery):
+            self.books.outdated.append(package.identifier)
         self.books.marked.append(package.identifier)
         self._at_point("send:before-taken")
         if mood == "slow":

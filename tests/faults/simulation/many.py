@@ -27,6 +27,8 @@ class Seen:
     moves: Mapping[str, int] = field(default_factory=dict)
     moods: Mapping[str, int] = field(default_factory=dict)
     places: frozenset[str] = frozenset()
+    digests: tuple[int, int] = (0, 0)
+    """Sessions told of in a digest of another one, and digests that were taken back."""
 
 
 def look(seed: int, weather: Weather | None = None) -> Seen:
@@ -43,7 +45,7 @@ def look(seed: int, weather: Weather | None = None) -> Seen:
     story = tuple(world.story[-80:]) if findings else ()
     return Seen(
         seed, tuple(findings), world.crashes, len(world.books.held), days, story, dict(world.moved),
-        dict(world.books.moods), frozenset(world.places),
+        dict(world.books.moods), frozenset(world.places), world.told_in_digests,
     )  # fmt: skip
 
 

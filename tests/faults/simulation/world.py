@@ -17,12 +17,14 @@ import sqlalchemy as sa
 
 from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.ids import stable_uuid
 from coordinator.flow import deliver
 from coordinator.flow.parts import Parts, Policy, Workshop
 from coordinator.flow.prepare import prepare_all
 from coordinator.flow.read_models import Actor
 from coordinator.flow.record import record
 from coordinator.flow.registry_desk import RegistryDesk
+from coordinator.flow.rows import TOLD_IN_DIGEST
 from coordinator.flow.staff_desk import StaffDesk
 from coordinator.flow.sweep import sweep, take_back_leases
 from coordinator.flow.track import take_in
@@ -35,7 +37,7 @@ from coordinator.settings import shipped
 from coordinator.store import migrate
 from coordinator.store.engine import connect
 from coordinator.store.ledger import Store
-from coordinator.store.tables import deliveries
+from coordinator.store.tables import deliveries, messages
 from tests.faults.simulation.chance import Crash, SeededDice, VirtualClock, Weather, weather_of
 from tests.faults.simulation.crashing import CrashingLedger
 from tests.faults.simulation.far_side import Books, FarSide
@@ -70,6 +72,16 @@ def tools() -> dict[str, Any]:
 def example(name: str) -> dict[str, Any]:
     """Return a fresh copy of one of the shipped examples."""
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def quiet_session(now: datetime, number: int) -> dict[str, Any]:
+    """Return a session of the day before that calls for no letter of its own: it is told of in a digest."""
+    text = json.dumps(example("session-outcome.bp-spike")).replace("2026-10-14", f"{now - timedelta(days=1):%Y-%m-%d}")
+    event = json.loads(text) | {"adverse_events": [], "next_session_on": f"{now + timedelta(days=9):%Y-%m-%d}"}
+    del event["course"]["session_number"]
+    for vital in event["vitals"]:
+        vital |= {"systolic": 122 - number % 9, "diastolic": 78, "heart_rate": 64 + number % 13}
+    return event
 
 
 def registry(fallback: str = "offer") -> dict[str, Any]:
@@ -155,6 +167,8 @@ class World:
         self.crashes = 0
         self.moved: Counter[str] = Counter()
         """The moves of the whole run, counted at its end."""
+        self.told_in_digests = (0, 0)
+        """The digests of the whole run, counted at its end."""
         self.places: set[str] = set()
         """Every place it came by at which it could have died."""
 
@@ -172,6 +186,7 @@ class World:
             at_point=self.at_point,
             permits=lambda patient, provider: self.permitted[patient, provider],
             retracted=self.is_retracted,
+            outdated=self.is_outdated,
             searches=SEARCHES[kind],
             moods=self.weather.moods,
         )
@@ -183,6 +198,32 @@ class World:
             told = tx.inbox_row(message.event_ref)
             later = [one for one in tx.inbox_versions(told.source, told.event.id) if one.version > told.version]
         return any(one.state == "prepared" and one.event.status == "entered-in-error" for one in later)
+
+    def is_outdated(self, message_id: str, delivery_id: str) -> bool:
+        """Return whether a message is let go although its recipient is told otherwise of one of its events by now."""
+        with self.store.begin(write=False) as tx:
+            message = tx.message(message_id)
+            if tx.delivery(delivery_id).resend_of is not None:
+                return False  # a person wanted it
+            told = (messages.c.superseded_by == message_id) & (messages.c.cause == TOLD_IN_DIGEST)
+            refs = tx.connection.execute(sa.select(messages.c.event_ref).where(told)).scalars().all()
+            for row in (tx.inbox_row(one) for one in (message.event_ref, *refs)):
+                for later in tx.inbox_versions(row.source, row.event.id):
+                    if later.version <= row.version or later.state != "prepared":
+                        continue
+                    said = [
+                        one.state for one in tx.messages_of_event(later.id) if one.provider_id == message.provider_id
+                    ]
+                    if later.event.status == "entered-in-error" or set(said) - {"nothing-to-send"}:
+                        return True
+            return False
+
+    def digests(self) -> tuple[int, int]:
+        """Return how many sessions are told of in a digest of another one, and how many digests were taken back."""
+        with self.store.begin(write=False) as tx:
+            rows = tx.connection.execute(sa.select(messages)).all()
+        again = {stable_uuid("digest-again", row.id) for row in rows}
+        return sum(row.cause == TOLD_IN_DIGEST for row in rows), sum(row.id in again for row in rows)
 
     def moves(self) -> Counter[str]:
         """Return how often each move of a delivery was committed."""
@@ -265,9 +306,11 @@ class World:
     def submit_new(self) -> None:
         number = len(self.events)
         patient = self.chance.choices(PATIENTS, (6, 1, 1))[0]  # most about one patient, so that lanes fill
-        event = example(
-            self.chance.choice(["dose-change.ketamine", "dose-change.ketamine", "session-outcome.bp-spike"])
-        )
+        if self.chance.random() < self.weather.quiet:
+            event = quiet_session(self.clock.now(), number)
+        else:
+            told = ["dose-change.ketamine", "dose-change.ketamine", "session-outcome.bp-spike"]
+            event = example(self.chance.choice(told))
         event |= {"id": f"ev-{number}", "version": 1, "patient": patient}
         event["course"] = event["course"] | {"id": self.patients[patient]["course"]["id"]}
         if "session_number" in event["course"]:
@@ -284,6 +327,8 @@ class World:
         event["version"] += 1
         if "reason" in event:
             event["reason"] = event["reason"] | {"text": f"Said better, version {event['version']}."}
+        if "vitals" in event:
+            event["vitals"][-1]["heart_rate"] = 60 + event["version"] % 20
         if self.chance.random() < 0.15:
             event["status"] = "entered-in-error"
         self._submit(event)

@@ -1,0 +1,34 @@
+"""Whether what a message says has been said anew since: asked before one that may have arrived is sent once more."""
+
+from coordinator.flow.ledger import Transaction
+from coordinator.flow.rows import DeliveryRow, InboxRow, MessageRecord
+
+
+def is_outdated_repeat(tx: Transaction, row: DeliveryRow, message: MessageRecord) -> bool:
+    """Return whether this is another try of a delivery whose recipient is told otherwise by now.
+
+    What has surely not left is withdrawn when its record is amended (`flow/lanes.py`).
+    What may have arrived is left then and answered by a correction; when it turns out
+    that it never arrived, it must not follow that correction. What a person sends again
+    goes as it is: they know, and the letter says that it is sent again.
+    """
+    if row.tries < 2 or row.resend_of is not None:
+        return False
+    refs = [message.event_ref]
+    if message.digest_due_at is not None:
+        refs += [one.event_ref for one in tx.told_with(message)]
+    told = [found for one in refs if (found := tx.inbox_row(one)) is not None]
+    return any(_is_told_anew(tx, one, message.provider_id) for one in told)
+
+
+def _is_told_anew(tx: Transaction, row: InboxRow, provider_id: str) -> bool:
+    """Return whether a later version takes the record back, or has something to say to this recipient."""
+    for later in tx.inbox_versions(row.source, row.event.id):
+        if later.version <= row.version or later.state != "prepared" or later.event.status == "arrived":
+            continue
+        if later.event.status == "entered-in-error":
+            return True
+        if any(one.provider_id == provider_id and one.state != "nothing-to-send"
+               for one in tx.messages_of_event(later.id)):  # fmt: skip
+            return True
+    return False
