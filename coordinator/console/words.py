@@ -153,14 +153,14 @@ DONE: Mapping[str, str] = {
 PROOF: tuple[tuple[str, str, str, str], ...] = (
     (
         "EHR (FHIR)",
-        "the server answered with the place where it keeps the letter",
-        "the same moment; it is read back where the server allows",
+        "–",
+        "the server answered with the place where it keeps the letter; it is read back where the server allows",
         "after asking the server whether it is there",
     ),
     (
         "EHR (FHIR message)",
-        "the server took the message",
-        "its response message says ok",
+        "–",
+        "the server took the message, and its response message says ok",
         "after asking; else a person decides",
     ),
     (
@@ -181,7 +181,7 @@ PROOF: tuple[tuple[str, str, str, str], ...] = (
         "the identified reader opened the letter",
         "the notice yes; the link stays one",
     ),
-    ("By hand", "staff printed it", "staff recorded the hand-over", "a person decides"),
+    ("By hand", "–", "staff recorded the hand-over", "a person decides"),
 )
 """(channel, sent when, acknowledged when, may a timed-out send be repeated?)."""
 

@@ -2,6 +2,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from browser import Browser, words
@@ -297,6 +298,15 @@ def test_help_tells_what_counts_as_sent_and_as_proof_for_every_channel(browser):
         for part in (channel, sent, proven, again):
             assert part in words(page)
     assert {one[0] for one in vocabulary.PROOF} == set(vocabulary.CHANNELS.values()) - {"No way yet"}
+
+
+def test_the_help_page_and_the_readme_agree_on_which_channels_are_ever_sent_without_proof():
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    rows = readme.partition("*sent* when")[2].partition("\n\n")[0].splitlines()[2:]
+    said = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [row[1] == "–" for row in said] == [sent == "–" for _, sent, _, _ in vocabulary.PROOF]
+    assert [row[0] for row in said if row[1] != "–"] == ["Direct", "Fax", "Secure link"]
+
 
 
 def test_every_state_and_channel_has_its_words():
