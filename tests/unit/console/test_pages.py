@@ -308,7 +308,6 @@ def test_the_help_page_and_the_readme_agree_on_which_channels_are_ever_sent_with
     assert [row[0] for row in said if row[1] != "–"] == ["Direct", "Fax", "Secure link"]
 
 
-
 def test_every_state_and_channel_has_its_words():
     assert set(vocabulary.STATES) == set(State)
     assert set(vocabulary.CHANNELS) - {"none"} == set(EndpointKind.__args__) == set(vocabulary.BY) - {"none"}
