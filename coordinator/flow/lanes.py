@@ -4,8 +4,10 @@ from dataclasses import fields
 
 from coordinator.domain.delivery import UNSENT, State
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.back_in_lane import let_replaced_go
 from coordinator.flow.case_file import arrived_at, carried_by, earlier_versions, gather
 from coordinator.flow.ledger import Transaction
+from coordinator.flow.outdated import is_told_anew
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage, may_have_arrived
@@ -56,7 +58,9 @@ def withdraw_earlier(parts: Parts, tx: Transaction, row: InboxRow) -> None:
             if arrived_at(tx, message.id) is not None:
                 continue
             newer = instead.get(message.provider_id)
-            withdraw(parts, tx, message, superseded_by=None if newer is None else newer.id, cause=cause)
+            gone = withdraw(parts, tx, message, superseded_by=None if newer is None else newer.id, cause=cause)
+            if gone and (newer is None or newer.lane != message.lane):
+                let_replaced_go(parts, tx, message, row)
             if message.digest_due_at is not None and message.state == "open":
                 _let_others_wait(parts, tx, message)
 
@@ -102,13 +106,12 @@ def _let_others_wait(parts: Parts, tx: Transaction, digest: MessageRecord) -> No
 
 
 def _withdraw_outdated(parts: Parts, tx: Transaction, message_id: str) -> None:
-    """Withdraw a message that waits again, if its event was amended since it was told of."""
+    """Withdraw a message that waits again, if its recipient is told of its event anew since it was told of."""
     message = tx.message(message_id)
     row = None if message is None else tx.inbox_row(message.event_ref)
     if message is None or row is None:
         return
-    versions = tx.inbox_versions(row.source, row.event.id)
-    if any(one.version > row.version and one.state == "prepared" for one in versions):
+    if is_told_anew(tx, row, message.provider_id):
         withdraw(parts, tx, message, superseded_by=None, cause="event.superseded")
 
 

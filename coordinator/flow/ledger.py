@@ -177,6 +177,14 @@ class MessagePart(Protocol):
         """Remember that the message has appeared under needs-attention by its clock."""
         ...
 
+    def replaced_by(self, message: MessageRecord) -> Sequence[MessageRecord]:
+        """Return the messages of its lane that this one took the place of, the newest first."""
+        ...
+
+    def stand_again(self, message_id: str, state: MessageState, at: datetime) -> None:
+        """Take back that a message was replaced: it is open, or withheld, as it was."""
+        ...
+
     def told_with(self, digest: MessageRecord) -> Sequence[MessageRecord]:
         """Return the messages of the sessions that a digest tells of, its own apart."""
         ...

@@ -1,7 +1,7 @@
 """Whether what a message says has been said anew since: asked before one that may have arrived is sent once more."""
 
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.rows import DeliveryRow, InboxRow, MessageRecord
+from coordinator.flow.rows import TOLD_IN_DIGEST, DeliveryRow, InboxRow, MessageRecord
 
 
 def is_outdated_repeat(tx: Transaction, row: DeliveryRow, message: MessageRecord) -> bool:
@@ -18,17 +18,23 @@ def is_outdated_repeat(tx: Transaction, row: DeliveryRow, message: MessageRecord
     if message.digest_due_at is not None:
         refs += [one.event_ref for one in tx.told_with(message)]
     told = [found for one in refs if (found := tx.inbox_row(one)) is not None]
-    return any(_is_told_anew(tx, one, message.provider_id) for one in told)
+    return any(is_told_anew(tx, one, message.provider_id) for one in told)
 
 
-def _is_told_anew(tx: Transaction, row: InboxRow, provider_id: str) -> bool:
-    """Return whether a later version takes the record back, or has something to say to this recipient."""
+def is_told_anew(tx: Transaction, row: InboxRow, provider_id: str) -> bool:
+    """Return whether a later version takes the record back, or has something to say to this recipient.
+
+    One that changed nothing for this recipient has nothing to say, and relies on the older one.
+    """
     for later in tx.inbox_versions(row.source, row.event.id):
         if later.version <= row.version or later.state != "prepared" or later.event.status == "arrived":
             continue
         if later.event.status == "entered-in-error":
             return True
-        if any(one.provider_id == provider_id and one.state != "nothing-to-send"
-               for one in tx.messages_of_event(later.id)):  # fmt: skip
+        if any(one.provider_id == provider_id and _speaks(one) for one in tx.messages_of_event(later.id)):
             return True
     return False
+
+
+def _speaks(message: MessageRecord) -> bool:
+    return message.state in {"open", "digest", "withheld"} or message.cause == TOLD_IN_DIGEST

@@ -167,6 +167,23 @@ class MessageRows(Part):
         self._changed(message_id)
         self._run(sa.update(messages).where(messages.c.id == message_id).values(told_at=at))
 
+    def replaced_by(self, message: MessageRecord) -> Sequence[MessageRecord]:
+        """Return the messages of its lane that this one took the place of, the newest first."""
+        query = sa.select(messages).where(
+            messages.c.patient_key == message.patient_key,
+            messages.c.provider_id == message.provider_id,
+            messages.c.lane_subject == message.lane_subject,
+            messages.c.superseded_by == message.id,
+        )
+        newest_first = (messages.c.occurred_at.desc(), messages.c.event_version.desc(), messages.c.id)
+        return [self._message(row) for row in self._all(query.order_by(*newest_first))]
+
+    def stand_again(self, message_id: str, state: MessageState, at: datetime) -> None:
+        """Take back that a message was replaced: it is open, or withheld, as it was."""
+        self._changed(message_id)
+        change = {"state": state, "cause": None, "superseded_by": None, "updated_at": at, "clock_at": _CLOCK}
+        self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
+
     def told_with(self, digest: MessageRecord) -> Sequence[MessageRecord]:
         """Return the messages of the sessions that a digest tells of, its own apart."""
         query = sa.select(messages).where(_told_by(digest)).order_by(messages.c.occurred_at, messages.c.id)

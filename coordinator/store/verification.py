@@ -151,6 +151,10 @@ def _wrong(tx: StoreTransaction, _now: datetime) -> Iterator[Finding]:
 
 
 def _order(tx: StoreTransaction, _now: datetime) -> Iterator[Finding]:
+    # Refused, and then withdrawn because its record was wrong: what it had replaced goes after it, rightly.
+    taken_back = sa.and_(
+        messages.c.state == "cancelled", messages.c.cause.in_(["release.retracted", "event.superseded"])
+    )
     query = (
         sa.select(
             messages.c.id,
@@ -163,7 +167,7 @@ def _order(tx: StoreTransaction, _now: datetime) -> Iterator[Finding]:
         )
         .join(deliveries, deliveries.c.message_id == messages.c.id)
         .join(attempts, attempts.c.delivery_id == deliveries.c.id)
-        .where(attempts.c.on_wire_at.is_not(None), deliveries.c.resend_of.is_(None))
+        .where(attempts.c.on_wire_at.is_not(None), deliveries.c.resend_of.is_(None), sa.not_(taken_back))
         .group_by(messages.c.id)
         .order_by(
             messages.c.patient_key,

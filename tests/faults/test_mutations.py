@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from coordinator.flow import deliver, prepare
+from coordinator.flow import deliver, lanes, prepare
 from coordinator.flow.releasing import ask_release
 from coordinator.flow.sweep import sweep
 from coordinator.store import delivery_part
@@ -113,3 +113,8 @@ def test_without_the_mark_before_the_first_byte_a_crash_doubles_a_message():
 def test_without_asking_whether_it_still_stands_a_repeat_follows_its_correction():
     with patch.object(deliver, "is_outdated_repeat", lambda *_: False):
         assert first_conviction("never wrong")
+
+
+def test_without_letting_stand_again_what_a_wrong_record_had_replaced_a_change_is_told_to_nobody():
+    with patch.object(lanes, "let_replaced_go", lambda *_: None):
+        assert first_conviction("never lost")

@@ -222,6 +222,36 @@ def test_a_digest_in_doubt_that_never_arrived_does_not_follow_the_correction(ben
     assert bench.broken() == []
 
 
+def test_what_relies_on_a_digest_that_never_arrived_is_told_by_the_one_in_its_place(bench):
+    """An amendment that changes nothing for the reader says nothing: the digest in doubt had it all, if it arrived."""
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    sessions = [quiet(4, 12), quiet(5, 14)]
+    for one in sessions:
+        take_in(bench, one)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.channels["fax"].held.clear()
+    bench.channels["fax"].script = [("lose", InDoubt("fax.in-doubt"))]
+    bench.send_due()
+    same = {one.provider_id: one for one in take_in(bench, sessions[0] | {"version": 2, "amendment_reason": "typing"})}
+    assert same["pr-pcp"].state == "nothing-to-send"
+    changed = sessions[1] | {"version": 2, "amendment_reason": "typing error"}
+    changed["vitals"][3] |= {"systolic": 139}
+    take_in(bench, changed)
+    for _ in range(6):
+        bench.clock.turn(hours=1)
+        bench.sweep()
+        bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        arrived = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
+    texts = [letter(bench, one) for one in arrived if "L9" not in one.letters]
+    assert len(texts) == 1
+    assert "On 12 October 2026" in texts[0] or "- 4. Date:" in texts[0]
+    assert len(arrived) == 2
+    assert bench.broken() == []
+
+
 def test_a_digest_taken_back_is_found_by_the_patients_name_and_says_what_replaced_it(bench):
     take_in(bench, quiet(3, 5))
     bench.send_due()
@@ -299,3 +329,66 @@ def test_a_message_without_consent_cannot_be_told_afterwards_once_its_record_was
     bench.send_due()
     assert bench.channels["fax"].held == []
     assert stands(bench, first["pr-pcp"])[1] == "release.retracted"
+
+
+def dose(number: int, minute: int, to: str, **more) -> dict:
+    """A change of the ketamine dose; the later one replaces the earlier one while neither has left."""
+    made = example("dose-change.ketamine") | {
+        "id": f"dc-{number}",
+        "recorded_at": f"2026-10-16T09:{minute:02}:00-05:00",
+    }
+    made["to"] = made["to"] | {"dose": {"value": to, "unit": "mg/kg"}}
+    return made | more
+
+
+def test_what_a_change_entered_in_error_had_replaced_is_told_after_all(bench):
+    """Else nobody would be told of the older change, though it is what is true again."""
+    first = bench.told(dose(1, 0, "0.6"))
+    second = bench.told(dose(2, 5, "0.9"))
+    assert {stands(bench, one) for one in first.values()} == {("superseded", "release.superseded")}
+    bench.told(dose(2, 5, "0.9") | IN_ERROR)
+    bench.clock.turn(hours=1)
+    bench.send_due()
+    assert {name for channel in bench.channels.values() for name, _ in channel.held} == {
+        f"urn:uuid:{one.id}" for one in first.values()
+    }
+    assert {stands(bench, one) for one in second.values()} == {("cancelled", "release.retracted")}
+    assert bench.broken() == []
+
+
+def test_of_three_changes_the_newest_that_is_true_is_told_and_no_other(bench):
+    first, second = bench.told(dose(1, 0, "0.6")), bench.told(dose(2, 5, "0.9"))
+    bench.told(dose(3, 9, "0.8"))
+    bench.told(dose(2, 5, "0.9") | IN_ERROR)
+    assert {stands(bench, one)[0] for one in (*first.values(), *second.values())} == {"superseded"}
+    bench.told(dose(3, 9, "0.8") | IN_ERROR)
+    bench.send_due()
+    assert {name for channel in bench.channels.values() for name, _ in channel.held} == {
+        f"urn:uuid:{one.id}" for one in first.values()
+    }
+    assert bench.broken() == []
+
+
+def test_what_was_withheld_before_it_was_replaced_is_withheld_again_and_says_why(bench):
+    consents = [one for one in example("clinic")["patients"][0]["consents"] if one["recipient"] != "pr-pcp"]
+    bench.change_patient(consents=consents)
+    first = bench.told(dose(1, 0, "0.6"))
+    bench.change_patient()
+    bench.told(dose(2, 5, "0.9"))
+    assert stands(bench, first["pr-pcp"])[0] == "superseded"
+    bench.told(dose(2, 5, "0.9") | IN_ERROR)
+    assert stands(bench, first["pr-pcp"])[0] == "withheld"
+    assert bench.deliveries(first["pr-pcp"].id)[-1].cause == "consent.no-consent"
+    assert bench.broken() == []
+
+
+def test_a_change_that_has_left_is_not_called_replaced_by_one_that_was_taken_back(bench):
+    first = bench.told(dose(1, 0, "0.6"))
+    bench.send_due()
+    bench.told(dose(2, 5, "0.9"))
+    bench.told(dose(2, 5, "0.9") | IN_ERROR)
+    bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        assert {tx.message(one.id).superseded_by for one in first.values()} == {None}
+    assert held_by(bench) == 2
+    assert bench.broken() == []

@@ -1,9 +1,10 @@
 """The judge of a run: the six promises against the database, and against what the recipients themselves hold."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import groupby, pairwise
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,6 +22,9 @@ from tests.faults.simulation.world import World
 
 ROUNDS = 60
 MOVING = ("pending", "claimed", "on-wire", "sent")
+
+WITHDRAWN = ("event.superseded", "release.superseded", "release.retracted")
+"""Causes of a message that was withdrawn because something else tells it, or it was not so."""
 
 
 def run(seed: int, weather: Weather | None = None) -> tuple[World, list[str]]:
@@ -82,6 +86,7 @@ def broken(world: World) -> Iterator[str]:
             continue
         yield f"{finding.promise}: {finding.table} {finding.row}: {finding.what}"
     yield from _lost(world)
+    yield from _fallen_silent(world)
     yield from _pretended(world)
     yield from _twice(world)
     for name in world.books.after_consent:
@@ -116,6 +121,29 @@ def _lost(world: World) -> Iterator[str]:
     for state in MOVING:
         if counts.get(state):
             yield f"never silent: {counts[state]} deliveries still {state} long after everything was calm"
+
+
+def _fallen_silent(world: World) -> Iterator[str]:
+    """Yield recipients to whom an event is not told: each message was withdrawn, and none stands in its place."""
+    with world.store.begin(write=False) as tx:
+        rows = {row.id: row for row in tx.connection.execute(sa.select(messages))}
+        events = {name: tx.inbox_row(event_ref) for name, _, event_ref in world.answered}
+        for name, row in events.items():
+            prepared = [one for one in tx.inbox_versions(row.source, name) if one.state == "prepared"]
+            if not prepared or prepared[-1].event.status == "entered-in-error":
+                continue
+            refs = {one.id for one in prepared}
+            mine = [one for one in rows.values() if one.event_ref in refs and one.state != "nothing-to-send"]
+            for provider in sorted({one.provider_id for one in mine}):
+                if not any(_stands(world, rows, one) for one in mine if one.provider_id == provider):
+                    yield f"never lost: of {name} nothing that was to tell {provider} stands any more"
+
+
+def _stands(world: World, rows: Mapping[str, Any], row: Any) -> bool:
+    """Return whether a message, or what took its place, is there to be told, or was ended by consent or a person."""
+    while row.state in {"superseded", "cancelled"} and row.superseded_by is not None:
+        row = rows[row.superseded_by]
+    return row.id in world.cancelled or (row.state != "superseded" and row.cause not in WITHDRAWN)
 
 
 def _pretended(world: World) -> Iterator[str]:

@@ -47,6 +47,8 @@ EXAMPLES = shipped("docs/examples")
 PATIENTS = ("MRN-1001", "MRN-1002", "MRN-1003")
 PROVIDERS = ("pr-psych", "pr-pcp")
 SEARCHES = {"fhir-rest": True, "direct": False, "fax": True}
+NOTHING_SAID = ("nothing-to-send", "superseded", "cancelled")
+"""States of a message by which nothing is told."""
 COUNT_MOVES = (
     "CREATE TABLE simulated_moves (old TEXT, new TEXT)",
     "CREATE TRIGGER count_moves AFTER UPDATE OF state ON deliveries WHEN OLD.state <> NEW.state "
@@ -167,6 +169,8 @@ class World:
         self.crashes = 0
         self.moved: Counter[str] = Counter()
         """The moves of the whole run, counted at its end."""
+        self.cancelled: set[str] = set()
+        """Messages that a person withdrew."""
         self.told_in_digests = (0, 0)
         """The digests of the whole run, counted at its end."""
         self.places: set[str] = set()
@@ -449,6 +453,7 @@ class World:
                 self.say(f"staff release {name[:8]}")
             elif act == "cancel":
                 self.desk.cancel(message, reason="not wanted", actor=STAFF)
+                self.cancelled.add(message)
                 self.say(f"staff cancel {message[:8]}")
             else:
                 self.desk.record_handover(name, to="the nurse", actor=STAFF)
