@@ -1,20 +1,21 @@
 """What a message had replaced stands again when that message is withdrawn because its record was wrong."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from coordinator.domain.delivery import State
 from coordinator.domain.ids import stable_uuid
+from coordinator.flow.fallback import delivery_by, next_channel
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outdated import is_told_anew
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import InboxRow, MessageRecord, NewDelivery
+from coordinator.flow.rows import InboxRow, MessageRecord
 
 LANES = Actor("job", "lanes")
 REPLACED = "release.superseded"
 NO_WAY = ("none", "none", 0)
-BY_HAND = "by-hand"
 
 
 def let_replaced_go(parts: Parts, tx: Transaction, withdrawn: MessageRecord, amended: InboxRow) -> None:
@@ -35,7 +36,7 @@ def let_replaced_go(parts: Parts, tx: Transaction, withdrawn: MessageRecord, ame
         elif (newer := _in_its_place(tx, older)) is not None:
             tx.mark_superseded(older.id, newer.id, parts.clock.now())
         elif older.state == "open":
-            tx.stand_again(older.id, "open", parts.clock.now())
+            tx.mark_superseded(older.id, None, parts.clock.now())
         elif older.state == "superseded" and older.cause == REPLACED:
             _stand_again(parts, tx, older, withdrawn)
 
@@ -51,37 +52,20 @@ def _in_its_place(tx: Transaction, older: MessageRecord) -> MessageRecord | None
 def _stand_again(parts: Parts, tx: Transaction, older: MessageRecord, withdrawn: MessageRecord) -> None:
     now = parts.clock.now()
     withheld = older.plan.get("not_sent_because") is not None
-    endpoint, channel, position = NO_WAY if withheld else _way(tx, older)
-    cause = _why_withheld(older.plan) if withheld else "hand.print" if channel == BY_HAND else None
-    tx.stand_again(older.id, "withheld" if withheld else "open", now)
-    tx.add_delivery(
-        NewDelivery(
-            id=stable_uuid("delivery-again", older.id, withdrawn.id),
-            message_id=older.id,
-            provider_id=older.provider_id,
-            endpoint_id=endpoint,
-            channel=channel,
-            position=position,
-            priority=older.priority,
-            state=State.PENDING if cause is None else State.HELD,
-            cause=cause,
-            due_at=now if cause is None else None,
-        ),
-        at=now,
+    made = delivery_by(
+        older, NO_WAY if withheld else _way(tx, older), stable_uuid("delivery-again", older.id, withdrawn.id), now
     )
+    if withheld:
+        made = replace(made, state=State.HELD, cause=_why_withheld(older.plan), due_at=None)
+    tx.stand_again(older.id, "withheld" if withheld else "open", now)
+    tx.add_delivery(made, at=now)
     tx.audit(LANES, "message stands again", at=now, patient_key=older.patient_key, subject=older.id)
 
 
 def _way(tx: Transaction, older: MessageRecord) -> tuple[str, str, int]:
     """Return (endpoint, channel, position): the way it was to go last, else the first that it may go."""
     tried = [one for one in tx.deliveries(older.id) if one.channel != "none"]
-    if tried:
-        return tried[-1].endpoint_id, tried[-1].channel, tried[-1].position
-    ways = list(older.plan["channels"])
-    for position, choice in enumerate(ways):
-        if choice["usable"] and choice["kind"] != BY_HAND:
-            return choice["endpoint"], choice["kind"], position
-    return BY_HAND, BY_HAND, len(ways)
+    return (tried[-1].endpoint_id, tried[-1].channel, tried[-1].position) if tried else next_channel(older, -1)
 
 
 def _why_withheld(plan: Mapping[str, Any]) -> str:

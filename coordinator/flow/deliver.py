@@ -11,7 +11,7 @@ from coordinator.flow.addresses import address_key
 from coordinator.flow.lanes import tell_anew
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, taken, write_outcome
-from coordinator.flow.outdated import is_outdated_repeat
+from coordinator.flow.outdated import AMENDED, WRITTEN_ANEW, is_outdated_repeat
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.releasing import ReleaseAnswer, ask_release, known_address
@@ -22,8 +22,6 @@ from coordinator.observe.log import Log, write
 DELIVER = Actor("job", "deliver")
 AWAY_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
 """Between two tries to write an outcome down: for less than a minute, so that the lease has not ended by then."""
-AMENDED = "event.superseded"
-"""Cause of a repeat that is withdrawn because its record was amended."""
 LANE_PAUSE = timedelta(seconds=5)
 """How long a message waits before it is looked at again while another of its lane is on the wire."""
 
@@ -132,7 +130,8 @@ def _may_go(parts: Parts, tx: Transaction, row: DeliveryRow, message: MessageRec
     """Return whether this delivery may go at this moment; a repeat only while what it says still stands."""
     answer = ask_release(parts, tx, row, message, now)
     if answer.permits and is_outdated_repeat(tx, row, message):
-        return ReleaseAnswer(False, AMENDED, withdraw=True)
+        code = AMENDED if message.digest_due_at is None else WRITTEN_ANEW
+        return ReleaseAnswer(False, code, withdraw=True)
     return answer
 
 
@@ -143,7 +142,7 @@ def _withdraw_message(
     others = [one for one in tx.deliveries(message.id) if one.id != row.id]
     if message.state != "open" or any(may_have_arrived(one) for one in others):
         return
-    if cause == AMENDED and message.digest_due_at is not None:
+    if cause == WRITTEN_ANEW:
         tell_anew(parts, tx, message)
         return
     tx.move_message(message.id, "cancelled", at=now, cause=cause)

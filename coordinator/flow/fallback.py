@@ -141,15 +141,32 @@ def _take(
     resend_of: str | None = None,
     reason: str | None = None,
 ) -> None:
-    endpoint, channel, place = next_channel(message, position)
+    way = next_channel(message, position)
+    made = delivery_by(message, way, name or parts.dice.uuid(), now, resend_of=resend_of, reason=reason)
+    tx.add_delivery(made, at=now)
+    tx.audit(actor, "next channel taken", at=now, patient_key=message.patient_key, subject=message.id,
+             code=made.channel, detail=reason)  # fmt: skip
+
+
+def delivery_by(
+    message: MessageRecord,
+    way: tuple[str, str, int],
+    name: str,
+    now: datetime,
+    *,
+    resend_of: str | None = None,
+    reason: str | None = None,
+) -> NewDelivery:
+    """Return one more delivery of a stored message, by (endpoint, channel, position): due now, or to be printed."""
+    endpoint, channel, position = way
     by_hand = channel == "by-hand"
-    made = NewDelivery(
-        id=name or parts.dice.uuid(),
+    return NewDelivery(
+        id=name,
         message_id=message.id,
         provider_id=message.provider_id,
         endpoint_id=endpoint,
         channel=channel,
-        position=place,
+        position=position,
         priority=message.priority,
         state=State.HELD if by_hand else State.PENDING,
         cause="hand.print" if by_hand else None,
@@ -157,9 +174,6 @@ def _take(
         resend_of=resend_of,
         reason=reason,
     )
-    tx.add_delivery(made, at=now)
-    tx.audit(actor, "next channel taken", at=now, patient_key=message.patient_key, subject=message.id, code=channel,
-             detail=reason)  # fmt: skip
 
 
 def next_channel(message: MessageRecord, position: int) -> tuple[str, str, int]:

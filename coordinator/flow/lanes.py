@@ -4,16 +4,13 @@ from dataclasses import fields
 
 from coordinator.domain.delivery import UNSENT, State
 from coordinator.domain.ids import stable_uuid
-from coordinator.flow.back_in_lane import let_replaced_go
+from coordinator.flow.back_in_lane import LANES, let_replaced_go
 from coordinator.flow.case_file import arrived_at, carried_by, earlier_versions, gather
 from coordinator.flow.ledger import Transaction
-from coordinator.flow.outdated import is_told_anew
+from coordinator.flow.outdated import AMENDED, WRITTEN_ANEW, is_told_anew
 from coordinator.flow.parts import Parts
-from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage, may_have_arrived
 from coordinator.flow.search import search_terms
-
-LANES = Actor("job", "lanes")
 
 
 def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
@@ -45,7 +42,7 @@ def withdraw_earlier(parts: Parts, tx: Transaction, row: InboxRow) -> None:
     """
     if row.event.status == "arrived":
         return  # the planned session that was announced has not come to anything else yet
-    cause = "release.retracted" if row.event.status == "entered-in-error" else "event.superseded"
+    cause = "release.retracted" if row.event.status == "entered-in-error" else AMENDED
     told = tx.messages_of_event(row.id)
     instead = {one.provider_id: one for state in ("digest", "withheld", "open") for one in told if one.state == state}
     for version in earlier_versions(tx, row):
@@ -88,7 +85,7 @@ def tell_anew(parts: Parts, tx: Transaction, digest: MessageRecord) -> None:
     case = None if row is None else gather(tx, row)
     terms = () if case is None else search_terms(case, digest.provider_id)
     tx.add_message(again, at=parts.clock.now(), terms=terms)
-    withdraw(parts, tx, digest, superseded_by=again.id, cause="event.superseded")
+    withdraw(parts, tx, digest, superseded_by=again.id, cause=WRITTEN_ANEW)
     _withdraw_outdated(parts, tx, again.id)
     _let_others_wait(parts, tx, digest)
 
@@ -112,7 +109,7 @@ def _withdraw_outdated(parts: Parts, tx: Transaction, message_id: str) -> None:
     if message is None or row is None:
         return
     if is_told_anew(tx, row, message.provider_id):
-        withdraw(parts, tx, message, superseded_by=None, cause="event.superseded")
+        withdraw(parts, tx, message, superseded_by=None, cause=AMENDED)
 
 
 def withdraw(

@@ -169,8 +169,8 @@ class MessagePart(Protocol):
         """Turn a message that was withheld, or waited for its digest, into an open one with what it says now."""
         ...
 
-    def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
-        """Remember which message replaces one that has left already."""
+    def mark_superseded(self, message_id: str, by: str | None, at: datetime) -> None:
+        """Remember which message replaces one that has left already; None: it is no longer replaced."""
         ...
 
     def mark_told(self, message_id: str, at: datetime) -> None:

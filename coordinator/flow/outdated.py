@@ -3,6 +3,11 @@
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.rows import TOLD_IN_DIGEST, DeliveryRow, InboxRow, MessageRecord
 
+AMENDED = "event.superseded"
+"""Cause of what is withdrawn because its record was amended."""
+WRITTEN_ANEW = "digest.written-anew"
+"""Cause of a digest that is withdrawn because one of its sessions was."""
+
 
 def is_outdated_repeat(tx: Transaction, row: DeliveryRow, message: MessageRecord) -> bool:
     """Return whether this is another try of a delivery whose recipient is told otherwise by now.

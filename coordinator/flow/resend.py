@@ -7,13 +7,13 @@ from coordinator.domain.delivery import ARRIVED_MAYBE, State
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.flow.addresses import is_closed
 from coordinator.flow.backfill import tell_now
-from coordinator.flow.fallback import next_channel
+from coordinator.flow.fallback import delivery_by, next_channel
 from coordinator.flow.lanes import withdraw
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor, WayAgain
 from coordinator.flow.releasing import ask_release
-from coordinator.flow.rows import DeliveryRow, InboxState, MessageRecord, NewDelivery
+from coordinator.flow.rows import DeliveryRow, InboxState, MessageRecord
 
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE})
 MIN_REASON = 5
@@ -85,30 +85,10 @@ def resend_in(
     for other in tx.deliveries(message.id):
         if other.state == State.HELD:
             tx.move_delivery(other.id, State.CANCELLED, at=now, cause="resend.replaced")
-    tx.add_delivery(_new_delivery(tx, message, row, name, reason, now), at=now)
+    way = _route(tx, message, row)
+    tx.add_delivery(delivery_by(message, way, name, now, resend_of=row.id, reason=reason), at=now)
     tx.audit(actor, "resend asked for", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)
     return name
-
-
-def _new_delivery(
-    tx: Transaction, message: MessageRecord, row: DeliveryRow, name: str, reason: str, now: datetime
-) -> NewDelivery:
-    endpoint, channel, position = _route(tx, message, row)
-    by_hand = channel == "by-hand"
-    return NewDelivery(
-        id=name,
-        message_id=message.id,
-        provider_id=message.provider_id,
-        endpoint_id=endpoint,
-        channel=channel,
-        position=position,
-        priority=message.priority,
-        state=State.HELD if by_hand else State.PENDING,
-        cause="hand.print" if by_hand else None,
-        due_at=None if by_hand else now,
-        resend_of=row.id,
-        reason=reason,
-    )
 
 
 def way_again(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> WayAgain:

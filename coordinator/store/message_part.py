@@ -156,8 +156,8 @@ class MessageRows(Part):
         }
         self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
-    def mark_superseded(self, message_id: str, by: str, at: datetime) -> None:
-        """Remember which message replaces one that has left already."""
+    def mark_superseded(self, message_id: str, by: str | None, at: datetime) -> None:
+        """Remember which message replaces one that has left already; None: it is no longer replaced."""
         self._changed(message_id)
         change = {"superseded_by": by, "updated_at": at}
         self._run(sa.update(messages).where(messages.c.id == message_id).values(change))

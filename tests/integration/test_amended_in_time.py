@@ -1,5 +1,8 @@
 """An amendment that comes before its letter has left: what the older version would have told goes to nobody."""
 
+import json
+from datetime import timedelta
+
 import pytest
 from bench_parts import STAFF, example
 from test_digest import quiet, take_in
@@ -38,6 +41,55 @@ def letter(bench, message) -> str:
     with bench.store.begin(write=False) as tx:
         (name,) = [one[0] for one in tx.documents(message.id) if one[1] == "letter-text"]
         return tx.document(name)[0].body.decode()
+
+
+TYPED_WRONG = {"version": 2, "amendment_reason": "typing error"}
+BUSY = Transient("fax.busy")
+LOST = ("lose", InDoubt("fax.in-doubt"))
+
+
+def a_digest_meets(bench, *script) -> list[dict]:
+    """Two sessions whose week is over; the fax of their digest meets what the script says. Return the sessions."""
+    take_in(bench, quiet(3, 5))
+    bench.send_due()
+    bench.clock.turn(hours=1)
+    sessions = [quiet(4, 12), quiet(5, 14)]
+    for one in sessions:
+        take_in(bench, one)
+    bench.clock.turn(days=3)
+    bench.sweep()
+    bench.channels["fax"].script = list(script)
+    bench.channels["fax"].held.clear()
+    bench.send_due()
+    return sessions
+
+
+def changed(session: dict, change: dict) -> dict:
+    """The session with another pressure (139), for this reason."""
+    made = json.loads(json.dumps(session | change))
+    made["vitals"][3] |= {"systolic": 139}
+    return made
+
+
+def faxed(bench, *, times: int, **apart) -> list:
+    """Sweep and send so many times, each that far apart; return the messages that arrived by fax."""
+    for _ in range(times):
+        bench.clock.turn(**apart)
+        bench.sweep()
+        bench.send_due()
+    with bench.store.begin(write=False) as tx:
+        return [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
+
+
+def lines_of(text: str) -> list[tuple[str, bool]]:
+    """Return the sessions that stand in a digest's list, each with whether it has the changed pressure."""
+    lines = sorted(one for one in text.splitlines() if one.startswith(("- 4. Date:", "- 5. Date:")))
+    return [(one[:4], "Highest: 139" in one) for one in lines]
+
+
+def tells_of(text: str, number: int, day: int) -> bool:
+    """Return whether a digest tells of that session, alone or in its list."""
+    return f"On {day} October 2026" in text or f"- {number}. Date:" in text
 
 
 @pytest.mark.parametrize("tried", [False, True], ids=["not tried", "refused once"])
@@ -100,154 +152,58 @@ def test_a_digest_tells_of_a_session_that_was_corrected_once_as_it_is_now(bench)
     assert bench.broken() == []
 
 
-@pytest.mark.parametrize("retracted", [False, True], ids=["corrected", "entered in error"])
-def test_a_digest_that_has_not_left_is_written_anew_when_its_last_session_changes_and_loses_no_other(bench, retracted):
-    take_in(bench, quiet(3, 5))
-    bench.send_due()
-    bench.clock.turn(hours=1)
-    take_in(bench, quiet(4, 12))
-    take_in(bench, quiet(5, 14))
-    bench.clock.turn(days=3)
-    bench.sweep()
-    bench.channels["fax"].script = [Transient("fax.busy")] * 2
-    bench.channels["fax"].held.clear()
-    bench.send_due()
-    change = IN_ERROR if retracted else {"version": 2, "amendment_reason": "typing error"}
-    corrected = quiet(5, 14) | change
-    corrected["vitals"][3] |= {"systolic": 139}
-    take_in(bench, corrected)
-    bench.clock.turn(hours=1)
-    for _ in range(3):
-        bench.sweep()
-        bench.send_due()
-        bench.clock.turn(days=7)
-    arrived = [name for name, _ in bench.channels["fax"].held]
-    with bench.store.begin(write=False) as tx:
-        texts = [letter(bench, tx.message(name.removeprefix("urn:uuid:"))) for name in arrived]
-    assert sum("On 12 October 2026" in one or "- 4. Date:" in one for one in texts) == 1, texts
-    assert sum("Highest: 139" in one for one in texts) == (0 if retracted else 1)
+@pytest.mark.parametrize("change", [TYPED_WRONG, IN_ERROR], ids=["corrected", "entered in error"])
+def test_a_digest_that_has_not_left_is_written_anew_when_its_last_session_changes_and_loses_no_other(bench, change):
+    sessions = a_digest_meets(bench, BUSY, BUSY)
+    take_in(bench, changed(sessions[1], change))
+    faxed(bench, times=1, hours=1)
+    texts = [letter(bench, one) for one in faxed(bench, times=2, days=7)]
+    assert sum(tells_of(one, 4, 12) for one in texts) == 1, texts
+    assert sum("Highest: 139" in one for one in texts) == (1 if change is TYPED_WRONG else 0)
     assert not any("- 5. Date: 14 October 2026" in one and "Highest: 139" not in one for one in texts)
     assert bench.broken() == []
 
 
 def test_a_digest_written_anew_tells_of_each_session_as_it_is_now(bench):
-    take_in(bench, quiet(3, 5))
-    bench.send_due()
-    bench.clock.turn(hours=1)
-    sessions = [quiet(4, 12), quiet(5, 14)]
-    for one in sessions:
-        take_in(bench, one)
-    bench.clock.turn(days=3)
-    bench.sweep()
-    bench.channels["fax"].script = [Transient("fax.busy")]
-    bench.channels["fax"].held.clear()
-    bench.send_due()
-    for one in sessions:
-        one |= {"version": 2, "amendment_reason": "typing error"}
-        one["vitals"][3] |= {"systolic": 139}
-        take_in(bench, one)
-    bench.clock.turn(hours=1)
-    bench.sweep()
-    bench.send_due()
-    with bench.store.begin(write=False) as tx:
-        told = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
-    text = "".join(letter(bench, one) for one in told)
-    lines = [one for one in text.splitlines() if one.startswith(("- 4. Date:", "- 5. Date:"))]
-    assert [(one[:4], "Highest: 139" in one) for one in lines] == [("- 4.", True), ("- 5.", True)]
+    for one in a_digest_meets(bench, BUSY):
+        take_in(bench, changed(one, TYPED_WRONG))
+    text = "".join(letter(bench, one) for one in faxed(bench, times=1, hours=1))
+    assert lines_of(text) == [("- 4.", True), ("- 5.", True)]
     assert bench.broken() == []
 
 
-@pytest.mark.parametrize("retracted", [False, True], ids=["corrected", "entered in error"])
-def test_a_digest_that_has_not_left_does_not_tell_what_was_changed_of_any_of_its_sessions(bench, retracted):
-    take_in(bench, quiet(3, 5))
-    bench.send_due()
-    bench.clock.turn(hours=1)
-    sessions = [quiet(4, 12), quiet(5, 14)]
-    for one in sessions:
-        take_in(bench, one)
-    bench.clock.turn(days=3)
-    bench.sweep()
-    bench.channels["fax"].script = [Transient("fax.busy")]
-    bench.channels["fax"].held.clear()
-    bench.send_due()
-    changed = sessions[0] | (IN_ERROR if retracted else {"version": 2, "amendment_reason": "typing error"})
-    changed["vitals"][3] |= {"systolic": 139}
-    take_in(bench, changed)
-    bench.clock.turn(hours=1)
-    for _ in range(3):
-        bench.sweep()
-        bench.send_due()
-        bench.clock.turn(days=7)
-    with bench.store.begin(write=False) as tx:
-        told = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
-    text = "".join(letter(bench, one) for one in told)
-    lines = sorted(one for one in text.splitlines() if one.startswith(("- 4. Date:", "- 5. Date:")))
-    assert [(one[:4], "Highest: 139" in one) for one in lines] == [
-        *([] if retracted else [("- 4.", True)]),
-        ("- 5.", False),
-    ]
+@pytest.mark.parametrize("change", [TYPED_WRONG, IN_ERROR], ids=["corrected", "entered in error"])
+def test_a_digest_that_has_not_left_does_not_tell_what_was_changed_of_any_of_its_sessions(bench, change):
+    sessions = a_digest_meets(bench, BUSY)
+    take_in(bench, changed(sessions[0], change))
+    faxed(bench, times=1, hours=1)
+    text = "".join(letter(bench, one) for one in faxed(bench, times=2, days=7))
+    assert lines_of(text) == [*([("- 4.", True)] if change is TYPED_WRONG else []), ("- 5.", False)]
     assert bench.broken() == []
 
 
 @pytest.mark.parametrize("session", [0, 1], ids=["another session", "the session it stands under"])
-@pytest.mark.parametrize("retracted", [False, True], ids=["corrected", "entered in error"])
-def test_a_digest_in_doubt_that_never_arrived_does_not_follow_the_correction(bench, session, retracted):
-    take_in(bench, quiet(3, 5))
-    bench.send_due()
-    sessions = [quiet(4, 12), quiet(5, 14)]
-    for one in sessions:
-        take_in(bench, one)
-    bench.clock.turn(days=3)
-    bench.sweep()
-    bench.channels["fax"].held.clear()
-    bench.channels["fax"].script = [("lose", InDoubt("fax.in-doubt"))]
-    bench.send_due()
-    changed = sessions[session] | (IN_ERROR if retracted else {"version": 2, "amendment_reason": "typing error"})
-    changed["vitals"][3] |= {"systolic": 139}
-    told = {one.provider_id: one for one in take_in(bench, changed)}
+@pytest.mark.parametrize("change", [TYPED_WRONG, IN_ERROR], ids=["corrected", "entered in error"])
+def test_a_digest_in_doubt_that_never_arrived_does_not_follow_the_correction(bench, session, change):
+    sessions = a_digest_meets(bench, LOST)
+    told = {one.provider_id: one for one in take_in(bench, changed(sessions[session], change))}
     assert told["pr-pcp"].letters[0] == "L9"
-    for _ in range(6):
-        bench.clock.turn(hours=1)
-        bench.sweep()
-        bench.send_due()
-    with bench.store.begin(write=False) as tx:
-        arrived = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
-    texts = {one.letters: letter(bench, one) for one in arrived}
-    (digest,) = [text for letters, text in texts.items() if "L9" not in letters]
-    told_of = [
-        f"On {day} October 2026" in digest or f"- {number}. Date:" in digest for number, day in ((4, 12), (5, 14))
-    ]
-    assert told_of == [session == 1, session == 0]
+    arrived = faxed(bench, times=6, hours=1)
+    (digest,) = [letter(bench, one) for one in arrived if "L9" not in one.letters]
+    assert [tells_of(digest, 4, 12), tells_of(digest, 5, 14)] == [session == 1, session == 0]
     assert len(arrived) == 2
     assert bench.broken() == []
 
 
 def test_what_relies_on_a_digest_that_never_arrived_is_told_by_the_one_in_its_place(bench):
     """An amendment that changes nothing for the reader says nothing: the digest in doubt had it all, if it arrived."""
-    take_in(bench, quiet(3, 5))
-    bench.send_due()
-    sessions = [quiet(4, 12), quiet(5, 14)]
-    for one in sessions:
-        take_in(bench, one)
-    bench.clock.turn(days=3)
-    bench.sweep()
-    bench.channels["fax"].held.clear()
-    bench.channels["fax"].script = [("lose", InDoubt("fax.in-doubt"))]
-    bench.send_due()
-    same = {one.provider_id: one for one in take_in(bench, sessions[0] | {"version": 2, "amendment_reason": "typing"})}
+    sessions = a_digest_meets(bench, LOST)
+    same = {one.provider_id: one for one in take_in(bench, sessions[0] | TYPED_WRONG)}
     assert same["pr-pcp"].state == "nothing-to-send"
-    changed = sessions[1] | {"version": 2, "amendment_reason": "typing error"}
-    changed["vitals"][3] |= {"systolic": 139}
-    take_in(bench, changed)
-    for _ in range(6):
-        bench.clock.turn(hours=1)
-        bench.sweep()
-        bench.send_due()
-    with bench.store.begin(write=False) as tx:
-        arrived = [tx.message(name.removeprefix("urn:uuid:")) for name, _ in bench.channels["fax"].held]
-    texts = [letter(bench, one) for one in arrived if "L9" not in one.letters]
-    assert len(texts) == 1
-    assert "On 12 October 2026" in texts[0] or "- 4. Date:" in texts[0]
+    take_in(bench, changed(sessions[1], TYPED_WRONG))
+    arrived = faxed(bench, times=6, hours=1)
+    (digest,) = [letter(bench, one) for one in arrived if "L9" not in one.letters]
+    assert tells_of(digest, 4, 12)
     assert len(arrived) == 2
     assert bench.broken() == []
 
@@ -260,15 +216,15 @@ def test_a_digest_taken_back_is_found_by_the_patients_name_and_says_what_replace
     bench.clock.turn(days=3)
     bench.sweep()
     before = next(one for one in digest if one.provider_id == "pr-pcp")
-    take_in(bench, sessions[0] | {"version": 2, "amendment_reason": "typing error"})
+    take_in(bench, sessions[0] | TYPED_WRONG)
     with bench.store.begin(write=False) as tx:
         old = tx.message(before.id)
         new = tx.message(old.superseded_by)
-    assert (old.state, old.cause) == ("superseded", "event.superseded")
+    assert (old.state, old.cause) == ("superseded", "digest.written-anew")
     assert (new.state, new.event_ref, new.reference) == ("digest", old.event_ref, old.reference)
     found = {one.id for one in bench.desk.messages(MessageFilter(text=old.plan["patient"]["name"]), STAFF)}
     assert {old.id, new.id} <= found
-    assert bench.cause(old.id) == "event.superseded"
+    assert bench.cause(old.id) == "digest.written-anew"
 
 
 def test_a_session_told_of_in_a_digest_is_corrected_like_any_other_letter(bench):
@@ -385,10 +341,15 @@ def test_what_was_withheld_before_it_was_replaced_is_withheld_again_and_says_why
 def test_a_change_that_has_left_is_not_called_replaced_by_one_that_was_taken_back(bench):
     first = bench.told(dose(1, 0, "0.6"))
     bench.send_due()
+    for _ in range(3):
+        bench.clock.turn(days=30)
+        bench.sweep()
     bench.told(dose(2, 5, "0.9"))
     bench.told(dose(2, 5, "0.9") | IN_ERROR)
     bench.send_due()
     with bench.store.begin(write=False) as tx:
         assert {tx.message(one.id).superseded_by for one in first.values()} == {None}
+        clocks = set(tx.clock_ids(bench.clock.now() + timedelta(days=400), 100))
+    assert clocks & {one.id for one in first.values()} == set()  # they had run out, and are not wound anew
     assert held_by(bench) == 2
     assert bench.broken() == []

@@ -47,8 +47,6 @@ EXAMPLES = shipped("docs/examples")
 PATIENTS = ("MRN-1001", "MRN-1002", "MRN-1003")
 PROVIDERS = ("pr-psych", "pr-pcp")
 SEARCHES = {"fhir-rest": True, "direct": False, "fax": True}
-NOTHING_SAID = ("nothing-to-send", "superseded", "cancelled")
-"""States of a message by which nothing is told."""
 COUNT_MOVES = (
     "CREATE TABLE simulated_moves (old TEXT, new TEXT)",
     "CREATE TRIGGER count_moves AFTER UPDATE OF state ON deliveries WHEN OLD.state <> NEW.state "
