@@ -24,15 +24,10 @@ def existing() -> Service:
 
     Raises ClickException when there is no database at this version's schema.
     """
-    settings = Settings()
-    own = settings.data_dir / "coordinator.sqlite"
-    demo = settings.data_dir.parent / DEMO_FOLDER
-    unset = settings.url().startswith("sqlite") and "data_dir" not in settings.model_fields_set
-    if unset and not own.exists() and (demo / "coordinator.sqlite").exists():
-        click.echo(f"(looking at the demo's database in {demo}/)", err=True)
-        made = build(_of_the_demo(demo) or settings.model_copy(update={"data_dir": demo}))
-    else:
-        if settings.url().startswith("sqlite") and not settings.database_url and not own.exists():
+    made = beside_the_demo()
+    if made is None:
+        settings = Settings()
+        if settings.url().startswith("sqlite") and not settings.database_url and not _own(settings).exists():
             raise click.ClickException(f"There is no database in {settings.data_dir}/ yet. Run: coordinator serve")
         made = service()
     schema.refuse_newer(made.store.engine)
@@ -40,6 +35,21 @@ def existing() -> Service:
         raise click.ClickException("The database is not at this version's schema. Run: coordinator migrate")
     made.check_keys()
     return made
+
+
+def beside_the_demo() -> Service | None:
+    """Return the service over the demo's database in this folder, and say so; None where another is set or there."""
+    settings = Settings()
+    demo = settings.data_dir.parent / DEMO_FOLDER
+    unset = settings.url().startswith("sqlite") and "data_dir" not in settings.model_fields_set
+    if not unset or _own(settings).exists() or not (demo / "coordinator.sqlite").exists():
+        return None
+    click.echo(f"(with the demo's database in {demo}/)", err=True)
+    return build(_of_the_demo(demo) or settings.model_copy(update={"data_dir": demo}))
+
+
+def _own(settings: Settings) -> Path:
+    return settings.data_dir / "coordinator.sqlite"
 
 
 def _of_the_demo(folder: Path) -> Settings | None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from coordinator.bootstrap import service
-from coordinator.cli.reading import at_terminal
+from coordinator.cli.reading import at_terminal, beside_the_demo
 from coordinator.domain.plan import Fault
 from coordinator.flow.read_models import Recorded
 from coordinator.flow.watch import NOT_UTF_8
@@ -34,7 +34,7 @@ def submit(files: tuple[str, ...], source: str, form: str, as_json: bool, quiet:
     Each event gets a result line. A bad line is reported with its number and the
     rest goes on. Exit code 1 when any was refused.
     """
-    made = service()
+    made = beside_the_demo() or service()
     made.open()
     counts: dict[str, int] = {}
     progress = Progress(

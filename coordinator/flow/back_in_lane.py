@@ -59,7 +59,9 @@ def _stand_again(parts: Parts, tx: Transaction, older: MessageRecord, withdrawn:
         made = replace(made, state=State.HELD, cause=_why_withheld(older.plan), due_at=None)
     tx.stand_again(older.id, "withheld" if withheld else "open", now)
     tx.add_delivery(made, at=now)
-    tx.audit(LANES, "message stands again", at=now, patient_key=older.patient_key, subject=older.id)
+    tx.audit(
+        LANES, "stands again: what replaced it was withdrawn", at=now, patient_key=older.patient_key, subject=older.id
+    )
 
 
 def _way(tx: Transaction, older: MessageRecord) -> tuple[str, str, int]:

@@ -26,6 +26,8 @@ def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | Non
         return "The message is gone."
     if message.state == "superseded" or message.superseded_by is not None:
         return "A newer message replaces this one. Resend the newer one."
+    if message.state == "cancelled":
+        return parts.causes.get(message.cause or "release.superseded").sentence
     if row.channel == "none":
         return "Nothing was composed for this recipient, because consent is missing."
     if not tx.documents(message.id):

@@ -10,6 +10,16 @@ from coordinator.store.tables import UtcInstant, attempts, deliveries, endpoint_
 
 URGENCY = ("stat", "urgent", "routine")
 
+_NEWER = deliveries.alias("newer")
+LATER = sa.exists().where(
+    _NEWER.c.message_id == deliveries.c.message_id,
+    _NEWER.c.ordinal > deliveries.c.ordinal,
+    _NEWER.c.state != State.CANCELLED,
+)
+"""A later delivery of the same message is there and was not withdrawn; to be asked of a statement's deliveries.
+
+It compares deliveries with each other: a statement around that one would be one too far away for SQLAlchemy to see.
+"""
 PENDING_ROWS = deliveries.c.state == sa.literal_column("'pending'")
 """Written out, as in the index that holds only these rows: a database does not use it for a bound value."""
 HELD_BY_WORKER = deliveries.c.state.in_([sa.literal_column("'claimed'"), sa.literal_column("'on-wire'")])

@@ -20,6 +20,7 @@ from coordinator.flow.hold_rows import (
     Selection,
     closed_by,
 )
+from coordinator.store.delivery_queries import LATER
 from coordinator.store.sealed import Part
 from coordinator.store.tables import ID, METADATA, WORD, UtcInstant, deliveries, endpoint_health, messages
 
@@ -183,12 +184,6 @@ class JobRows(Part):
 
     def selected(self, wanted: Selection) -> Sequence[tuple[str, str]]:
         """Return (message, its newest delivery) of what a selection means, oldest occurrence first."""
-        newer = aliased(deliveries)
-        later = sa.exists().where(
-            newer.c.message_id == deliveries.c.message_id,
-            newer.c.ordinal > deliveries.c.ordinal,
-            newer.c.state != State.CANCELLED,
-        )
         query = (
             sa.select(deliveries.c.message_id, deliveries.c.id)
             .join(messages, messages.c.id == deliveries.c.message_id)
@@ -197,7 +192,7 @@ class JobRows(Part):
                 messages.c.superseded_by.is_(None),
                 deliveries.c.state.in_(wanted.states()),
                 deliveries.c.channel.not_in(PAPER),
-                ~later,
+                ~LATER,
             )
             .order_by(messages.c.occurred_at, messages.c.id)
         )

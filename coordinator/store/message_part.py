@@ -13,6 +13,7 @@ from coordinator.domain.delivery import NEEDS_PERSON, State
 from coordinator.flow.document_order import in_order
 from coordinator.flow.read_models import MessageFilter
 from coordinator.flow.rows import TOLD_IN_DIGEST, MessageRecord, MessageState, NewDocument, NewMessage
+from coordinator.store.delivery_queries import LATER
 from coordinator.store.one_of import one_of
 from coordinator.store.packing import pack, unpack
 from coordinator.store.sealed import Part
@@ -249,10 +250,7 @@ class MessageRows(Part):
         if wanted.state is not None:
             query = query.where(sa.exists().where(of_message, deliveries.c.state == wanted.state))
         if wanted.needs_attention:
-            newer = deliveries.alias()
-            last = ~sa.exists().where(newer.c.message_id == messages.c.id, newer.c.ordinal > deliveries.c.ordinal,
-                                      newer.c.state != State.CANCELLED)  # fmt: skip
-            people = sa.exists().where(of_message, deliveries.c.state.in_(sorted(NEEDS_PERSON)), last)
+            people = sa.exists().where(of_message, deliveries.c.state.in_(sorted(NEEDS_PERSON)), ~LATER)
             arrived = sa.exists().where(of_message, deliveries.c.state == State.ACKNOWLEDGED)
             late = sa.and_(messages.c.state == "open", messages.c.told_at.is_not(None), ~arrived)
             waiting = messages.c.state.in_(["open", "withheld"])

@@ -10,10 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from coordinator.domain.delivery import NEEDS_PERSON, State
+from coordinator.domain.delivery import NEEDS_PERSON
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import AuditRow, EndpointHealth, ReceiptRow
 from coordinator.store.ahead import AuditLine, in_bulk
+from coordinator.store.delivery_queries import LATER
 from coordinator.store.one_of import one_of
 from coordinator.store.sealed import Part
 from coordinator.store.tables import (
@@ -149,16 +150,10 @@ class RecordRows(Part):
     def problems(self) -> Sequence[tuple[str, str, int]]:
         """Return (endpoint, cause, count) of what needs a person, largest first: what a later copy mended is not."""
         count = sa.func.count().label("n")
-        newer = deliveries.alias()
-        later = sa.exists().where(
-            newer.c.message_id == deliveries.c.message_id,
-            newer.c.ordinal > deliveries.c.ordinal,
-            newer.c.state != State.CANCELLED,
-        )
         query = (
             sa.select(deliveries.c.endpoint_id, deliveries.c.cause, count)
             .join(messages, messages.c.id == deliveries.c.message_id)
-            .where(deliveries.c.state.in_(sorted(NEEDS_PERSON)), messages.c.state.in_(["open", "withheld"]), ~later)
+            .where(deliveries.c.state.in_(sorted(NEEDS_PERSON)), messages.c.state.in_(["open", "withheld"]), ~LATER)
             .group_by(deliveries.c.endpoint_id, deliveries.c.cause)
             .order_by(count.desc(), deliveries.c.endpoint_id)
         )

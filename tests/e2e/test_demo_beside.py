@@ -9,7 +9,7 @@ import pytest
 from coordinator.sandbox import demo_people as people
 from coordinator.sandbox.demo import DEMO
 from coordinator.sandbox.demo_stage import set_up
-from coordinator.settings import DEMO_SETTINGS
+from coordinator.settings import DEMO_SETTINGS, shipped
 
 pytestmark = pytest.mark.loopback
 
@@ -64,6 +64,19 @@ def test_in_production_the_demos_word_opens_nothing(running, monkeypatch):
     said = typed("endpoints", "check", "ep-psych-fhir")
     assert said.returncode == 1
     assert "COORDINATOR_ALLOW_LOOPBACK is for trials" in said.stderr
+
+
+def test_an_event_submitted_beside_the_demo_is_the_demos_and_the_list_shows_it(running, tmp_path):
+    """Before, it made a second, empty database, and every list in the folder was empty from then on."""
+    event = json.loads((shipped("docs/examples") / "dose-change.ketamine.json").read_text(encoding="utf-8"))
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+    said = typed("submit", str(file))
+    assert "dc-2001" in said.stdout
+    assert "no registry" not in said.stdout
+    assert "demo-data" in said.stderr
+    assert not (tmp_path / "data").exists()
+    assert "demo-data" in typed("messages", "list").stderr
 
 
 def test_only_the_owner_reads_the_demos_settings(running):

@@ -309,6 +309,8 @@ def test_what_a_change_entered_in_error_had_replaced_is_told_after_all(bench):
         f"urn:uuid:{one.id}" for one in first.values()
     }
     assert {stands(bench, one) for one in second.values()} == {("cancelled", "release.retracted")}
+    refusals = [bench.desk.message(one.id, STAFF).deliveries[-1].may_not_resend_because for one in second.values()]
+    assert set(refusals) == {"The record behind this message was entered in error."}
     assert bench.broken() == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import NotFound, Permanent, Refused
+from coordinator.domain.errors import NeedsHuman, NotFound, Permanent, Refused
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.read_models import MessageFilter
 from coordinator.flow.track import take_in
@@ -284,3 +284,20 @@ def test_a_message_tells_in_words_by_which_consent_it_was_written(bench, arrived
 def test_a_withheld_message_tells_in_words_that_there_was_no_consent(bench, withheld):
     detail = bench.desk.message(withheld.id, STAFF)
     assert detail.consent == "No consent of the patient for this recipient is on record."
+
+
+def test_what_is_held_needs_attention_however_often_another_message_was_sent_again(bench):
+    """Before, one second delivery anywhere hid every message that was held at its first."""
+    sent = bench.told(example("session-outcome.bp-spike"))
+    bench.send_due()
+    row = bench.deliveries(sent["pr-psych"].id)[0]
+    bench.desk.resend(row.id, reason="they lost it", token="t" * 40, actor=STAFF)
+    bench.send_due()
+    assert len(bench.deliveries(sent["pr-psych"].id)) == 2
+    bench.channels["fax"].script = [NeedsHuman("fax.account")]
+    held = bench.told(example("dose-change.ketamine"))["pr-pcp"]
+    bench.send_due()
+    assert bench.state(held.id) == State.HELD
+    listed = bench.desk.messages(MessageFilter(needs_attention=True), STAFF)
+    assert [one.id for one in listed] == [held.id]
+    assert bench.desk.overview().needs_attention == len(listed)

@@ -141,6 +141,15 @@ def test_an_arrived_letter_that_asks_says_until_when_the_recipient_has_to_answer
     assert "An answer is asked for by" not in browser.get("/messages/m-1").text
 
 
+def test_what_waits_behind_a_hold_says_who_lets_it_go_on_and_not_that_it_is_tried(service, browser, monkeypatch):
+    row = a_row(1, state=State.PENDING, cause="release.paused", why="Sending is paused here by a person.",
+                next_step="Resume it when the reason for the pause is gone.", role="administrator")  # fmt: skip
+    monkeypatch.setattr(service.desk, "message", lambda *_: a_detail(row))
+    page = words(browser.get("/messages/m-1"))
+    assert "Resume it when the reason for the pause is gone." in page
+    assert "It is tried" not in page
+
+
 def test_the_actor_goes_with_every_look_at_patients(service, browser):
     for url in ("/", "/messages", "/messages/m-1", "/messages/m-1/documents/m-1-html"):
         browser.get(url)
