@@ -1,16 +1,15 @@
 """serve, worker, beat, migrate: the processes of the service."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 import click
 import uvicorn
 
 from coordinator.bootstrap import Service, build, service
-from coordinator.flow.runner import Runner
+from coordinator.cli.ending import REQUESTS_END_WITHIN_S, Ending, Server, listening, working
 from coordinator.heap import keep_what_is_loaded
 from coordinator.observe.log import Log, configure, write
 from coordinator.settings import Settings
@@ -29,54 +28,36 @@ def serve(port: int | None, console_port: int | None) -> None:
     """Run the API and the console; without a broker also the embedded runner, all in this process."""
     configure()
     settings = Settings()
+    ports = port or settings.port, console_port or settings.console_port
     made = service()
-    if not settings.broker():
-        made.open()
-        with only_one(settings.data_dir), ending_in_order(made.runner()):
-            write(Log.SERVICE_STARTED, port=port or settings.port)
-            run_servers(settings.host, port or settings.port, console_port or settings.console_port)
+    if settings.broker():
+        need_schema(made)
+        with listening() as ending:
+            run_servers(settings.host, *ports, ending)
         return
-    need_schema(made)
-    run_servers(settings.host, port or settings.port, console_port or settings.console_port)
+    made.open()
+    with only_one(settings.data_dir), listening() as ending, working(made.runner(), ending):
+        write(Log.SERVICE_STARTED, port=ports[0])
+        run_servers(settings.host, *ports, ending)
 
 
-@contextmanager
-def ending_in_order(runner: Runner) -> Iterator[None]:
-    """Let the runner work; at the end, or at any SIGTERM, finish what is on the wire and give back the rest.
-
-    The servers and Celery have ways of their own to end at a signal, but only once they
-    are up; and uvicorn raises the signal again when it is done, which would end the
-    process before the runner has.
-    """
-
-    def end(_signal: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not cut short what the first one began
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        runner.start()
-        yield
-    finally:
-        write(Log.SERVICE_STOPPING)
-        runner.stop()
-        signal.signal(signal.SIGTERM, before)
-
-
-def run_servers(host: str, port: int, console_port: int) -> None:
-    """Serve the API and the console until a signal ends both. They are separate hosts on purpose."""
+def run_servers(host: str, port: int, console_port: int, ending: Ending) -> None:
+    """Serve the API and the console until the process is asked to end. They are separate hosts on purpose."""
 
     async def both() -> None:
         configs = [
             uvicorn.Config(
-                name, factory=True, host=host, port=number, log_config=None, access_log=False, server_header=False
+                name, factory=True, host=host, port=number, log_config=None, access_log=False, server_header=False,
+                timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
             )
             for name, number in (("coordinator.api.app:create", port), ("coordinator.console.app:create", console_port))
-        ]
+        ]  # fmt: skip
         for one in configs:
             one.load()
         keep_what_is_loaded()
-        await asyncio.gather(*(uvicorn.Server(one).serve() for one in configs))
+        ending.servers += [Server(one) for one in configs]
+        if not ending.asked:
+            await asyncio.gather(*(server.serve() for server in ending.servers))
 
     asyncio.run(both())
 
@@ -99,7 +80,8 @@ def worker(concurrency: int | None) -> None:
     _need_broker()
     made = service()
     need_schema(made)
-    with ending_in_order(made.crew(concurrency)):
+    with listening() as ending, working(made.crew(concurrency), ending):
+        _once_celery_takes_signals(ending.hand_over)
         _celery("worker", "--pool", "threads", "--concurrency", TASKS_AT_ONCE, "--loglevel", "WARNING",
                 "--without-gossip", "--without-mingle")  # fmt: skip
 
@@ -117,6 +99,20 @@ def beat() -> None:
 def _need_broker() -> None:
     if not Settings().broker():
         raise click.ClickException("COORDINATOR_BROKER_URL is not set; without a broker, run: coordinator serve")
+
+
+def _once_celery_takes_signals(call: Callable[[], None]) -> None:
+    """Have this called by the worker of this process after it has put its own handlers in place."""
+    from celery import bootsteps, signals  # noqa: PLC0415  (slow to import, needed here only)
+
+    class TakesSignals(bootsteps.StartStopStep):  # type: ignore[misc]
+        def start(self, _worker: object) -> None:
+            call()
+
+    def add(instance: Any, **_: object) -> None:  # noqa: ANN401  (Celery says no more of it)
+        instance.app.steps["worker"].add(TakesSignals)
+
+    signals.celeryd_init.connect(add, weak=False)
 
 
 def _celery(*arguments: str) -> None:

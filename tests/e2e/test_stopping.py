@@ -1,7 +1,8 @@
-"""SIGTERM, at any moment: what is on the wire is finished and written down, and nobody has to ask about it."""
+"""Asked to end, at any moment: what is on the wire is finished and written down, and nobody has to ask about it."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,9 +65,18 @@ class Started:
     def until_sending(self):
         self.until((self.data / "SENDING").exists)
 
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
+        """Return the exit code; fail, with what the process wrote, unless it ends within a minute."""
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"it goes on a minute after it was asked to end:\n{self.log.read_text()}")
 
 
 @pytest.fixture
@@ -95,11 +105,12 @@ def serve(settings, data):
     return Started("serve", "--port", free_port(), "--console-port", free_port(), settings=settings, data=data)
 
 
-def test_the_embedded_service_finishes_what_is_on_the_wire(told):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_embedded_service_finishes_what_is_on_the_wire(told, number):
     settings, data = told
     started = serve(settings, data)
     started.until_sending()
-    assert started.end() == 0, started.log.read_text()
+    assert started.end(number) == 0, started.log.read_text()
     assert "service stopping" in started.log.read_text()
     finished_in_order(started)
 
@@ -113,15 +124,52 @@ def test_the_embedded_service_that_has_hardly_begun_ends_in_order_too(told):
     assert "claimed" not in states()
 
 
+def test_what_it_was_started_to_ignore_does_not_end_it(told):
+    settings, data = told
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        started = serve(settings, data)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    started.until_sending()
+    started.process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert started.process.poll() is None
+    assert "service stopping" not in started.log.read_text()
+    assert started.end() == 0, started.log.read_text()
+
+
+def test_it_ends_in_order_though_it_was_asked_where_exceptions_are_swallowed(told):
+    settings, data = told
+    started = serve(settings | {"SIGTERM_WHERE_SWALLOWED": "yes"}, data)
+    assert started.ended() == 0, started.log.read_text()
+    assert "service stopping" in started.log.read_text()
+    assert not {"on-wire", "claimed", "in-doubt"} & set(states())
+
+
+def test_a_caller_who_stalls_in_the_midst_of_a_request_does_not_keep_it_from_ending(told):
+    settings, data = told
+    port = free_port()
+    started = Started("serve", "--port", port, "--console-port", free_port(), settings=settings, data=data)
+    with socket.socket() as caller:
+        started.until(lambda: caller.connect_ex(("127.0.0.1", port)) == 0)
+        form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 900"
+        caller.sendall(b"POST /l/open HTTP/1.1\r\nHost: localhost\r\n" + form + b"\r\n\r\ncode=")
+        time.sleep(1)
+        assert started.end() == 0, started.log.read_text()
+    finished_in_order(started)
+
+
 @pytest.mark.servers
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(("broker", "after_s"), [(True, 0), (True, 2), (False, 0), (False, 2)])
-def test_a_worker_finishes_what_is_on_the_wire_however_early_it_is_stopped(behind_a_broker, broker, after_s):
+def test_a_worker_finishes_what_is_on_the_wire_however_early_it_is_stopped(behind_a_broker, broker, after_s, number):
     settings, data = behind_a_broker
     there = {"COORDINATOR_BROKER_URL": needed("COORDINATOR_TEST_AMQP")} if broker else {}
     started = Started("worker", settings=settings | there, data=data)
     started.until_sending()
     time.sleep(after_s)
-    assert started.end() == 0, started.log.read_text()
+    assert started.end(number) == 0, started.log.read_text()
     finished_in_order(started)
 
 
