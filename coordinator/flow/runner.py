@@ -89,12 +89,16 @@ class Runner:
         self.parts.bell.wake()
 
     def stop(self, timeout_s: float = 70.0) -> None:
-        """Finish what is under way, give back what was not begun, and end the loops."""
+        """Finish what is under way, give back what was not begun, and end the loops.
+
+        What takes longer than `timeout_s`, all threads together, is left: its leases end by themselves.
+        """
+        ends_s = time.monotonic() + timeout_s
         self._stop.set()
         self._hand.end()
         self.wake()
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, ends_s - time.monotonic()))
         self._hand.give_back()
 
     def _loop(

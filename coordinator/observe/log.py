@@ -89,6 +89,7 @@ class JsonLines(logging.Formatter):
 
 def configure(level: int = logging.INFO, stream: object = None) -> None:
     """Send catalogued lines to the stream (standard error by default); quiet the libraries that print URLs or data."""
+    logging.raiseExceptions = False  # else what cannot be written goes to standard error, a library's data with it
     handler = logging.StreamHandler(stream or sys.stderr)  # type: ignore[arg-type]
     handler.setFormatter(JsonLines())
     root = logging.getLogger()

@@ -111,3 +111,21 @@ def test_the_others_are_told_only_of_more_than_it_takes_at_once(monkeypatch, due
     run(inbox, until=lambda: inbox.due == 0, alone=False, others=(lambda what, _names: heard.append(what),))
     assert inbox.batch == 4
     assert heard == told
+
+
+def test_the_time_to_stop_is_that_of_all_threads_together(monkeypatch):
+    inbox, far_side, stuck = Inbox(monkeypatch), threading.Event(), threading.Semaphore(0)
+
+    def take(_wait_s):
+        stuck.release()
+        far_side.wait(20)
+
+    inbox.take = take
+    runner = Runner(inbox.parts, senders=4, idle_s=0.01)
+    runner.start()
+    assert all(stuck.acquire(timeout=10) for _ in range(4))
+    began_s = time.monotonic()
+    runner.stop(1.0)
+    took_s = time.monotonic() - began_s
+    far_side.set()
+    assert 1.0 <= took_s < 3.5
