@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
 
 def one_core() -> Callable[[], None]:
@@ -10,7 +11,7 @@ def one_core() -> Callable[[], None]:
 
     A thread that lets go of the lock for a call of some microseconds wakes another one for it; on another core that one
     has to be woken there, and often finds the lock taken again. No more than one of them runs Python at a time in any
-    case. Does nothing on one core, and where the system has no such call.
+    case. Does nothing on one core, and where the system has no such call or refuses it, as some sandboxes do.
     """
     if not hasattr(os, "sched_setaffinity"):
         return lambda: None
@@ -19,6 +20,7 @@ def one_core() -> Callable[[], None]:
 
     def stay() -> None:
         if len(usable) > 1:
-            os.sched_setaffinity(0, {core})  # 0 is the calling thread, not the process
+            with suppress(OSError):
+                os.sched_setaffinity(0, {core})  # 0 is the calling thread, not the process
 
     return stay

@@ -113,7 +113,10 @@ class Runner:
         worker = f"{self.name}-{name}"
 
         def run() -> None:
-            begins()
+            try:
+                begins()
+            except Exception as bug:
+                write(Log.BUG, worker=worker, error_type=type(bug).__name__)
             while not self._stop.is_set():
                 heard, began_s = self.parts.bell.heard(news), time.monotonic()
                 try:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,25 @@ def states():
     return sorted(str(row.state) for row in rows)
 
 
+@contextmanager
+def inherited(ignores):
+    """Have a process that starts here inherit these signals ignored, and the others not, whatever started the tests."""
+    wanted = {one: signal.SIG_IGN if one in ignores else signal.SIG_DFL for one in (signal.SIGINT, signal.SIGHUP)}
+    before = {one: signal.signal(one, handler) for one, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 class Started:
     """A process of the service with a slow far side, and the log it writes."""
 
-    def __init__(self, *arguments, settings, data):
+    def __init__(self, *arguments, settings, data, ignores=()):
         self.log, self.data = data / "log", data
         command = [sys.executable, "-m", "tests.e2e.slow_service", *map(str, arguments)]
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as log, inherited(ignores):
             self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=log, stderr=log)
 
     def until(self, condition, within_s=60):
@@ -101,8 +114,8 @@ def finished_in_order(started):
     assert not {"on-wire", "claimed", "in-doubt"} & set(found)
 
 
-def serve(settings, data):
-    return Started("serve", "--port", free_port(), "--console-port", free_port(), settings=settings, data=data)
+def serve(settings, data, **more):
+    return Started("serve", "--port", free_port(), "--console-port", free_port(), settings=settings, data=data, **more)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -126,11 +139,7 @@ def test_the_embedded_service_that_has_hardly_begun_ends_in_order_too(told):
 
 def test_what_it_was_started_to_ignore_does_not_end_it(told):
     settings, data = told
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        started = serve(settings, data)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    started = serve(settings, data, ignores=[signal.SIGHUP])  # as nohup has it
     started.until_sending()
     started.process.send_signal(signal.SIGHUP)
     time.sleep(1)

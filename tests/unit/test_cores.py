@@ -52,3 +52,12 @@ def test_the_core_is_one_of_those_the_process_may_use(monkeypatch):
     stay()
     assert asked[0] == asked[1]
     assert asked[0] in [(0, {2}), (0, {5})]
+
+
+def test_where_the_system_refuses_the_thread_goes_on_wherever_it_is(monkeypatch):
+    def refuse(_thread, _cores):
+        raise PermissionError("seccomp")
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _thread: {2, 5}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    one_core()()

@@ -91,6 +91,16 @@ def test_every_thread_that_sends_says_so_before_it_takes_anything_and_no_other_t
     assert sorted(begun) == [f"embedded-send-{number}" for number in range(4)]
 
 
+def test_a_thread_that_cannot_begin_as_it_was_told_to_sends_all_the_same(monkeypatch):
+    inbox, took = Inbox(monkeypatch), []
+    inbox.take = lambda _wait_s: took.append(time.sleep(0.01))
+
+    def refuse():
+        raise OSError("not on this machine")
+
+    run(inbox, until=lambda: len(took) > 4, a_sender_starts=refuse)
+
+
 def test_cheap_events_are_prepared_ever_more_at_once(monkeypatch):
     inbox = Inbox(monkeypatch, events=60)
     run(inbox, until=lambda: sum(inbox.done) == 60)
