@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,7 @@ from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import EndpointRow, Step, check_endpoint, list_endpoints
 from coordinator.flow.endpoint_test import send_test
+from coordinator.flow.heartbeat import Heartbeat, silent
 from coordinator.flow.ledger import Ledger
 from coordinator.flow.letter_reader import LetterReader
 from coordinator.flow.link import LinkBook, LinkDoor, set_access_code
@@ -137,6 +138,7 @@ class Service:
     sending: StaffSending
     paper: PaperDesk
     anchor: Anchor
+    heart: Heartbeat
 
     def open(self) -> None:
         """Migrate the database and make sure that our keys are its keys; raises ConfigurationError when not."""
@@ -198,6 +200,7 @@ class Service:
             receipts_every_s=0.5 if quick else 5.0,
             chores=(self.accounts.tidy, self.door.tidy),
             before_sweep=self.look_for_restore,
+            beat=self.heart.beat,
             a_sender_starts=one_core() if self.settings.senders_on_one_core else lambda: None,
         )
 
@@ -213,6 +216,7 @@ class Service:
             idle_s=1.0,
             name=f"worker-{os.getpid()}",
             alone=False,
+            beat=self.heart.beat,
             others=others,
         )
         _CREWS.append(made)
@@ -225,6 +229,11 @@ class Service:
         except Exception:
             return {"ready": False, "database": "away"}
         return {"ready": current, "database": "ok" if current else "needs migrating"}
+
+    def standstills(self) -> Sequence[str]:
+        """Return the codes of the service's own work that nobody seems to do; raises StoreAway."""
+        with self.store.begin(write=False) as tx:
+            return tuple(silent(tx.heartbeats(), self.parts.clock.now()))
 
     def keys(self) -> KeyDesk:
         """Return what is done with the field keys."""
@@ -317,6 +326,7 @@ def build(settings: Settings) -> Service:
         sending=StaffSending(parts),
         paper=PaperDesk(parts),
         anchor=Anchor(settings.anchor_file or settings.data_dir / "anchor.json", store),
+        heart=Heartbeat(store, clock),
     )
 
 

@@ -112,6 +112,10 @@ class Service(Protocol):
         """Return `ready` (bool) and, by name, what was checked. No PHI, no addresses."""
         ...
 
+    def standstills(self) -> Sequence[str]:
+        """Return the codes of the service's own work that nobody seems to do; raises StoreAway."""
+        ...
+
     def jwks(self) -> dict[str, object]:
         """Return our public signing keys as a JWK set."""
         ...

@@ -40,6 +40,15 @@ def add_routes(router: APIRouter, service: Service) -> None:
         is_ready = found.get("ready") is True
         return Answer({**found, "ready": is_ready}, 200 if is_ready else 503, {} if is_ready else {"Retry-After": "10"})
 
+    @router.get("/health/work", dependencies=[Depends(Public("says only which kinds of work stand still"))])
+    def work() -> Response:
+        """Return 200 when letters are written and sent, clocks run and receipts are fetched, else 503 with what is not.
+
+        For whoever watches the service; a load balancer asks `ready`, for events are taken in all the same.
+        """
+        standing = list(service.standstills())
+        return Answer({"working": not standing, "standing_still": standing}, 503 if standing else 200)
+
     @router.post(
         "/v1/receipts/fax/{secret}",
         dependencies=[Depends(Public("a gateway signs in by the secret address, and its word is only a hint"))],

@@ -32,6 +32,7 @@ def serve(port: int | None, console_port: int | None) -> None:
     made = service()
     if settings.broker():
         need_schema(made)
+        made.heart.expect_all()
         with listening() as ending:
             run_servers(settings.host, *ports, ending)
         return

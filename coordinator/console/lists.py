@@ -73,7 +73,8 @@ def attention_page(
     rows = service.desk.messages(MessageFilter(needs_attention=True, limit=ATTENTION_ROWS), person.actor)
     overview = service.desk.overview()
     calls = service.desk.calls(person.actor)
-    others = sum(one.count for one in overview.unprepared) + overview.held_events + len(overview.other_stations)
+    others = sum(one.count for one in overview.unprepared) + overview.held_events
+    others += len(overview.other_stations) + len(overview.standstills)
     return pages.page(
         request,
         "attention.html",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from coordinator.domain.registry import Patient, Registry
 from coordinator.flow.delivery_ledger import DeliveryPart
+from coordinator.flow.heartbeat_rows import HeartbeatPart
 from coordinator.flow.hold_rows import HoldPart, JobPart
 from coordinator.flow.link_rows import AnswerPart, LinkPart
 from coordinator.flow.read_models import Actor, MessageFilter
@@ -329,6 +330,7 @@ class Transaction(
     JobPart,
     PutOffPart,
     StationPart,
+    HeartbeatPart,
     Protocol,
 ):
     """One transaction over everything."""

@@ -230,6 +230,18 @@ class Overview:
     """Events whose letters are not written although they should be, the longest waiting first."""
     other_stations: tuple[OtherStation, ...] = ()
     """Fax numbers at which another machine than before answers, the oldest warning first."""
+    standstills: tuple["Standstill", ...] = ()
+    """What the service itself does not do any more."""
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """A kind of the service's own work that nobody seems to do: no process, or one that is stuck."""
+
+    since: datetime
+    why: str
+    next_step: str
+    role: str
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from coordinator.flow.bell import Listener, News
 from coordinator.flow.deliver import attempt
 from coordinator.flow.hand import Hand
+from coordinator.flow.heartbeat_rows import Work
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import ReceiptSource
 from coordinator.flow.prepare import prepare_all
@@ -54,6 +55,8 @@ class Runner:
     alone: bool = True
     a_sender_starts: Callable[[], None] = lambda: None
     """Called by each thread that sends, when it begins: where it is to run, for one."""
+    beat: Callable[[Work], None] = lambda _work: None
+    """Told of every round that went well: whoever looks sees that the loops go round."""
     others: tuple[Listener, ...] = ()
     """Told, with ids, when there was more due than one go takes."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -73,14 +76,14 @@ class Runner:
         """Run the loops until `stop`; where no other process can be alive, take back first what a dead one held."""
         if self.alone:
             take_back_leases(self.parts, everybody=True)
-        self._loop("prepare", self._prepare_round, self.idle_s, "event")
-        self._loop("claim", self._claim_round, self.idle_s, "delivery")
+        self._loop("prepare", self._prepare_round, self.idle_s, "event", work="prepare")
+        self._loop("claim", self._claim_round, self.idle_s, "delivery", work="claim")
         for number in range(self.senders):
-            self._loop(f"send-{number}", self._send_round, 0.0, begins=self.a_sender_starts)
+            self._loop(f"send-{number}", self._send_round, 0.0, begins=self.a_sender_starts, work="send")
         if not self.alone:
             return
-        self._loop("sweep", self._sweep_round, self.sweep_every_s)
-        self._loop("receipts", self._receipt_round, self.receipts_every_s)
+        self._loop("sweep", self._sweep_round, self.sweep_every_s, work="sweep")
+        self._loop("receipts", self._receipt_round, self.receipts_every_s, work="receipts")
         if self.chores:
             self._loop("chores", self._chore_round, self.chores_every_s)
 
@@ -107,7 +110,9 @@ class Runner:
         round_of_work: Callable[[str], int],
         pause_s: float,
         news: News | None = None,
+        *,
         begins: Callable[[], None] = lambda: None,
+        work: Work | None = None,
     ) -> None:
         """Do rounds until `stop`. After one that found nothing comes a pause, which such news ends."""
         worker = f"{self.name}-{name}"
@@ -121,6 +126,8 @@ class Runner:
                 heard, began_s = self.parts.bell.heard(news), time.monotonic()
                 try:
                     done = round_of_work(worker)
+                    if work is not None:
+                        self.beat(work)
                 except Exception as bug:
                     write(Log.BUG, worker=worker, error_type=type(bug).__name__)
                     done = 0

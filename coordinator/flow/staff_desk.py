@@ -12,6 +12,7 @@ from coordinator.flow import resend as acts
 from coordinator.flow.disclosures import Disclosure, disclosures
 from coordinator.flow.fallback import take_next, why_not_next
 from coordinator.flow.handover import record_handover
+from coordinator.flow.heartbeat import silent
 from coordinator.flow.mapping_gap import mapping_gaps
 from coordinator.flow.owed import answer_owed, open_question
 from coordinator.flow.parts import Parts
@@ -28,6 +29,7 @@ from coordinator.flow.read_models import (
     Overview,
     Recorded,
     Refusal,
+    Standstill,
     TimelineEntry,
     Unprepared,
 )
@@ -55,12 +57,14 @@ class StaffDesk:
             unprepared = tx.unprepared(parts.clock.now() - UNPREPARED)
             answers, incidents = tx.to_review()
             stations = tuple(open_warnings(parts, tx))
+            standstills = silent(tx.heartbeats(), parts.clock.now())
             unfinished = (State.PENDING, State.CLAIMED, State.ON_WIRE, State.SENT, State.IN_DOUBT, State.HELD)
             oldest = tx.in_state(unfinished, 1)
+        waiting = len(held) + len(stations) + len(standstills)
         lines = tuple((place, parts.causes.get(code).sentence, number) for place, code, number in problems)
         return Overview(
             by_state=tuple((state.value, counts.get(state.value, 0)) for state in State),
-            needs_attention=sum(number for *_, number in (*problems, *unprepared)) + len(held) + len(stations),
+            needs_attention=sum(number for *_, number in (*problems, *unprepared)) + waiting,
             held_events=len(held),
             oldest_unfinished_at=oldest[0].created_at if oldest else None,
             problems=lines,
@@ -68,6 +72,7 @@ class StaffDesk:
             incidents_open=incidents,
             unprepared=tuple(_unprepared(parts, *one) for one in unprepared),
             other_stations=stations,
+            standstills=tuple(_standstill(parts, *one) for one in standstills.items()),
         )
 
     def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:
@@ -245,3 +250,8 @@ class StaffDesk:
 def _unprepared(parts: Parts, code: str, since: datetime, count: int) -> Unprepared:
     cause = parts.causes.get(code)
     return Unprepared(count, since, cause.sentence, cause.next_step, cause.role)
+
+
+def _standstill(parts: Parts, code: str, since: datetime) -> Standstill:
+    cause = parts.causes.get(code)
+    return Standstill(since, cause.sentence, cause.next_step, cause.role)

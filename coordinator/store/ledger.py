@@ -11,6 +11,7 @@ from coordinator.store.attempt_part import AttemptRows
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.engine import DatabaseAway, transaction
 from coordinator.store.event_ahead import EventsAhead
+from coordinator.store.heartbeat_part import HeartbeatRows
 from coordinator.store.hold_part import HoldRows, JobRows
 from coordinator.store.inbox_part import InboxRows
 from coordinator.store.link_part import AnswerRows, LinkRows
@@ -33,6 +34,7 @@ class StoreTransaction(
     EventsAhead,
     PutOffRows,
     StationRows,
+    HeartbeatRows,
 ):
     """Implements flow.ledger.Transaction."""
 

@@ -24,6 +24,7 @@ def sweep_all() -> None:
     service().look_for_restore()
     parts = service().parts
     sweep.sweep(parts)
+    service().heart.beat("sweep")
     events, deliveries = sweep.due_now(parts, limit=1)
     for event_ref in events:
         look_for_events.delay(event_ref)
@@ -36,3 +37,4 @@ def fetch_receipts() -> None:
     """Take in what the far sides have to say."""
     made = service()
     track.fetch_receipts(made.parts, made.sources())
+    made.heart.beat("receipts")

@@ -135,6 +135,8 @@ def test_workers_deliver_everything_once_though_they_are_killed(stage, tmp_path)
     assert ok, [(one.title, one.channel, one.state, one.why) for one in rows(made)] + [logs]
     assert made.farm.duplicates() == {"ehr": [], "hisp": [], "fax": []}
     assert made.service.verify() == []
+    with made.service.store.begin(write=False) as tx:
+        assert set(tx.heartbeats()) == {"prepare", "claim", "send", "sweep", "receipts"}
     lost = [one for one in rows(made) if one.state not in {"acknowledged", "cancelled"} and not one.why]
     assert lost == []
     assert all(name not in logs for name in ("Núñez", "Bakke", "MRN-100"))

@@ -13,6 +13,7 @@ OPEN = {
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
+    ("GET", "/health/work"),
     ("POST", "/v1/receipts/fax/{secret}"),
     ("GET", "/v1/schemas"),
     ("GET", "/v1/schemas/{name}"),

@@ -222,6 +222,15 @@ def test_health_says_whether_work_can_be_done(service, client):
     assert client.get("/health/live").status_code == 200
 
 
+def test_health_says_which_work_stands_still_while_events_are_taken_in_all_the_same(service, client):
+    answer = client.get("/health/work")
+    assert (answer.status_code, answer.json()) == (200, {"working": True, "standing_still": []})
+    service.standing = ["work.send"]
+    answer = client.get("/health/work")
+    assert (answer.status_code, answer.json()) == (503, {"working": False, "standing_still": ["work.send"]})
+    assert client.get("/health/ready").status_code == 200
+
+
 def test_a_database_that_is_away_is_a_503_with_a_time_to_come_back(service, client, allowed):
     service.desk.fail = OperationalError("select", {}, Exception("secret host"))
     headers = {**allowed("events:write"), "Content-Type": "application/json"}

@@ -12,7 +12,7 @@ from coordinator.console import presenters
 from coordinator.console import words as vocabulary
 from coordinator.domain.delivery import State
 from coordinator.domain.registry import EndpointKind
-from coordinator.flow.read_models import Actor, MessageFilter, TimelineEntry, Unprepared
+from coordinator.flow.read_models import Actor, MessageFilter, Standstill, TimelineEntry, Unprepared
 
 ME = Actor("staff", "sender")
 
@@ -46,6 +46,17 @@ def test_the_first_page_says_which_letters_are_not_written_and_why(service, brow
     assert "The disk is full." in text
     assert "Free some." in text
     assert "Needs attention 3" in text
+    assert "Nothing needs you." not in text
+    assert "Not delivered" not in text
+
+
+def test_the_first_page_says_before_anything_else_that_the_service_stands_still(service, browser):
+    service.desk.rows = []
+    service.desk.standstills = (Standstill(NOW - timedelta(minutes=20), "Nothing is sent.", "Start it.", "engineer"),)
+    text = words(browser.get("/"))
+    assert "The service stands still 1 Nothing is sent. last seen" in text
+    assert "Engineer Start it." in text
+    assert "Needs attention 1" in text
     assert "Nothing needs you." not in text
     assert "Not delivered" not in text
 

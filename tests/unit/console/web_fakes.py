@@ -18,6 +18,7 @@ from coordinator.flow.read_models import (
     Overview,
     Recorded,
     Refusal,
+    Standstill,
     Unprepared,
 )
 
@@ -44,6 +45,7 @@ class FakeDesk:
     rows: list[MessageRow] = field(default_factory=rich_rows)
     held: list[HeldEvent] = field(default_factory=list)
     unprepared: tuple[Unprepared, ...] = ()
+    standstills: tuple[Standstill, ...] = ()
     refused: list[Refusal] = field(default_factory=list)
     owed: list[CallToMake] = field(default_factory=list)
     done: list[tuple] = field(default_factory=list)
@@ -66,11 +68,13 @@ class FakeDesk:
             by_state=tuple((state.value, counts[state]) for state in State),
             needs_attention=sum(row.needs_person for row in self.rows)
             + len(self.held)
-            + sum(one.count for one in self.unprepared),
+            + sum(one.count for one in self.unprepared)
+            + len(self.standstills),
             held_events=len(self.held),
             oldest_unfinished_at=NOW - timedelta(hours=5),
             problems=(),
             unprepared=self.unprepared,
+            standstills=self.standstills,
         )
 
     def messages(self, wanted, actor):
@@ -204,9 +208,13 @@ class FakeService:
             console_url=console_url, public_url="https://intake.clinic.example", environment=environment
         )
         self.ready = True
+        self.standing = []
 
     def jwks(self):
         return {"keys": [{"kid": "coordinator-1", "kty": "EC"}]}
 
     def health(self):
         return {"ready": self.ready, "checks": {"database": self.ready}}
+
+    def standstills(self):
+        return self.standing
