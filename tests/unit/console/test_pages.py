@@ -54,7 +54,7 @@ def test_the_first_page_says_before_anything_else_that_the_service_stands_still(
     service.desk.rows = []
     service.desk.standstills = (Standstill(NOW - timedelta(minutes=20), "Nothing is sent.", "Start it.", "engineer"),)
     text = words(browser.get("/"))
-    assert "The service stands still 1 Nothing is sent. last seen" in text
+    assert "What the service does not do 1 Nothing is sent. last seen" in text
     assert "Engineer Start it." in text
     assert "Needs attention 1" in text
     assert "Nothing needs you." not in text
