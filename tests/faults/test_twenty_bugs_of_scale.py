@@ -12,6 +12,7 @@ from coordinator.channels.fhir_rest import FhirRest
 from coordinator.domain.delivery import State
 from coordinator.domain.registry import Endpoint, EndpointAuth
 from coordinator.flow import deliver
+from coordinator.flow.heartbeat import Heartbeat
 from coordinator.flow.hold_rows import Selection
 from coordinator.flow.parts import Policy
 from coordinator.flow.ports import Lookup, ReceiptNews
@@ -175,7 +176,10 @@ def test_18_a_letter_far_too_large_for_a_broker_is_delivered_because_a_task_is_a
         return replace(made, letters=tuple(replace(one, pdf=huge) for one in made.letters))
 
     monkeypatch.setattr(workshop, "tiny", large)
-    monkeypatch.setattr(tasks, "service", lambda: SimpleNamespace(parts=world.parts, look_for_restore=lambda: None))
+    made = SimpleNamespace(
+        parts=world.parts, look_for_restore=lambda: None, heart=Heartbeat(world.store, world.parts.clock)
+    )
+    monkeypatch.setattr(tasks, "service", lambda: made)
     answer = submit(world, dose_change(world))
     published = what_the_broker_gets(tasks.sweep_all)
     prepare(world.parts, answer.event_ref)
