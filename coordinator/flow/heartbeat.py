@@ -46,6 +46,11 @@ class Heartbeat:
             for work in CAUSES:
                 tx.expect_heartbeat(work, self._clock.now())
 
+    def silent(self) -> Mapping[str, datetime]:
+        """Return what nobody seems to do, as `silent` below does; raises StoreAway."""
+        with self._ledger.begin(write=False) as tx:
+            return silent(tx.heartbeats(), self._clock.now())
+
 
 def silent(seen: Mapping[str, datetime], now: datetime) -> Mapping[str, datetime]:
     """Return the cause codes of the kinds of work that nobody seems to do, with when each was last seen.

@@ -21,11 +21,11 @@ def look_for_deliveries(_delivery_id: str) -> None:
 @shared_task(name="coordinator.sweep")
 def sweep_all() -> None:
     """Find every stale or overdue row again, and hint when something is due."""
-    service().look_for_restore()
-    parts = service().parts
-    sweep.sweep(parts)
-    service().heart.beat("sweep")
-    events, deliveries = sweep.due_now(parts, limit=1)
+    made = service()
+    made.look_for_restore()
+    sweep.sweep(made.parts)
+    made.heart.beat("sweep")
+    events, deliveries = sweep.due_now(made.parts, limit=1)
     for event_ref in events:
         look_for_events.delay(event_ref)
     for delivery_id in deliveries:

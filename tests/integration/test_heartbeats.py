@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from bench_parts import example
 
-from coordinator.flow import runner as runner_module
 from coordinator.flow.heartbeat import CAUSES, Heartbeat, silent
 from coordinator.flow.runner import Runner
 
@@ -60,28 +58,21 @@ def test_a_worker_beside_others_is_seen_at_writing_and_sending_and_leaves_the_re
 
 
 @pytest.mark.parametrize(
-    ("place", "cause"),
-    [("prepare_all", "work.prepare"), ("attempt", "work.send"), ("sweep", "work.sweep"),
-     ("fetch_receipts", "work.receipts")],
+    ("step", "cause"),
+    [("store.inbox_part.InboxRows.claim_inbox", "work.prepare"), ("flow.hand.Hand.fill", "work.send"),
+     ("flow.hand.Hand.take", "work.send"), ("flow.runner.sweep", "work.sweep"),
+     ("flow.runner.fetch_receipts", "work.receipts")],
 )  # fmt: skip
-def test_what_fails_each_time_is_not_taken_for_work(bench, monkeypatch, place, cause):
-    with running(bench):
-        wait_for(lambda: set(seen(bench)) == ALL)
-    bench.clock.turn(minutes=10)
-
+def test_what_fails_each_time_is_not_taken_for_work(bench, monkeypatch, step, cause):
     def fails(*_args, **_named):
         raise RuntimeError("a fault of ours")
 
-    if place == "attempt":
-        bench.told(example("session-outcome.bp-spike"))
-        monkeypatch.setattr("coordinator.flow.hand.Hand.take", fails)  # there is no send that goes well
-    elif place == "prepare_all":
-        monkeypatch.setattr("coordinator.store.inbox_part.InboxRows.claim_inbox", fails)
-    else:
-        monkeypatch.setattr(runner_module, place, fails)
-    others = EVERY_CAUSE - {cause}
     with running(bench):
-        wait_for(lambda: not standing(bench) & others)
+        wait_for(lambda: set(seen(bench)) == ALL)
+    bench.clock.turn(minutes=10)
+    monkeypatch.setattr(f"coordinator.{step}", fails)
+    with running(bench):
+        wait_for(lambda: not standing(bench) & (EVERY_CAUSE - {cause}))
         assert standing(bench) == {cause}
 
 
