@@ -85,6 +85,10 @@ class DeliveryPart(Protocol):
         """Set when a delivery is looked at next, without moving it."""
         ...
 
+    def note_cause(self, delivery_id: str, cause: str) -> None:
+        """Set why a delivery stands where it stands, without moving it."""
+        ...
+
     def expect_receipt(self, delivery_id: str, due_at: datetime) -> None:
         """Set when the proof of a sent delivery counts as late, without moving it."""
         ...

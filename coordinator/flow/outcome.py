@@ -21,6 +21,7 @@ OTHER_PATIENT = "fhir.other-patient"
 """The far side filed it in another patient's record: an incident, not only a message that stands still."""
 SERVER_AWAY = (
     "net.", "tls.", "fhir.502", "fhir.503", "fhir.504", "fhir.metadata", "fax.unavailable", "direct.away", "link.away",
+    "token.unreachable", "token.malformed",
 )  # fmt: skip
 """Starts of the causes that say the far side's server is away, whatever the message: they open the breaker."""
 GATEWAY = frozenset({"fhir.502", "fhir.504"})

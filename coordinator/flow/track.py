@@ -1,17 +1,19 @@
 """Word from the far side: receipts, look-ups, and what they settle."""
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import MOVES, State
 from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, Transient
 from coordinator.flow.addresses import SUSPENDING, address_key
+from coordinator.flow.arrival import ELSEWHERE, proves_here
 from coordinator.flow.fallback import spare_copies
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outcome import Outcome, failed, settle
 from coordinator.flow.parts import Parts
 from coordinator.flow.ports import Lookup, ReceiptNews, ReceiptSource
 from coordinator.flow.read_models import Actor
+from coordinator.flow.repeats import ABSENT_AGAIN, WORKER_DIED, once_more_at
 from coordinator.flow.rows import DeliveryRow
 from coordinator.flow.send_package import load_package
 from coordinator.flow.stations import note_station
@@ -77,6 +79,8 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     `new` is whether the receipt was not there before: a word said twice buys no more time.
     """
     now = parts.clock.now()
+    if news.verdict != "failed" and not proves_here(tx, row, news.far_side_ref, news.about):
+        return new and _arrived_elsewhere(tx, row, news.verdict, now)
     if row.state == State.PENDING and _has_left(row, news, new=new):
         # It waits to be sent again, and was taken after all, whatever was said before: another send would double it.
         tx.move_delivery(row.id, State.IN_DOUBT, at=now, due_at=now)
@@ -106,6 +110,21 @@ def apply_news(parts: Parts, tx: Transaction, row: DeliveryRow, news: ReceiptNew
     # A number that rang at somebody else's is not dialled again, whatever the gateway's own habit.
     error: DeliveryError = Transient(code) if news.retry and code not in SUSPENDING else NeedsHuman(code)
     settle(parts, tx, row, failed(error), now)
+    return True
+
+
+def _arrived_elsewhere(tx: Transaction, row: DeliveryRow, verdict: str, now: datetime) -> bool:
+    """Give a person a delivery that waits, whose letter turns out to have reached the address that was put right since.
+
+    It proves nothing of the present address, and somebody else may have the letter.
+    """
+    if verdict != "acknowledged" or row.state not in {State.PENDING, State.HELD}:
+        return False
+    if row.state == State.PENDING:
+        tx.move_delivery(row.id, State.HELD, at=now, cause=ELSEWHERE)
+    else:
+        tx.note_cause(row.id, ELSEWHERE)
+    write(Log.DELIVERY_HELD, delivery_id=row.id, code=ELSEWHERE)
     return True
 
 
@@ -189,6 +208,8 @@ def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
         row = tx.delivery(asked.id, lock=True)
         if row is None or row.state != asked.state or row.fence != asked.fence:
             return
+        if answer.verdict in {"arrived", "arrived-proven"} and not proves_here(tx, row, answer.far_side_ref):
+            return
         if answer.verdict == "arrived-proven":
             settle(parts, tx, row, Outcome("proven", far_side_ref=answer.far_side_ref), now)
             spare_copies(tx, row, now)
@@ -201,11 +222,27 @@ def _settle_by_answer(parts: Parts, asked: DeliveryRow, answer: Lookup) -> None:
         elif answer.verdict == "failed":
             _failed_there(parts, tx, row, answer)
         elif answer.verdict == "absent" and row.state == State.IN_DOUBT:
-            tx.move_delivery(row.id, State.PENDING, at=now, due_at=now, cause="doubt.absent")
-            tx.audit(TRACK, "far side has not got it", at=now, subject=row.message_id)
+            if not _send_once_more(parts, tx, row, now):
+                return
         else:
             return
     write(Log.DELIVERY_SETTLED, delivery_id=asked.id, outcome=answer.verdict, channel=asked.channel)
+
+
+def _send_once_more(parts: Parts, tx: Transaction, row: DeliveryRow, now: datetime) -> bool:
+    """Put a delivery back that the far side has not got; return whether it goes without a person.
+
+    If not, it stays in doubt, and the far side is asked on: it may show the letter yet.
+    """
+    due_at = once_more_at(parts, tx, row, now)
+    if due_at is None:
+        if row.cause != ABSENT_AGAIN:
+            tx.note_cause(row.id, ABSENT_AGAIN)
+            tx.audit(TRACK, "far side does not show it", at=now, subject=row.message_id, code=ABSENT_AGAIN)
+        return False
+    tx.move_delivery(row.id, State.PENDING, at=now, due_at=due_at, cause="doubt.absent")
+    tx.audit(TRACK, "far side has not got it", at=now, subject=row.message_id)
+    return True
 
 
 def _failed_there(parts: Parts, tx: Transaction, row: DeliveryRow, answer: Lookup) -> None:
@@ -221,6 +258,6 @@ def _failed_there(parts: Parts, tx: Transaction, row: DeliveryRow, answer: Looku
 def mark_in_doubt(parts: Parts, tx: Transaction, row: DeliveryRow) -> None:
     """Put a delivery whose worker died on the wire in doubt; its attempt is closed as such."""
     now = parts.clock.now()
-    tx.close_attempt(row.id, row.fence, at=now, outcome="in-doubt", cause="doubt.worker-died", status=None, detail=b"",
+    tx.close_attempt(row.id, row.fence, at=now, outcome="in-doubt", cause=WORKER_DIED, status=None, detail=b"",
                      facts="", content_sha256=row.content_sha256)  # fmt: skip
-    settle(parts, tx, row, failed(InDoubt("doubt.worker-died")), now)
+    settle(parts, tx, row, failed(InDoubt(WORKER_DIED)), now)

@@ -297,6 +297,11 @@ class DeliveryRows(PaceRows, DeliveryFinds):
         self._ahead.deliveries.pop(delivery_id, None)
         self._backlog.change(deliveries, {"id": delivery_id}, {"due_at": due_at})
 
+    def note_cause(self, delivery_id: str, cause: str) -> None:
+        """Set why a delivery stands where it stands, without moving it."""
+        self._ahead.deliveries.pop(delivery_id, None)
+        self._backlog.change(deliveries, {"id": delivery_id}, {"cause": cause})
+
     def expect_receipt(self, delivery_id: str, due_at: datetime) -> None:
         """Set when the proof of a sent delivery counts as late, without moving it."""
         self._ahead.deliveries.pop(delivery_id, None)

@@ -146,6 +146,25 @@ def test_a_partner_that_refuses_our_key_is_one_problem_with_its_messages_behind_
     assert bench.broken() == []
 
 
+@pytest.mark.parametrize("code", ["net.connect", "token.unreachable", "token.malformed"])
+def test_a_server_or_its_token_server_that_is_away_is_one_problem_and_not_one_for_each_message(bench, code):
+    sending = StaffSending(bench.parts)
+    events = ("session-outcome.bp-spike", "dose-change.ketamine", "dose-change.stimulant-hold")
+    told = [bench.told(example(name))["pr-psych"] for name in events]
+    bench.channels["fhir-rest"].script = [Transient(code)] * 50
+    for _ in range(16):
+        bench.send_due()
+        bench.clock.turn(minutes=6)
+    (alone,) = sending.left_alone()
+    assert alone.waiting == len(told)
+    bench.channels["fhir-rest"].script = []
+    for _ in range(12):
+        bench.clock.turn(hours=1)
+        bench.send_due()
+    assert [bench.state(one.id) for one in told] == [State.ACKNOWLEDGED] * len(told)
+    assert bench.broken() == []
+
+
 def test_a_sign_in_that_is_refused_after_the_first_byte_holds_that_one_message(bench, told):
     bench.channels["fhir-rest"].script = [("say", NeedsHuman("token.refused", status=401))]
     bench.send_due()

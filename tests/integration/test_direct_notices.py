@@ -133,3 +133,62 @@ def test_a_receipt_that_cannot_be_taken_in_stays_and_stops_none_behind_it(bench,
     assert fetch_receipts(bench.parts, (Source(),)) == 1
     assert marked == ["good"]
     assert now_of(bench, sent).state == State.ACKNOWLEDGED
+
+
+NEW = "letters@direct.northshore.example"
+
+
+def corrected(bench, address=NEW):
+    """Put the mailbox right, as staff do: it was verified today, and a second person has looked at it."""
+    provider = next(one for one in example("clinic")["providers"] if one["id"] == "pr-psych")
+    provider["endpoints"] = [one for one in provider["endpoints"] if one["kind"] == "direct"]
+    provider["endpoints"][0] |= {"address": address, "verified_on": bench.clock.now().date().isoformat()}
+    written = bench.registry.write("providers", provider["id"], json.dumps(provider).encode(), STAFF)
+    assert written.outcome == "updated", written.faults
+    bench.approve(provider["endpoints"][0]["id"], address)
+
+
+def released_to_the_new_address(bench, row):
+    bench.clock.turn(hours=3)
+    bench.sweep()
+    assert now_of(bench, row).state == State.HELD
+    corrected(bench)
+    bench.desk.release(row.id, reason="mailbox was wrong", token="t-1", actor=STAFF)
+    assert now_of(bench, row).state == State.PENDING
+
+
+@pytest.mark.parametrize("verdict", ["acknowledged", "processed"])
+def test_word_from_the_former_mailbox_proves_nothing_of_the_corrected_one(bench, sent, verdict):
+    released_to_the_new_address(bench, sent)
+    take_in(bench.parts, notice(sent, verdict, about=(HERS,)))
+    state = now_of(bench, sent).state
+    assert state == (State.HELD if verdict == "acknowledged" else State.PENDING)
+    if state == State.HELD:
+        shown = bench.desk.message(sent.message_id, STAFF).row
+        assert shown.needs_person
+        assert "before it was corrected" in shown.why
+        bench.desk.release(sent.id, reason="asked, nobody else has it", token="t-2", actor=STAFF)
+        take_in(bench.parts, notice(sent, verdict, about=(HERS,)))  # the same word again holds nothing again
+    bench.channels["direct"].script = ["queue"]
+    bench.send_due()
+    assert bench.channels["direct"].calls == 2
+    take_in(bench.parts, notice(sent, "acknowledged", "n-3", about=(HERS,)))
+    assert now_of(bench, sent).state == State.SENT
+    take_in(bench.parts, notice(sent, "acknowledged", "n-4", about=(NEW,)))
+    assert now_of(bench, sent).state == State.ACKNOWLEDGED
+    assert bench.broken() == []
+
+
+def test_proof_from_the_mailbox_that_it_went_to_counts_though_the_registry_has_another_since(bench, sent):
+    corrected(bench)
+    take_in(bench.parts, notice(sent, "acknowledged", about=(HERS,)))
+    assert now_of(bench, sent).state == State.ACKNOWLEDGED
+
+
+def test_proof_that_comes_while_a_person_has_it_and_the_mailbox_is_corrected_is_told_to_that_person(bench, sent):
+    bench.clock.turn(hours=3)
+    bench.sweep()
+    corrected(bench)
+    take_in(bench.parts, notice(sent, "acknowledged", about=(HERS,)))
+    row = now_of(bench, sent)
+    assert (row.state, row.cause) == (State.HELD, "address.arrived-at-former")

@@ -1,10 +1,12 @@
 """The report of a fax: early, late or lost, it settles the try that it is about."""
 
-from bench_parts import example, of_patients
+import json
+
+from bench_parts import STAFF, example, of_patients
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import Transient
-from coordinator.flow.ports import ReceiptNews
+from coordinator.domain.errors import InDoubt, Transient
+from coordinator.flow.ports import Lookup, ReceiptNews
 from coordinator.flow.track import take_in
 from coordinator.store.tables import registry
 
@@ -92,6 +94,66 @@ def test_a_fax_that_was_reported_busy_and_arrived_after_all_is_not_dialled_again
     bench.send_due()
     assert far.calls == 1
     assert bench.broken() == []
+
+
+def corrected(bench, number="+13125550199"):
+    """Put the fax number right, as staff do: it was verified today, and a second person has looked at it."""
+    provider = next(one for one in example("clinic")["providers"] if one["id"] == "pr-pcp")
+    fax = next(one for one in provider["endpoints"] if one["kind"] == "fax")
+    fax |= {"address": number, "verified_on": bench.clock.now().date().isoformat()}
+    written = bench.registry.write("providers", provider["id"], json.dumps(provider).encode(), STAFF)
+    assert written.outcome == "updated", written.faults
+    bench.approve(fax["id"], number)
+
+
+def released_to_the_new_number(bench, told):
+    """Return the fax that a wrong number took, whose report did not come, and which waits for the right number now."""
+    far = without_a_name(bench)
+    far.script, far.knows = ["queue", "queue"], False
+    bench.send_due()
+    bench.clock.turn(hours=3)
+    bench.sweep()
+    corrected(bench)
+    row = fax_of(bench, told)
+    bench.desk.release(row.id, reason="the number was wrong", token="t-1", actor=STAFF)
+    return fax_of(bench, told)
+
+
+def named(row, ref, number):
+    return ReceiptNews(f"fax:{ref}:{number}", "fax", ref, row.id, "acknowledged")
+
+
+def test_a_fax_that_the_wrong_number_took_is_still_sent_to_the_right_one_and_a_person_is_told(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    row = released_to_the_new_number(bench, told)
+    take_in(bench.parts, named(row, "at-the-wrong-one", 1))
+    row = fax_of(bench, told)
+    assert (row.state, row.cause) == (State.HELD, "address.arrived-at-former")
+    bench.desk.release(row.id, reason="reported as misdirected", token="t-2", actor=STAFF)
+    bench.send_due()
+    assert (fax_of(bench, told).state, bench.channels["fax"].calls) == (State.SENT, 2)
+    assert bench.broken() == []
+
+
+def test_a_late_report_of_the_wrong_number_does_not_speak_for_the_fax_under_way_to_the_right_one(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    row = released_to_the_new_number(bench, told)
+    bench.send_due()
+    take_in(bench.parts, named(row, "at-the-wrong-one", 1))
+    assert fax_of(bench, told).state == State.SENT
+    take_in(bench.parts, named(row, f"ref-{row.id}", 2))
+    assert fax_of(bench, told).state == State.ACKNOWLEDGED
+
+
+def test_a_look_up_that_finds_the_fax_to_the_wrong_number_does_not_speak_for_one_in_doubt_to_the_right_one(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    released_to_the_new_number(bench, told)
+    bench.channels["fax"].script = [("take-then", InDoubt("fax.in-doubt"))]
+    bench.send_due()
+    bench.channels["fax"].says = Lookup("arrived-proven", far_side_ref="at-the-wrong-one")
+    bench.clock.turn(hours=1)
+    bench.sweep()
+    assert fax_of(bench, told).state == State.IN_DOUBT
 
 
 def awaited(bench, limit=500):
