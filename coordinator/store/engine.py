@@ -10,8 +10,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import pq
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from coordinator.domain.errors import StoreAway
@@ -20,6 +20,8 @@ ASK_AFTER_IDLE_S = 1.0
 """A connection used within this time is lent out unasked."""
 UNDONE = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialisation failure and of a deadlock: PostgreSQL has undone the whole transaction."""
+ONLY_READS = "25006"
+"""SQLSTATE of a write at a server that only reads: a stand-by, as the primary one is after a failover."""
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 SQLITE_CACHE_KB = 16_000
 """Pages that a connection keeps: what was stored a moment ago is claimed without reading the file again."""
@@ -52,6 +54,7 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
     event.listen(engine, "checkin", _used)
     event.listen(engine, "checkout", _still_there)
     event.listen(engine, "before_cursor_execute", _read_as_stored)
+    event.listen(engine, "handle_error", _leave_a_standby)
     return engine
 
 
@@ -70,6 +73,12 @@ def _still_there(connection: object, record: ConnectionPoolEntry, _proxy: object
         connection.rollback()  # type: ignore[attr-defined]
     except Exception as gone:
         raise sa.exc.InvalidatePoolError from gone
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Throw a connection away whose server only reads: another one writes by now, and a new connection finds it."""
+    if getattr(context.original_exception, "sqlstate", None) == ONLY_READS:
+        context.is_disconnect = True
 
 
 def _read_as_stored(connection: Connection, cursor: psycopg.Cursor[object], *_: object) -> None:
@@ -104,10 +113,10 @@ class DatabaseAway(OperationalError, StoreAway):
     """SQLAlchemy's own error, told to the flow in its words."""
 
     @classmethod
-    def of(cls, fault: OperationalError) -> "DatabaseAway":
+    def of(cls, fault: DBAPIError) -> "DatabaseAway":
         """Return the same fault with what its SQLSTATE says about the transaction."""
         made = cls(fault.statement, None, fault.orig or fault, hide_parameters=True)
-        made.undone = getattr(fault.orig, "sqlstate", None) in UNDONE
+        made.undone = getattr(fault.orig, "sqlstate", None) in {*UNDONE, ONLY_READS}
         return made
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 
 from coordinator.flow.ports import Cipher
 from coordinator.store.attempt_part import AttemptRows
 from coordinator.store.delivery_part import DeliveryRows
-from coordinator.store.engine import DatabaseAway, transaction
+from coordinator.store.engine import ONLY_READS, DatabaseAway, transaction
 from coordinator.store.event_ahead import EventsAhead
 from coordinator.store.heartbeat_part import HeartbeatRows
 from coordinator.store.hold_part import HoldRows, JobRows
@@ -56,4 +56,8 @@ class Store:
                 yield tx
                 tx.finish()
         except OperationalError as fault:
+            raise DatabaseAway.of(fault) from fault
+        except InternalError as fault:
+            if getattr(fault.orig, "sqlstate", None) != ONLY_READS:
+                raise
             raise DatabaseAway.of(fault) from fault
