@@ -96,8 +96,8 @@ def _release(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: 
 
 def _ready(parts: Parts, tx: Transaction, row: DeliveryRow, worker: str, now: datetime) -> Claimed | None:
     message = tx.message(row.message_id)
-    if message is None:
-        raise LookupError("a delivery without its message")
+    if message is None or row.spoilt:
+        raise LookupError("a delivery without its message, or that cannot be read")
     answer = _may_go(parts, tx, row, message, now)
     if not answer.permits:
         new = State.CANCELLED if answer.withdraw else State.HELD

@@ -1,6 +1,7 @@
 """The sweeper: from the database alone, every due, stale or overdue row is found again. A lost hint loses nothing."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import State
@@ -105,7 +106,8 @@ def _together_or_alone(
             done += act([one])
         except SPOILT as bug:
             write(Log.BUG, error_type=type(bug).__name__, job=job)
-            unreadable(one)
+            with suppress(*SPOILT):
+                unreadable(one)
     return done
 
 

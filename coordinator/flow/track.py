@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from coordinator.domain.delivery import MOVES, State
-from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, Transient
+from coordinator.domain.errors import SPOILT, DeliveryError, InDoubt, NeedsHuman, Transient, Unreadable
 from coordinator.flow.addresses import SUSPENDING, address_key
 from coordinator.flow.arrival import ELSEWHERE, proves_here
 from coordinator.flow.fallback import spare_copies
@@ -32,6 +32,8 @@ def take_in(parts: Parts, news: ReceiptNews) -> None:
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
         row = _find(tx, news)
+        if row is not None and row.spoilt:
+            raise Unreadable("delivery")
         if row is not None and _speaks_of_another(tx, row, news):
             row = None
         once = news.key or hashlib.sha256(news.detail).hexdigest()
@@ -182,6 +184,8 @@ def ask_far_side(parts: Parts, delivery_id: str) -> timedelta | None:
         message = None if row is None else tx.message(row.message_id)
         if row is None or message is None or row.state not in {State.IN_DOUBT, State.SENT}:
             return None
+        if row.spoilt:  # under which name to ask is not known, so no answer would be about it
+            raise Unreadable("delivery")
         try:
             loaded = load_package(tx, row, message, parts.identifier_system)
         except NeedsHuman:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import SPOILT
 from coordinator.flow.rows import DeliveryRow
 from coordinator.store.delivery_queries import HELD_BY_WORKER
 from coordinator.store.one_of import one_of
@@ -81,11 +82,15 @@ class DeliveryFinds(Part):
         (name, message, _, provider, endpoint, channel, position, priority, state, cause, due_at, receipt_due_at, tries,
          attempts_used, lease_owner, lease_until, fence, far_side, _, content_sha256, resend_of, reason, created_at,
          updated_at) = cast("Sequence[Any]", row)  # fmt: skip
+        spoilt = False
+        try:
+            far_side_ref = None if far_side is None else self._open("deliveries", name, "far-side", far_side).decode()
+            why = None if reason is None else self._open("deliveries", name, "reason", reason).decode()
+        except SPOILT:
+            # One of a batch: the others are read all the same.
+            far_side_ref, why, spoilt = None, None, True
         return DeliveryRow(
             name, message, provider, endpoint, channel, position, priority, State(state), cause, due_at, receipt_due_at,
-            tries, attempts_used, lease_owner, lease_until, fence,
-            None if far_side is None else self._open("deliveries", name, "far-side", far_side).decode(),
-            content_sha256, resend_of,
-            None if reason is None else self._open("deliveries", name, "reason", reason).decode(),
-            created_at, updated_at,
+            tries, attempts_used, lease_owner, lease_until, fence, far_side_ref, content_sha256, resend_of, why,
+            created_at, updated_at, spoilt,
         )  # fmt: skip

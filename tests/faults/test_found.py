@@ -8,13 +8,15 @@ import pytest
 
 from coordinator.flow import deliver, digest
 from coordinator.flow.calls import calls
+from coordinator.flow.outcome import taken, write_outcome
+from coordinator.flow.ports import Taken
 from coordinator.flow.prepare import prepare
 from coordinator.flow.record import record
 from coordinator.flow.sweep import clocks, escalations, sweep, take_back_leases
 from coordinator.flow.track import take_in
 from coordinator.planning.escalation import load_escalation
 from coordinator.settings import shipped
-from coordinator.store.tables import messages, registry
+from coordinator.store.tables import deliveries, messages, registry
 from tests.faults.simulation.judge import broken
 from tests.faults.simulation.workshop import cheap_composing
 from tests.faults.simulation.world import STAFF, World, example
@@ -132,6 +134,49 @@ def test_one_row_that_cannot_be_read_holds_its_own_message_and_no_other(world):
     assert {one.identifier for one in world.books.held} == {f"urn:uuid:{one.id}" for one in others.values()}
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [(messages, "plan_sealed"), (deliveries, "far_side_sealed"), (deliveries, "reason_sealed")],
+    ids=lambda cell: cell[1],
+)
+def test_a_cell_that_cannot_be_read_holds_its_own_message_at_the_claim_and_no_other(world, cell):
+    """One flipped bit in a message, or in a delivery tried before, stopped every claim, for everybody and for ever."""
+    spoilt, other = two_told(world)
+    spoil(world, spoilt, *cell)
+    send_due(world)
+    with world.store.begin(write=False) as tx:
+        assert [(one.state, one.cause) for one in tx.deliveries(spoilt.id)] == [("held", "bug")]
+    assert f"urn:uuid:{other.id}" in {one.identifier for one in world.books.held}
+
+
+def on_the_wire(world, step):
+    """Return two deliveries: `step` says how they stand; of the first the far side's name for it is spoilt."""
+    spoilt, other = two_told(world)
+    for one in deliver.claim(world.parts, "dead", 10):
+        deliver.mark(world.parts, one, f"ref-{one.delivery.id}")
+        if step == "sent":
+            answer = Taken(f"ref-{one.delivery.id}", proven=False, status=200, expect_receipt_within_s=60)
+            write_outcome(world.parts, one.delivery, one.message, None, taken(answer, world.clock.now()))
+    if step == "in-doubt":
+        world.clock.turn(timedelta(hours=1))
+        take_back_leases(world.parts)
+    spoil(world, spoilt, deliveries, "far_side_sealed")
+    return spoilt, other
+
+
+@pytest.mark.parametrize("step", ["on-wire", "in-doubt", "sent"])
+def test_a_cell_that_cannot_be_read_leaves_its_own_delivery_to_a_person_and_the_sweep_goes_on(world, step):
+    spoilt, other = on_the_wire(world, step)
+    for _ in range(4):
+        world.clock.turn(timedelta(hours=1))
+        sweep(world.parts)
+        send_due(world)
+    with world.store.begin(write=False) as tx:
+        assert [one.state in {"in-doubt", "held"} for one in tx.deliveries(spoilt.id)] == [True]
+        assert [one.state for one in tx.deliveries(other.id)] == ["held" if step == "sent" else "acknowledged"]
+    assert [one.identifier for one in world.books.held].count(f"urn:uuid:{spoilt.id}") == 0
+
+
 def two_told(world):
     """Return two patients' messages to their psychiatrist; the first one's row is about to be spoilt."""
     first = tell(world, dose_change(world, "a"))["pr-psych"]
@@ -139,9 +184,10 @@ def two_told(world):
     return first, other
 
 
-def spoil(world, message):
+def spoil(world, message, table=messages, column="plan_sealed"):
+    name = messages.c.id if table is messages else deliveries.c.message_id
     with world.store.begin() as tx:
-        tx.connection.execute(messages.update().where(messages.c.id == message.id).values(plan_sealed=b"x"))
+        assert tx.connection.execute(table.update().where(name == message.id).values({column: b"x"})).rowcount == 1
 
 
 def test_a_dead_worker_that_held_a_message_that_cannot_be_read_keeps_no_other_for_ever(world):
