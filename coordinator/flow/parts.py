@@ -42,6 +42,10 @@ class Policy:
     breaker_probe: timedelta = timedelta(minutes=5)
     doubt_pause: timedelta = timedelta(seconds=20)
     """How long a search at the far side may lag behind a write before "not there" is believed."""
+    questions_a_round: timedelta = timedelta(seconds=20)
+    """How long a round of the sweep asks far sides; what is left over is asked in the next one."""
+    answer_within: timedelta = timedelta(seconds=5)
+    """A far side that takes longer to answer a question is asked no other one in that round."""
     prepare_tries: int = 3
     resend_alone: int = 50
     """The most messages that one person may have sent again within an hour without a second person's word."""

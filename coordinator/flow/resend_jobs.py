@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.errors import NotFound, Refused, StateConflict, StoreAway, lacks_means
 from coordinator.flow.hold_rows import ItemState, JobItem, JobMode, JobRow, Selection
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -28,6 +28,7 @@ SAMPLE = 10
 DRAFT_KEPT = timedelta(hours=1)
 """A list that nobody started says nothing about the messages of an hour later."""
 MOST_A_ROUND = 50
+BROKEN = "It cannot be read or written as it stands. Tell whoever looks after the service; the list goes on."
 Verb = Literal["start", "approve", "pause", "continue", "cancel"]
 
 
@@ -184,10 +185,36 @@ def work_jobs(parts: Parts) -> int:
     done = 0
     for job_id in running:
         for _ in range(MOST_A_ROUND):
-            if not _one_item(parts, job_id):
+            if not _item_or_refusal(parts, job_id):
                 break
             done += 1
     return done
+
+
+def _item_or_refusal(parts: Parts, job_id: str) -> bool:
+    """Do the next item of a job; one that cannot be done at all is refused, and stops neither its job nor another."""
+    try:
+        return _one_item(parts, job_id)
+    except (StoreAway, StateConflict):
+        raise
+    except Exception as bug:
+        if lacks_means(bug):
+            raise
+        write(Log.BUG, error_type=type(bug).__name__, job="resend")
+        return _refuse_next(parts, job_id)
+
+
+def _refuse_next(parts: Parts, job_id: str) -> bool:
+    """Refuse the item that is next, as one that nobody can send before it is mended; return whether there was one."""
+    now = parts.clock.now()
+    with parts.ledger.begin() as tx:
+        row = tx.job(job_id, lock=True)
+        item = None if row is None else tx.next_item(job_id)
+        if row is None or item is None:
+            return False
+        tx.put_job(replace(row, next_at=_next_at(row, now)))
+        tx.put_item(replace(item, state="refused", why=BROKEN, done_at=now))
+    return True
 
 
 def _one_item(parts: Parts, job_id: str) -> bool:
@@ -202,14 +229,18 @@ def _one_item(parts: Parts, job_id: str) -> bool:
             tx.put_job(replace(row, state="done", ended_at=now, next_at=None))
             write(Log.RESEND_JOB, state="done", job="resend")
             return False
-        step = timedelta(minutes=1) / row.per_minute
-        # A job that slept does not make up for it in one burst.
-        tx.put_job(replace(row, next_at=max(row.next_at + step, now - step * MOST_A_ROUND)))
+        tx.put_job(replace(row, next_at=_next_at(row, now)))
         if row.mode == "stored":
             tx.put_item(_resent(parts, tx, row, item, now))
             return True
     _recomposed(parts, row, item, now)
     return True
+
+
+def _next_at(row: JobRow, now: datetime) -> datetime:
+    """Return when the item after this one may go. A job that slept does not make up for it in one burst."""
+    step = timedelta(minutes=1) / row.per_minute
+    return max((row.next_at or now) + step, now - step * MOST_A_ROUND)
 
 
 def _resent(parts: Parts, tx: Transaction, row: JobRow, item: JobItem, now: datetime) -> JobItem:

@@ -141,7 +141,7 @@ class DeliveryRow(NamedTuple):
     created_at: datetime
     updated_at: datetime
     spoilt: bool = False
-    """A sealed part of it (`far_side_ref`, `reason`) cannot be opened and is None: a person acts, and it stops nobody."""
+    """A sealed part (`far_side_ref`, `reason`) cannot be opened and is None: a person acts, and it stops nobody."""
 
 
 MAYBE_THERE: frozenset[str] = frozenset(

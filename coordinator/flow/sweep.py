@@ -14,6 +14,7 @@ from coordinator.flow.fallback import after_clock, after_silence
 from coordinator.flow.holds import review_restored
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
+from coordinator.flow.questions import Questions
 from coordinator.flow.read_models import Actor
 from coordinator.flow.releasing import ask_release
 from coordinator.flow.resend_jobs import work_jobs
@@ -26,6 +27,7 @@ BATCH = 200
 LONG_AGO = timedelta(days=36_500)
 NEXT_LOOK = timedelta(hours=1)
 """When something is looked at again that cannot be read."""
+NEXT_ROUNDS = timedelta(minutes=1)
 
 
 def sweep(parts: Parts) -> int:
@@ -116,18 +118,37 @@ def settle_doubts(parts: Parts) -> int:
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
         rows = tx.doubts_due(now, BATCH)
+    questions, asked = Questions(parts), 0
     for row in rows:
-        wish = None
-        try:
-            wish = ask_far_side(parts, row.id)
-        except SPOILT as bug:
-            write(Log.BUG, delivery_id=row.id, error_type=type(bug).__name__, job="settle_doubts")
-        _ask_again_later(parts, row.id, now, wish)
-    return len(rows)
+        if questions.are_over():
+            break
+        if questions.leaves_alone(row):
+            _ask_later(parts, row, parts.clock.now() + parts.policy.breaker_probe * parts.policy.retry_scale)
+        elif _ask_later(parts, row, now + parts.policy.send_limit * parts.policy.retry_scale):
+            wish = None  # and no other worker asks meanwhile
+            with questions.about(row):
+                try:
+                    wish = ask_far_side(parts, row.id)
+                except SPOILT as bug:
+                    write(Log.BUG, delivery_id=row.id, error_type=type(bug).__name__, job="settle_doubts")
+            _ask_again_later(parts, row.id, wish)
+            asked += 1
+    return asked
 
 
-def _ask_again_later(parts: Parts, delivery_id: str, now: datetime, wish: timedelta | None) -> None:
+def _ask_later(parts: Parts, known: DeliveryRow, due_at: datetime) -> bool:
+    """Put the question about a doubt off; return False where another worker has taken it up, or settled it."""
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(known.id, lock=True)
+        if row is None or (row.state, row.due_at) != (known.state, known.due_at):
+            return False
+        tx.postpone(row.id, due_at)
+        return True
+
+
+def _ask_again_later(parts: Parts, delivery_id: str, wish: timedelta | None) -> None:
     """Space out the questions about one doubt: twice as long each time, to one hour, but no longer than that wish."""
+    now = parts.clock.now()
     with parts.ledger.begin() as tx:
         row = tx.delivery(delivery_id, lock=True)
         if row is None or row.state != State.IN_DOUBT:
@@ -142,14 +163,30 @@ def late_receipts(parts: Parts) -> int:
     now = parts.clock.now()
     with parts.ledger.begin(write=False) as tx:
         rows = tx.receipts_overdue(now, BATCH)
+    questions, asked = Questions(parts), 0
     for row in rows:
+        if questions.are_over():
+            break
+        if questions.leaves_alone(row):
+            _expect_later(parts, row)
+            continue
+        asked += 1
         try:
-            ask_far_side(parts, row.id)
+            with questions.about(row):
+                ask_far_side(parts, row.id)
             _hold_unproven(parts, row, now, go_on=True)
         except SPOILT as bug:
             write(Log.BUG, delivery_id=row.id, error_type=type(bug).__name__, job="late_receipts")
             _hold_unproven(parts, row, now, go_on=False)
-    return len(rows)
+    return asked
+
+
+def _expect_later(parts: Parts, known: DeliveryRow) -> None:
+    """Ask about a late proof in one of the next rounds: its far side has just kept another question waiting."""
+    with parts.ledger.begin() as tx:
+        row = tx.delivery(known.id, lock=True)
+        if row is not None and (row.state, row.receipt_due_at) == (known.state, known.receipt_due_at):
+            tx.expect_receipt(row.id, parts.clock.now() + NEXT_ROUNDS * parts.policy.retry_scale)
 
 
 def _hold_unproven(parts: Parts, row: DeliveryRow, now: datetime, *, go_on: bool) -> None:
@@ -274,11 +311,11 @@ PARTS: tuple[Callable[[Parts], int], ...] = (
     put_off,
     take_back_leases,
     review_restored,
-    settle_doubts,
-    late_receipts,
     prepare_digests,
     clocks,
     escalations,
     work_jobs,
+    settle_doubts,
+    late_receipts,
 )
-"""The parts of a round, in order."""
+"""The parts of a round, in order: those that wait for nobody come before those that ask the far side."""

@@ -201,7 +201,10 @@ class DeliveryRows(PaceRows, DeliveryFinds):
         return leased
 
     def _in_turn(self, free: Sequence[Row[Any]], now: datetime, per_endpoint: int) -> list[str]:
-        """Return the ids of those that have room at their endpoints, first those whose turn comes first."""
+        """Return the ids of those that have room at their endpoints: the first of each, then the second of each.
+
+        Of one turn the most urgent goes first, then who has waited longest.
+        """
         busy = {row.endpoint_id: row.busy for row in self._all(BUSY)}
         for row in free:
             if row.turn is not None:
@@ -216,8 +219,8 @@ class DeliveryRows(PaceRows, DeliveryFinds):
                 rooms[name] = pace.room(now, busy.get(name, 0), per_endpoint)
             turns[name] += 1
             if turns[name] <= rooms[name]:
-                queue.append((turns[name], row.id))
-        return [name for _, name in sorted(queue)]
+                queue.append((turns[name], URGENCY.index(row.priority), row.due_at, row.id))
+        return [one[-1] for one in sorted(queue)]
 
     def due_ids(self, now: datetime, limit: int, *, shut: Sequence[str], shut_channels: Sequence[str]) -> Sequence[str]:
         """Return pending deliveries that are due and not shut, earliest first, without leasing them."""

@@ -54,7 +54,7 @@ def test_a_long_queue_of_one_address_keeps_no_other_waiting(bench, queue):
     bench.clock.turn(seconds=60)
     first = claim(bench, 8)
     assert (len(of("busy", first)), len(of("quiet", first)), len(of("other", first))) == (4, 1, 2)
-    assert first[:3] == ["busy-routine-000", "other-routine-000", "quiet-routine-000"], "one of each before a second"
+    assert first[:3] == ["busy-routine-000", "quiet-routine-000", "other-routine-000"], "one of each before a second"
 
 
 def test_an_address_has_no_more_under_way_than_its_share_whoever_claims(bench, queue):
@@ -85,3 +85,18 @@ def test_what_is_not_due_and_what_is_closed_takes_no_turn(bench, queue):
     with bench.store.begin() as tx:
         assert tx.claim_due("w1", now, now + timedelta(minutes=3), 8, shut=("now",), per_endpoint=AT_ONCE) == []
     assert claim(bench, 8) == ["now-routine-000"]
+
+
+def test_what_is_urgent_goes_first_of_its_turn_however_many_addresses_have_a_backlog(bench, queue):
+    for number in range(40):
+        queue(f"a{number:02}", 6)
+    queue("z", 1, after_s=30, priority="stat")
+    bench.clock.turn(seconds=60)
+    assert claim(bench, 8)[0] == "z-stat-000"
+
+
+def test_of_the_addresses_whose_turn_it_is_those_go_first_that_have_waited_longest(bench, queue):
+    for number in range(30):
+        queue(f"a{number:02}", 1, after_s=30 - number)
+    bench.clock.turn(seconds=60)
+    assert claim(bench, 4) == [f"a{number}-routine-000" for number in (29, 28, 27, 26)]

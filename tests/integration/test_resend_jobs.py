@@ -12,6 +12,7 @@ from coordinator.flow import recompose as anew
 from coordinator.flow import resend_jobs as jobs
 from coordinator.flow.hold_rows import Selection
 from coordinator.flow.read_models import Actor
+from coordinator.store.tables import messages
 
 KIT = Actor("staff", "kit")
 
@@ -33,6 +34,41 @@ def failed(bench) -> list:
         bench.clock.turn(seconds=10)
     bench.channels[way.channel].script = []
     return [one for one in found if bench.state(one.id) in {State.DEAD, State.HELD}]
+
+
+def spoil(bench, message_id):
+    with bench.store.begin() as tx:
+        where = messages.c.id == message_id
+        assert tx.connection.execute(messages.update().where(where).values(plan_sealed=b"x")).rowcount == 1
+
+
+def test_an_item_that_cannot_be_read_is_refused_and_stops_neither_its_list_nor_another(bench, group):
+    drawn = jobs.plan_job(bench.parts, chosen(bench, group), reason="their server was mended", actor=STAFF)
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    spoil(bench, drawn.items[0].message.id)
+    run(bench)
+    with bench.store.begin(write=False) as tx:
+        counts = tx.job_counts(drawn.id)
+        assert (tx.job(drawn.id).state, counts["refused"], counts["made"]) == ("done", 1, len(group) - 1)
+
+
+def test_an_item_that_cannot_be_composed_anew_is_refused_and_the_list_goes_on(bench, group, monkeypatch):
+    drawn = jobs.plan_job(
+        bench.parts, chosen(bench, group), reason="the template was mended", actor=STAFF, mode="recomposed"
+    )  # fmt: skip
+    jobs.move_job(bench.parts, drawn.id, "start", actor=STAFF)
+    real, bad = jobs.recompose, drawn.items[0].message.id
+
+    def recompose(parts, message_id, **more):
+        if message_id == bad:
+            raise TypeError("a fault of the letter's own")
+        return real(parts, message_id, **more)
+
+    monkeypatch.setattr(jobs, "recompose", recompose)
+    run(bench)
+    shown = jobs.job(bench.parts, drawn.id, STAFF)
+    assert [one.state for one in shown.items] == ["refused", *["made"] * (len(group) - 1)]
+    assert "Tell whoever looks after the service" in shown.items[0].why
 
 
 @pytest.fixture
