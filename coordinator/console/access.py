@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlsplit
@@ -11,7 +12,8 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from coordinator.domain.errors import ConfigurationError
 from coordinator.flow.read_models import Actor
@@ -176,10 +178,7 @@ async def posted_with_file(request: Request) -> Upload:
         raise Forged
     if int(said) > MAX_UPLOAD_BYTES:
         raise TooMuch
-    try:
-        form = await request.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_FORM_BYTES)
-    except (HTTPException, ValueError):
-        raise Forged from None
+    form = await _form(request)
     try:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         file = next((one for one in form.values() if isinstance(one, UploadFile)), None)
@@ -190,6 +189,27 @@ async def posted_with_file(request: Request) -> Upload:
     await run_in_threadpool(_check_token, request, fields)
     request.state.typed = fields
     return Upload(fields, media_type, body)
+
+
+class _InMemory(MultiPartParser):
+    """Keeps a file that is posted in memory to its last byte: on the disk it would lie there unencrypted."""
+
+    spool_max_size = MAX_UPLOAD_BYTES
+
+
+async def _form(request: Request) -> FormData:
+    """Return what a form holds, whose length is within our limit already; raise Forged when it cannot be read."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind != "multipart/form-data":
+            return await request.form(max_files=0, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_FORM_BYTES)
+        async with aclosing(request.stream()) as stream:
+            parser = _InMemory(
+                request.headers, stream, max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_FORM_BYTES
+            )
+            return await parser.parse()
+    except (HTTPException, MultiPartException, ValueError):
+        raise Forged from None
 
 
 def form_token(secret: str) -> str:

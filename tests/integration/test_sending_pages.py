@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from html import unescape
+from tempfile import SpooledTemporaryFile
 from types import SimpleNamespace
 
 import pytest
@@ -295,6 +296,20 @@ def test_a_reply_form_needs_its_page_and_the_page_is_what_its_bytes_say(bench, d
     assert done.status_code == 303
     (waiting,) = StaffAnswers(bench.parts).waiting(STAFF)
     assert desk.get(f"/answers/{waiting.id}/evidence").content == PAGE
+
+
+def test_no_page_of_a_reply_form_is_ever_written_to_the_disk(bench, desk, monkeypatch):
+    def rolled_over(_self):
+        raise AssertionError("a letter's page lies in the temporary folder, readable by whoever reads the disk")
+
+    monkeypatch.setattr(SpooledTemporaryFile, "rollover", rolled_over)
+    page = b"%PDF-" + b"x" * (8 * 1024 * 1024 - 5)
+    typed = {"via": "form", "kind": "agree", "name": "Lena Muller", "role": "psychiatrist", "token": "t-1"}
+    place = f"/messages/{answered(bench).id}/answer"
+    done = desk.post(place, files={"page": ("form.pdf", page, "application/pdf")}, **typed)
+    assert done.status_code == 303
+    (waiting,) = StaffAnswers(bench.parts).waiting(STAFF)
+    assert desk.get(f"/answers/{waiting.id}/evidence").content == page
 
 
 def test_a_file_form_is_guarded_like_every_other(bench, desk):
