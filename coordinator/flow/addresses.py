@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.registry import Endpoint, Provider, Registry, plain_address
+from coordinator.flow.address_rows import ClosedAddress
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -18,6 +19,9 @@ ADDRESS_CHANGED = "release.address-changed"
 NOT_APPROVED = "release.address-not-approved"
 SUSPENDING = frozenset({"fax.bad-number", "fax.wrong-number", "fax.no-fax-tone"})
 """Causes that close a number for every patient until somebody has verified another one, or this one anew."""
+SHARED = frozenset({"fax", "direct", "secure-link"})
+"""Kinds of address that are one place, whoever has it. A FHIR server is many: one wrong record closes it for nobody
+else."""
 
 
 def address_key(tx: Transaction, address: str) -> str:
@@ -63,11 +67,35 @@ def known_endpoint(tx: Transaction, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def sharing_number(tx: Transaction, address: str) -> tuple[Endpoint, ...]:
-    """Return every recipient's fax endpoint of this number, however it is written."""
-    registry, number = known_providers(tx), plain_address(address)
+def endpoints_at(tx: Transaction, kind: str, key: str) -> tuple[Endpoint, ...]:
+    """Return every recipient's endpoint of this kind whose address has that key, in the order of their ids."""
+    registry = known_providers(tx)
     every = [one for each in (() if registry is None else registry.providers) for one in each.endpoints]
-    return tuple(one for one in every if one.kind == "fax" and plain_address(one.address) == number)
+    found = [one for one in every if one.kind == kind and address_key(tx, one.address) == key]
+    return tuple(sorted(found, key=lambda one: one.id))  # in one order, whoever asks at the same time
+
+
+def known_as_wrong(tx: Transaction, endpoint: Endpoint) -> ClosedAddress | None:
+    """Return what is known against the endpoint's address, whoever's letter it was found out by; None for nothing."""
+    if endpoint.kind not in SHARED:
+        return None
+    return tx.closed_address(endpoint.kind, address_key(tx, endpoint.address))
+
+
+def is_still_wrong(tx: Transaction, endpoint: Endpoint) -> bool:
+    """Return whether something is known against the address, and its verification says nothing against that.
+
+    Of a number where no fax machine answered, one of that day or later does. Where a
+    letter was in the wrong hands none does while the incident is open, and then one of
+    a later day than that on which it was closed.
+    """
+    known, verified_on = known_as_wrong(tx, endpoint), endpoint.verified_on
+    if known is None or verified_on is None:
+        return known is not None
+    since = _today(tx, known.closed_at)
+    if known.cause in SUSPENDING:
+        return verified_on < since
+    return verified_on <= since or any(one.address_key == known.address_key for one in tx.incidents())
 
 
 def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
@@ -83,6 +111,12 @@ def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
             raise Refused("address.unverified", "Nobody has verified this address since it was entered. Do that first.")
         if not waits_for_approval(tx, endpoint):
             raise Refused("address.nothing-to-approve", "This address does not wait for an approval.")
+        if is_still_wrong(tx, endpoint):
+            raise Refused(
+                "address.known-wrong",
+                "This address was found to be wrong, and nobody has verified it since. Close the incident about it if "
+                "one is open; ask the recipient; and enter the day of that verification, which must be a later one.",
+            )
         if actor.kind != "staff":
             raise Refused("address.person", "A person must approve it, in the console or at a terminal.")
         if any(same_person(one, actor.name) for one in health.entered_by):
@@ -93,7 +127,7 @@ def approve(parts: Parts, endpoint_id: str, address: str, actor: Actor) -> None:
                 "That is not the address in the registry. Ask the recipient which one is right; correct the registry "
                 "if that one is wrong.",
             )
-        tx.put_health(EndpointHealth(endpoint_id), now)
+        _open(tx, endpoint, now)
         tx.audit(actor, "changed address approved", at=now, subject=endpoint_id)
 
 
@@ -104,16 +138,19 @@ def note_changes(
 
     The verification that stands beside a changed address counts only when it is newer
     than the one before, or of today. Reading the same file again changes nothing. An
-    address that a known provider has under a new id is a change too.
+    address that a known provider has under a new id is a change too. A provider who is
+    new goes by what is stated, but not for an address that is known as wrong.
     """
-    if before is None:
-        return
-    earlier = {one.id: one for one in Provider(**json.loads(before)).endpoints}
+    tx.lock_addresses(to_close=False)
+    earlier = {} if before is None else {one.id: one for one in Provider(**json.loads(before)).endpoints}
     gone = {one.kind: one for one in earlier.values() if provider.endpoint(one.id) is None}
     today = _today(tx, now)
     added = [one for one in provider.endpoints if one.id not in earlier and one.kind != "by-hand"]
     # Asked before anything is closed here: a number may change its place with another.
-    new = [one for one in added if not _is_in_use(tx, earlier.values(), one)]
+    new = [
+        one for one in added
+        if (known_as_wrong(tx, one) is not None if before is None else not _is_in_use(tx, earlier.values(), one))
+    ]  # fmt: skip
     for endpoint in provider.endpoints:
         old = earlier.get(endpoint.id)
         if endpoint.kind == "by-hand" or (old is None and endpoint not in new):
@@ -124,7 +161,7 @@ def note_changes(
             verified = _is_fresh(old or gone.get(endpoint.kind), endpoint, today)
         else:
             verified = _is_verified_since(tx, old, endpoint)
-        if verified:
+        if verified and not is_still_wrong(tx, endpoint):
             _verified(tx, endpoint, now, actor, alone=alone)
 
 
@@ -144,13 +181,22 @@ def _entered_by(tx: Transaction, earlier: Iterable[Endpoint], endpoint: Endpoint
 
 def _close(tx: Transaction, new: Endpoint, now: datetime, actor: Actor, *, before: tuple[str, ...]) -> None:
     names = tuple(dict.fromkeys((*before, actor.name)))
-    key = address_key(tx, new.address)
-    closed = EndpointHealth(
-        new.id, suspended_at=now, suspended_address_key=key, cause=ADDRESS_CHANGED, entered_by=names
+    key, known = address_key(tx, new.address), known_as_wrong(tx, new)
+    cause = ADDRESS_CHANGED if known is None else known.cause
+    tx.put_health(
+        EndpointHealth(new.id, suspended_at=now, suspended_address_key=key, cause=cause, entered_by=names), now
     )
-    tx.put_health(closed, now)
     tx.forget_station(new.id)
-    tx.audit(actor, "address changed, unverified again", at=now, subject=new.id, code=ADDRESS_CHANGED)
+    word = "address changed, unverified again" if known is None else "address known as wrong, closed here too"
+    tx.audit(actor, word, at=now, subject=new.id, code=cause)
+
+
+def _open(tx: Transaction, endpoint: Endpoint, now: datetime) -> None:
+    """Put an address into use. A number that is one again is dead for nobody; each who has it is verified anew."""
+    tx.put_health(EndpointHealth(endpoint.id), now)
+    known = known_as_wrong(tx, endpoint)
+    if known is not None and known.cause in SUSPENDING:
+        tx.forget_address(known.kind, known.address_key)
 
 
 def _is_fresh(old: Endpoint | None, new: Endpoint, today: date) -> bool:
@@ -166,8 +212,8 @@ def _is_fresh(old: Endpoint | None, new: Endpoint, today: date) -> bool:
 def _is_verified_since(tx: Transaction, old: Endpoint, endpoint: Endpoint) -> bool:
     """Return whether an address that was closed has a verification of that day or later.
 
-    One that was closed for its change needs no other word. A number at which no fax machine answered was verified
-    before: it needs a later day than the one that stood there.
+    One that was closed for its change needs no other word. One that is known as wrong was verified before: it needs a
+    later day than the one that stood there.
     """
     health = tx.health(endpoint.id)
     if health.suspended_at is None or endpoint.verified_on is None:
@@ -177,19 +223,19 @@ def _is_verified_since(tx: Transaction, old: Endpoint, endpoint: Endpoint) -> bo
     if health.cause == ADDRESS_CHANGED:
         return True
     is_later = old.verified_on is None or endpoint.verified_on > old.verified_on
-    return health.cause in SUSPENDING and is_later and is_closed(tx, health, endpoint.address)
+    known = health.cause in SUSPENDING or known_as_wrong(tx, endpoint) is not None
+    return known and is_later and is_closed(tx, health, endpoint.address)
 
 
 def _verified(tx: Transaction, endpoint: Endpoint, now: datetime, actor: Actor, *, alone: bool) -> None:
     """Open a changed address that was verified anew, or let it wait for a second person."""
-    health = tx.health(endpoint.id)
     if alone:
-        health = EndpointHealth(endpoint.id)
+        _open(tx, endpoint, now)
     else:
+        health = tx.health(endpoint.id)
         names = dict.fromkeys((*health.entered_by, actor.name))
-        health = replace(health, cause=NOT_APPROVED, entered_by=tuple(names))
-    tx.put_health(health, now)
-    tx.audit(actor, "changed address verified", at=now, subject=endpoint.id, code=health.cause)
+        tx.put_health(replace(health, cause=NOT_APPROVED, entered_by=tuple(names)), now)
+    tx.audit(actor, "changed address verified", at=now, subject=endpoint.id, code=None if alone else NOT_APPROVED)
 
 
 def _today(tx: Transaction, now: datetime) -> date:

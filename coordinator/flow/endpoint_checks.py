@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 
 from coordinator.domain.errors import DeliveryError, Transient
 from coordinator.domain.registry import Endpoint, Provider, Registry
-from coordinator.flow.addresses import closed_because, endpoint_of, is_closed, known_providers, waits_for_approval
+from coordinator.flow.addresses import (
+    closed_because,
+    endpoint_of,
+    is_closed,
+    known_as_wrong,
+    known_providers,
+    waits_for_approval,
+)
 from coordinator.flow.hold_rows import EVERYTHING, HoldKind
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
@@ -214,6 +221,10 @@ def _address(parts: Parts, tx: Transaction, endpoint: Endpoint, today: date) -> 
         seen = [cause.sentence]
         if closed and health.suspended_at is not None and health.cause not in (None, why):
             seen.append(f"Since {health.suspended_at:%Y-%m-%d %H:%M} UTC: {parts.causes.get(health.cause).sentence}")
+        known = known_as_wrong(tx, endpoint) if closed else None
+        if known is not None and known.cause != health.cause:
+            # Who is asked to approve it must know.
+            seen.append(f"Since {known.closed_at:%Y-%m-%d %H:%M} UTC: {parts.causes.get(known.cause).sentence}")
         return Step("address", False, " ".join(seen), cause.next_step)
     if endpoint.kind == "by-hand":
         return Step("address", True, "Needs no verification.")

@@ -1,24 +1,24 @@
 """A letter that reached the wrong place: opened by an answer or by staff, and closed with what was found out.
 
-Opening one freezes the address for every patient. Closing it lifts that only when a person says that the address is
-right after all; a wrong one stays frozen until another one was verified.
+Opening one freezes the address that the letter went to, for every patient and every recipient who has it. Closing it
+lifts that only when a person says that the address is right after all; a wrong one stays frozen, and known as wrong.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.ids import stable_uuid
-from coordinator.flow.addresses import ADDRESS_CHANGED, NOT_APPROVED, known_endpoint, sharing_number
+from coordinator.flow.addresses import address_key
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
-from coordinator.flow.misdirected import open_about
+from coordinator.flow.misdirected import frozen_by, keep_frozen, open_about, thaw
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend import need_reason
-from coordinator.flow.rows import EndpointHealth
+from coordinator.flow.rows import MessageRecord
 
 KINDS = ("misdirected-fax", "wrong-recipient", "not-my-patient")
 """What staff may report; the last two are also what a reader may answer."""
@@ -40,7 +40,9 @@ class IncidentView:
     recipient: str
     title: str
     frozen: bool
-    """Whether the address still carries nothing for anybody."""
+    """Whether the address that it went to still carries nothing for anybody."""
+    moved: bool = False
+    """Whether the recipient has another address by now, which is not closed for this."""
 
 
 def open_incident(parts: Parts, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
@@ -74,32 +76,22 @@ def close_incident(
             raise NotFound("incident")
         if not tx.close_incident(incident_id, by=actor.name, closing=resolution, at=now):
             raise Refused("incident.closed", "Somebody has closed this incident already.")
-        if address_is_right and row.endpoint_id is not None:
-            names = (row.endpoint_id, *_sharing(tx, row.endpoint_id))
-            if any(one.endpoint_id in names for one in tx.incidents()):
+        tx.lock_addresses(to_close=True)
+        if not address_is_right:
+            keep_frozen(tx, row, now)
+        elif row.endpoint_id is not None:
+            if any(_is_about_the_same(row, one) for one in tx.incidents()):
                 raise Refused("incident.others", "Another open incident is about this address. Settle that one first.")
-            frozen = tx.health(row.endpoint_id, lock=True)
-            if frozen.cause not in (ADDRESS_CHANGED, NOT_APPROVED):  # that one was changed since, and waits for more
-                _open(tx, names, frozen, now)
+            thaw(tx, row, now)
         word = "incident closed, address right" if address_is_right else "incident closed, address stays frozen"
         tx.audit(actor, word, at=now, patient_key=row.patient_key, subject=row.message_id, detail=resolution)
 
 
-def _sharing(tx: Transaction, endpoint_id: str) -> tuple[str, ...]:
-    """Return the other recipients' endpoints of the same fax number, which are frozen with this one."""
-    try:
-        endpoint = known_endpoint(tx, endpoint_id)
-    except NotFound:
-        return ()  # it is no longer in the registry
-    shared = sharing_number(tx, endpoint.address) if endpoint.kind == "fax" else ()
-    return tuple(one.id for one in shared if one.id != endpoint_id)
-
-
-def _open(tx: Transaction, names: Sequence[str], frozen: EndpointHealth, now: datetime) -> None:
-    for name in sorted(names):
-        health = tx.health(name, lock=True)
-        if (health.suspended_address_key, health.cause) == (frozen.suspended_address_key, frozen.cause):
-            tx.put_health(replace(health, suspended_at=None, suspended_address_key=None, cause=None), now)
+def _is_about_the_same(one: IncidentRow, other: IncidentRow) -> bool:
+    """Return whether two incidents closed the same address, whoever's it was."""
+    if None in (one.address_key, other.address_key):
+        return one.endpoint_id == other.endpoint_id
+    return one.address_key == other.address_key
 
 
 def open_incidents(parts: Parts, actor: Actor) -> Sequence[IncidentView]:
@@ -115,7 +107,10 @@ def _view(tx: Transaction, row: IncidentRow) -> IncidentView | None:
     message = tx.message(row.message_id)
     if message is None:
         return None
-    frozen = row.endpoint_id is not None and tx.health(row.endpoint_id).suspended_at is not None
+    if row.address_key is None:
+        frozen, moved = row.endpoint_id is not None and tx.health(row.endpoint_id).suspended_at is not None, False
+    else:
+        frozen, moved = frozen_by(tx, row) is not None, _has_moved(tx, row, message)
     return IncidentView(
         id=row.id,
         message_id=row.message_id,
@@ -129,4 +124,12 @@ def _view(tx: Transaction, row: IncidentRow) -> IncidentView | None:
         recipient=message.plan["recipient"],
         title=title_of(message),
         frozen=frozen,
+        moved=moved,
     )
+
+
+def _has_moved(tx: Transaction, row: IncidentRow, message: MessageRecord) -> bool:
+    registry = tx.registry_of(message.patient_key, message.provider_id)
+    provider = None if registry is None else registry.provider(message.provider_id)
+    endpoint = None if provider is None or row.endpoint_id is None else provider.endpoint(row.endpoint_id)
+    return endpoint is None or address_key(tx, endpoint.address) != row.address_key

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from coordinator.domain.registry import Patient, Registry
+from coordinator.flow.address_rows import AddressPart
 from coordinator.flow.delivery_ledger import DeliveryPart
 from coordinator.flow.heartbeat_rows import HeartbeatPart
 from coordinator.flow.hold_rows import HoldPart, JobPart
@@ -331,6 +332,7 @@ class Transaction(
     PutOffPart,
     StationPart,
     HeartbeatPart,
+    AddressPart,
     Protocol,
 ):
     """One transaction over everything."""

@@ -83,6 +83,8 @@ class IncidentRow:
     note: str | None = None
     closed_by: str | None = None
     closing: str | None = None
+    address_key: str | None = None
+    """The keyed hash of the address that was closed for it; None where an endpoint alone was closed (a FHIR server)."""
 
 
 class LinkPart(Protocol):

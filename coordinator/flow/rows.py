@@ -175,7 +175,7 @@ class AttemptRow:
     status: int | None
     facts: tuple[tuple[str, str], ...]
     address_key: str | None = None
-    """The keyed hash of the fax number that was dialled; None by any other way."""
+    """The keyed hash of the address that it was for, as it was then."""
 
     @property
     def reached(self) -> bool:

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import InternalError, OperationalError
 
 from coordinator.flow.ports import Cipher
+from coordinator.store.address_part import AddressRows
 from coordinator.store.attempt_part import AttemptRows
 from coordinator.store.delivery_part import DeliveryRows
 from coordinator.store.engine import ONLY_READS, DatabaseAway, transaction
@@ -35,6 +36,7 @@ class StoreTransaction(
     PutOffRows,
     StationRows,
     HeartbeatRows,
+    AddressRows,
 ):
     """Implements flow.ledger.Transaction."""
 

@@ -101,6 +101,7 @@ incidents = sa.Table(
     sa.Column("note_sealed", sa.LargeBinary),
     sa.Column("closed_by", WORD),
     sa.Column("closing_sealed", sa.LargeBinary),
+    sa.Column("address_key", ID),
     sa.UniqueConstraint("message_id", "kind"),
     sa.Index("ix_incidents_open", "closed_at", "raised_at"),
 )
@@ -115,7 +116,7 @@ ANSWER_COLUMNS = (
 )  # fmt: skip
 INCIDENT_COLUMNS = (
     "id", "message_id", "patient_key", "endpoint_id", "kind", "answer_id", "raised_at", "closed_at", "raised_by",
-    "closed_by",
+    "closed_by", "address_key",
 )  # fmt: skip
 
 

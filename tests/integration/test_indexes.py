@@ -10,10 +10,11 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 import sqlalchemy as sa
-from bench_parts import example
+from bench_parts import STAFF, example
 
 from coordinator.domain.errors import InDoubt, Transient
 from coordinator.flow import deliver
+from coordinator.flow.incidents import close_incident, open_incident
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.sweep import due_now
 from coordinator.flow.track import take_in
@@ -138,6 +139,16 @@ def test_no_statement_of_a_messages_way_reads_a_growing_table_whole(bench):
         if (bad := whole_reads(bench.store.engine, statement, values))
     }  # fmt: skip
     assert not found, "\n".join(f"{bad}: {' '.join(one.split())[:600]}" for one, bad in found.items())
+
+
+def test_closing_an_address_and_opening_it_again_reads_no_growing_table_whole(bench):
+    with kept(bench.store.engine) as statements:
+        message = bench.told(example("session-outcome.bp-spike"))["pr-pcp"]
+        bench.send_due()
+        incident = open_incident(bench.parts, message.id, kind="misdirected-fax", note="a bakery rang", actor=STAFF)
+        close_incident(bench.parts, incident, resolution="it was theirs", address_is_right=True, actor=STAFF)
+    assert any("FROM closed_addresses" in one for one in statements)
+    assert not [one for one, values in statements.items() if whole_reads(bench.store.engine, one, values)]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """Two processes at the same moment on PostgreSQL, which lets each see only what the other has committed."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
 from bench_parts import example, of_patients
 from test_addresses import FAX
+from test_closed_addresses import COLLEAGUES, colleague, report, sent, usable_under
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import Transient
-from coordinator.flow import deliver, lanes
+from coordinator.flow import deliver, lanes, misdirected, registry_desk
 from coordinator.flow import prepare as module
 from coordinator.flow.prepare import prepare_all
 from coordinator.store.delivery_part import DeliveryRows
@@ -175,3 +177,28 @@ def test_an_event_whose_storing_the_database_undid_is_stored_at_once_again(bench
     prepare_all(bench.parts, [answer.event_ref])
     with bench.store.begin(write=False) as tx:
         assert tx.inbox_row(answer.event_ref).state == "prepared"
+
+
+@pytest.mark.parametrize("slow", [(misdirected, "_freeze"), (registry_desk, "_note_paces")])
+def test_no_recipient_comes_to_a_number_unseen_in_the_moment_in_which_it_is_closed(bench, monkeypatch, slow):
+    """Who closed it did not see the recipient, who did not see that it was closed, and letters went to the bakery."""
+    message = sent(bench)
+    entered, real = threading.Event(), getattr(*slow)
+
+    def slowly(*args):
+        real(*args)
+        entered.set()
+        time.sleep(WAIT_S)  # the other one may look and commit meanwhile
+
+    monkeypatch.setattr(*slow, slowly)
+    works = [(report, message), (colleague,)]
+    first, second = (threading.Thread(target=work, args=(bench, *more)) for work, *more in (
+        works if slow[0] is misdirected else reversed(works)
+    ))  # fmt: skip
+    first.start()
+    assert entered.wait(30)
+    second.start()
+    for thread in (first, second):
+        thread.join(30)
+    assert not usable_under(bench, FAX)
+    assert not usable_under(bench, COLLEAGUES)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from coordinator.store import accounts, entry_part, heartbeat_part, hold_part, link_part, station_part  # noqa: F401  (their tables belong to the same metadata)
+from coordinator.store import accounts, address_part, entry_part, heartbeat_part, hold_part, link_part, station_part  # noqa: F401  (their tables belong to the same metadata)
 from coordinator.store.tables import METADATA
 
 connection = context.config.attributes["connection"]
