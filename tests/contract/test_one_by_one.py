@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from coordinator.channels.fhir.here import EntriesHere
+from coordinator.channels.fhir.singles import Request, _place
 from coordinator.channels.fhir_rest import FhirRest
+from coordinator.channels.wire import Answer
 from coordinator.domain.errors import InDoubt, NeedsHuman
 from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import EntryRow
@@ -19,6 +21,9 @@ from tests.contract.scripted import ScriptedHttp, Step
 from tests.contract.test_fhir_rest import FAR_PATIENT, FHIR, search_set, soon
 
 pytestmark = pytest.mark.loopback
+
+
+PLACE = {"location": "http://far/Observation/7"}
 
 
 def a_message(message):
@@ -171,3 +176,10 @@ def test_what_is_in_doubt_at_another_address_stays_asked():
     assert here.known("ep", ["e"]) == {"e": EntryRow(None, None, "second")}
     there.let_go("ep", "e")
     assert (here.known("ep", ["e"]), there.known("ep", ["e"])["e"].place) == ({}, "Observation/1")
+
+
+@pytest.mark.parametrize(("status", "headers", "proven"), [(201, {}, True), (200, {}, False), (200, PLACE, True)])
+def test_200_to_a_create_without_a_condition_is_proven_by_a_place_alone(status, headers, proven):
+    request = Request("Observation", "Observation", "POST")
+    answer = Answer(status, headers, b"", whole=True)
+    assert bool(_place(answer, request, {"resourceType": "Observation", "id": "7"})) is proven

@@ -39,6 +39,8 @@ TABLE = [
     ("201, with its place",               Step(201, b"", PLACE),                        "acknowledged", None, 0, 1),
     ("201, with its place and a warning", Step(201, WARNING, PLACE),                    "acknowledged", None, 0, 1),
     ("200 to a conditional create",       Step(200, KEPT, FHIR),                        "acknowledged", None, 0, 1),
+    ("200 with its place",                Step(200, b"", PLACE),                        "acknowledged", None, 0, 1),
+    ("200 to a create without a condition", Step(200, KEPT, FHIR), "in-doubt", "fhir.no-location", 1, 1),
     ("202, accepted for review",          Step(202, b"", {}),                           "sent", None, 0, 1),
     ("200 with an error inside", Step(200, ERROR, FHIR), "held", "fhir.outcome-error", 0, 1),
     ("201 with an error inside", Step(201, ERROR, PLACE), "held", "fhir.outcome-error", 0, 1),
@@ -146,6 +148,8 @@ def test_each_answer_to_the_write_leads_where_the_table_says(
     bench, recipient, name, answer, state, cause, attempts, posts
 ):
     recipient.answer = answer
+    if name.endswith("a conditional create"):
+        recipient.play = "whole"
     with ScriptedHttp(recipient) as far:
         recipient.lives_at(far.address)
         message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]

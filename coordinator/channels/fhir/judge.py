@@ -19,22 +19,19 @@ REVIEW_WITHIN_S = 72 * 3600
 def judge_document(answer: Answer, clock: Clock, *, only_once: bool) -> Taken:
     """Return Taken for one created document; raise as the answer table says. Only the place of a document is proof.
 
-    `only_once`: repeating the write doubles nothing.
+    `only_once`: it was a create under a condition, so repeating it doubles nothing, and 200 says that it was there.
     """
     _refuse_bad(answer, clock, only_once=only_once)
     if answer.status == 202:
         return _awaiting(answer)
     resource = _usable(answer)
-    location = answer.headers.get("location") or (
-        answer.headers.get("content-location") if answer.status == 200 else None
-    )
-    if location is None and answer.status == 200 and text(resource, "id"):
-        location = (
-            f"{text(resource, 'resourceType')}/{text(resource, 'id')}"  # 200 to a conditional create: it was there
-        )
+    found = answer.status == 200 and only_once
+    location = answer.headers.get("location") or (answer.headers.get("content-location") if found else None)
+    if location is None and found and text(resource, "id"):
+        location = f"{text(resource, 'resourceType')}/{text(resource, 'id')}"
     if location is None or relative(location, LETTER) is None or answer.status not in (200, 201):
         raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
-    return _proven(answer, location, already=answer.status == 200)
+    return _proven(answer, location, already=found)
 
 
 def judge_bundle(answer: Answer, sent: Mapping[str, Any], clock: Clock, *, only_once: bool) -> Taken:

@@ -245,9 +245,13 @@ def names_unsupported(answer: Answer) -> bool:
 
 
 def _place(answer: Answer, request: Request, said: Mapping[str, Any]) -> str | None:
-    """Return "Observation/12" from the Location, else from the resource that came back, else from what was updated."""
-    told = f"{request.kind}/{text(said, 'id')}" if text(said, "resourceType") == request.kind else None
-    location = answer.headers.get("location") or answer.headers.get("content-location")
+    """Return "Observation/12" from the resource that came back, else from the Location, else from what was updated.
+
+    200 to a create without a condition says nothing that a resource could prove: then only a Location does.
+    """
+    tells = answer.status != 200 or request.only_once
+    told = f"{request.kind}/{text(said, 'id')}" if tells and text(said, "resourceType") == request.kind else None
+    location = answer.headers.get("location") or (answer.headers.get("content-location") if tells else None)
     if place := relative(told, request.kind) or relative(location, request.kind):
         return place
     return request.path if request.method == "PUT" and "?" not in request.path else None

@@ -120,6 +120,22 @@ def test_a_conditional_create_that_found_it_there_is_delivered():
 
 
 @pytest.mark.parametrize(
+    "headers", [{}, {"content_location": "http://far/DocumentReference/7"}, {"location": "http://far/Patient/7"}]
+)
+def test_a_create_without_a_condition_that_found_something_is_in_doubt_without_a_place(headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    said = answer({"resourceType": "DocumentReference", "id": "7"}, 200, **named)
+    with pytest.raises(InDoubt) as caught:
+        judge_document(said, Clock(), only_once=False)
+    assert caught.value.code == "fhir.no-location"
+
+
+def test_a_create_without_a_condition_is_proven_by_its_place_though_a_server_says_200():
+    taken = judge_document(answer(b"", 200, location="http://far/DocumentReference/7"), Clock(), only_once=False)
+    assert (taken.proven, "answer" in taken.facts) == (True, False)
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         answer(b"<html>", 201, "text/html", location="x/1"),
