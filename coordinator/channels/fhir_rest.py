@@ -13,19 +13,21 @@ from coordinator.channels.credentials import Credentials
 from coordinator.channels.fhir.capability import CapabilityBook
 from coordinator.channels.fhir.chart import names_their_patient, wanted
 from coordinator.channels.fhir.doubt import has_begun, settle_entries
-from coordinator.channels.fhir.finding import already_there, find_message
+from coordinator.channels.fhir.finding import already_there, find_message, judge_found
 from coordinator.channels.fhir.here import EntriesHere
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
-from coordinator.channels.fhir.kept import contradicts
+from coordinator.channels.fhir.kept import LETTER, contradicts
 from coordinator.channels.fhir.letters import Letters, entries_of
-from coordinator.channels.fhir.match import Match, match_patient
+from coordinator.channels.fhir.match import Match, match_patient, own_of
+from coordinator.channels.fhir.misfiled import hold_misfiled
 from coordinator.channels.fhir.places import look_up_places, read_exactly
 from coordinator.channels.fhir.proof import letters_in, looked_again, proven_there
 from coordinator.channels.fhir.refusals import TRANSACTION, Refusals
-from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.said import part, parts, relative, text
 from coordinator.channels.fhir.server import FhirServer, parse
 from coordinator.channels.fhir.singles import Singles, Terms, names_unsupported, once, terms_of
 from coordinator.channels.fhir.tasks import change_tasks
+from coordinator.channels.fhir.whose import OTHER_PATIENT, look_whose
 from coordinator.channels.wire import Answer, Limits, Wire
 from coordinator.domain.errors import DeliveryError, NeedsHuman, Transient
 from coordinator.domain.letter import ContentLevel
@@ -85,13 +87,26 @@ class FhirRest:
         """Return what the server said; see the port. Posts nothing before the patient is matched."""
         server = FhirServer(self._wire, self._credentials, endpoint, deadline, self._partner(endpoint))
         capability = self._book.of(endpoint, server)
-        match = match_patient(server, package.patient, package.provider, endpoint)
+        match = self._match(server, package, endpoint)
         level, document = self._choose(package, endpoint, capability, match)
         notes: dict[str, str] = {"level": level, "matched_by": match.by}
         if self._refuses_charts(endpoint):
             notes["chart"] = "refused by the server"
         mark = once(lambda: about_to_send(None))
-        notes |= self._change_tasks(server, package, capability, match, mark)
+        try:
+            notes |= self._change_tasks(server, package, capability, match, mark)
+            taken = self._content(server, package, endpoint, capability, match, level, document, mark)
+        except NeedsHuman as fault:
+            if fault.code == OTHER_PATIENT:
+                mark()  # something of it is there, by an earlier try if not by this one
+            raise
+        return _with_facts(taken, **notes)
+
+    def _content(
+        self, server: FhirServer, package: Package, endpoint: Endpoint, capability: Capability, match: Match,
+        level: ContentLevel, document: StoredDocument, mark: Callable[[], None],
+    ) -> Taken:  # fmt: skip
+        """Return what came of the message itself, read back where the partner file asks for it."""
         letters = entries_of(package) if level == "document" else []
         if letters:
             taken = self._letters(server, package, endpoint, capability, match, letters, mark)
@@ -102,8 +117,8 @@ class FhirRest:
         wish = self._read_back(endpoint)
         if wish is not None:
             sent = [part(one, "resource") for one in letters] or letters_in(document)
-            taken = proven_there(server, taken, sent, match.far_side_id, wish)
-        return _with_facts(taken, **notes)
+            taken = proven_there(server, taken, sent, match, wish)
+        return taken
 
     def _whole(
         self, server: FhirServer, package: Package, endpoint: Endpoint, capability: Capability, match: Match,
@@ -111,7 +126,7 @@ class FhirRest:
     ) -> Taken:  # fmt: skip
         """Return what came of a transaction, or of one document."""
         if package.attempt > 1 and not package.resent:
-            found = already_there(server, package)
+            found = already_there(server, package, match)
             if found is not None:
                 # A gateway's 502 or 504 may hide a write that landed: look before repeating.
                 mark()
@@ -124,8 +139,11 @@ class FhirRest:
         body = self._document(server, endpoint, match, document)
         answer = server.write("DocumentReference", body, mark, headers)
         taken = judge_document(answer, self._clock, only_once=bool(headers))
-        if answer.body and (wrong := contradicts(read_exactly(body), parse(answer), match.far_side_id)).code:
+        said = parse(answer) if answer.body else None
+        if (wrong := contradicts(read_exactly(body), said, match)).code:
             raise NeedsHuman(wrong.code, detail=wrong.words, status=answer.status)
+        if headers and answer.status == 200:
+            look_whose(server, relative(taken.far_side_ref, LETTER), said, match)
         return taken
 
     def _letters(
@@ -137,8 +155,9 @@ class FhirRest:
         if book is None:
             raise NeedsHuman("fhir.level")
         conditional = bool(conditional_creates(capability, self._partner(endpoint)).get("DocumentReference"))
-        return Letters(server, book, self._clock, endpoint.id, conditional=conditional).send(
-            package, letters, lambda one: self._addressed(server, endpoint, match, one), match.far_side_id, mark
+        astray = hold_misfiled(server, book, endpoint.id, letters, match, again=package.resent)
+        return Letters(server, book, self._clock, endpoint.id, match, conditional=conditional).send(
+            package, letters, lambda one: to_bytes(dict(self._made(server, endpoint, match, one))), astray, mark
         )
 
     def _change_tasks(
@@ -157,17 +176,29 @@ class FhirRest:
         Not found counts as absent only on a server that searches reliably, and only
         after its settle time has passed since we first asked; until then Transient.
         What was sent entry by entry has arrived only when every entry has. Where the
-        partner file asks for it, what is there is compared with what was sent.
+        partner file asks for it, what is there is compared with what was sent. What is
+        found in another patient's record has failed.
         """
         server = FhirServer(self._wire, self._credentials, endpoint, deadline, self._partner(endpoint))
         wish, place = self._read_back(endpoint), far_side_ref
-        if wish is None or place is None:
-            answer = self._held_there(server, package, endpoint)
-            if wish is None or answer.verdict != "arrived-proven" or answer.far_side_ref is None:
-                return answer
-            place = answer.far_side_ref
-        match = match_patient(server, package.patient, package.provider, endpoint)
-        return looked_again(server, package, place, match.far_side_id, wish)
+        try:
+            if wish is None or place is None:
+                answer = self._held_there(server, package, endpoint)
+                if wish is None or answer.verdict != "arrived-proven" or answer.far_side_ref is None:
+                    return answer
+                place = answer.far_side_ref
+            return looked_again(server, package, place, self._match(server, package, endpoint), wish)
+        except NeedsHuman as fault:
+            if fault.code != OTHER_PATIENT:
+                raise
+            return Lookup("failed", code=fault.code, detail=fault.detail)
+
+    def _match(self, server: FhirServer, package: Package, endpoint: Endpoint) -> Match:
+        """Return the patient as that server has them, and by which numbers."""
+        return replace(
+            match_patient(server, package.patient, package.provider, endpoint),
+            own=own_of(package.patient, package.clinic),
+        )
 
     def _held_there(self, server: FhirServer, package: Package, endpoint: Endpoint) -> Lookup:
         """Return whether the message is found by its own identifier, as `look_up` says."""
@@ -178,8 +209,9 @@ class FhirRest:
             if book is not None and (entries := self._begun(package, endpoint)):
                 if reliable is None:
                     reliable = self._book.of(endpoint, server).finds_documents()
+                match = self._match(server, package, endpoint)
                 return settle_entries(
-                    server, book, endpoint.id, entries, reliable=reliable,
+                    server, book, endpoint.id, entries, match, again=package.resent, reliable=reliable,
                     settled=lambda: self._wait_until_settled(package),
                 )  # fmt: skip
             found = find_message(server, package)
@@ -187,9 +219,10 @@ class FhirRest:
             if isinstance(fault, Transient | NeedsHuman):
                 raise
             return Lookup("unknown")  # the server refuses the search itself: it cannot say
-        if found is not None:
+        if found:
+            place = judge_found(server, found, self._match(server, package, endpoint))
             self._forget(package)
-            return Lookup("arrived-proven", far_side_ref=found)
+            return Lookup("arrived-proven", far_side_ref=place)
         if reliable is None:
             reliable = self._book.of(endpoint, server).finds_documents()
         if not reliable:
@@ -254,11 +287,12 @@ class FhirRest:
         entries: list[Mapping[str, Any]] = [one for one in everything if one["fullUrl"] not in there]
         if document.role == "fhir-chart":
             entries = [*dependency_order(entries)]
+        astray = hold_misfiled(server, book, endpoint.id, entries, match, again=package.resent)
         resources = [one.get("resource") for one in entries]
         places = replace(look_up_places(server, self._partner(endpoint), match, resources), by_url=there)
-        singles = Singles(server, book, endpoint.id, self._terms(endpoint, capability))
+        singles = Singles(server, book, endpoint.id, self._terms(endpoint, capability), match)
         try:
-            return singles.send(package, entries, places, mark)
+            return singles.send(package, entries, places, mark, astray)
         finally:
             self._refusals.note(_place(endpoint), singles.newly_refused, self._clock.now())
 
@@ -287,19 +321,19 @@ class FhirRest:
 
     def _document(self, server: FhirServer, endpoint: Endpoint, match: Match, document: StoredDocument) -> bytes:
         """Return the stored bytes, with that server's own references where its partner file asks for them."""
-        partner = self._partner(endpoint)
-        if partner is None or not partner.own_references:
-            return document.body
-        return self._addressed(server, endpoint, match, read_exactly(document.body))
+        content = read_exactly(document.body)
+        made = self._made(server, endpoint, match, content)
+        return document.body if made is content else to_bytes(dict(made))
 
-    def _addressed(
+    def _made(
         self, server: FhirServer, endpoint: Endpoint, match: Match, content: Mapping[str, Any]
-    ) -> bytes:  # fmt: skip
+    ) -> Mapping[str, Any]:
         """Return one document, with that server's own references where its partner file asks for them."""
         partner = self._partner(endpoint)
-        if partner is None or not partner.own_references:
-            return to_bytes(dict(content))
-        return to_bytes(addressed(content, look_up_places(server, partner, match, content)))
+        made = content
+        if partner is not None and partner.own_references:
+            made = addressed(content, look_up_places(server, partner, match, content))
+        return made
 
     def _conditional(self, package: Package, endpoint: Endpoint, capability: Capability) -> dict[str, str]:
         if conditional_creates(capability, self._partner(endpoint)).get("DocumentReference"):
@@ -329,7 +363,7 @@ class FhirRest:
         with self._lock:
             self._asked_since.pop(_try_of(package), None)
 
-    def _entries_at(self, endpoint: Endpoint) -> EntryBook | None:
+    def _entries_at(self, endpoint: Endpoint) -> EntriesHere | None:
         """Return the book of entries for the server at the endpoint's address, None where nothing is kept."""
         return None if self._entries is None else EntriesHere(self._entries, endpoint.address)
 

@@ -65,6 +65,11 @@ def clinic_system(case: Case, thing: str) -> str:
     return f"urn:coordinator:{case.clinic.npi}:{thing}"
 
 
+def own_number(npi: str, mrn: str) -> tuple[str, str]:
+    """Return (system, value) of the clinic's own number for a patient: what names them where no other one is known."""
+    return f"urn:coordinator:{npi}:mrn", mrn
+
+
 def document_identifier(case: Case, provider: str, kind: str, version: int | None = None) -> tuple[str, str]:
     """Return (system, value) of one letter's DocumentReference.masterIdentifier."""
     return URI_SYSTEM, f"urn:uuid:{case.document_id(provider, kind, version)}"
@@ -113,7 +118,7 @@ def _known_elsewhere(kind: str, what: str, case: Case, scope: Json) -> Name | No
         return _told(case, scope)
     if kind == "mrn":
         mrn = scope["patient"]["id"]
-        return Name(stable_uuid("patient", case.clinic.npi, mrn), clinic_system(case, "mrn"), mrn)
+        return Name(stable_uuid("patient", case.clinic.npi, mrn), *own_number(case.clinic.npi, mrn))
     if kind == "npi":
         return _person_or_place(what, case, scope)
     if kind == "message":

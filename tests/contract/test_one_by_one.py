@@ -15,6 +15,7 @@ from coordinator.domain.registry import Endpoint
 from coordinator.flow.ports import EntryRow
 from coordinator.sandbox.ehr_capability import capability_statement
 from coordinator.security.outbound import OutboundConfig, guarded_client
+from coordinator.store.entry_part import fhir_entries
 from tests.contract.entries import MemoryEntries
 from tests.contract.people import NoSignIn, WallClock, a_chart, a_document, a_package
 from tests.contract.scripted import ScriptedHttp, Step
@@ -26,10 +27,11 @@ pytestmark = pytest.mark.loopback
 PLACE = {"location": "http://far/Observation/7"}
 
 
-def a_message(message):
+def a_message(message, **more):
     """Return a chart of a reading and a letter, each of which may be created once."""
     chart = a_chart(message)
-    reading = {"resourceType": "Observation", "status": "final", "identifier": [{"system": "s", "value": message}]}
+    name = [{"system": "s", "value": message}]
+    reading = {"resourceType": "Observation", "status": "final", "identifier": name, **more}
     chart["entry"].append({
         "fullUrl": "urn:uuid:o",
         "resource": reading,
@@ -67,13 +69,15 @@ class Server:
 
 
 @contextmanager
-def a_far_side():
+def a_far_side(**more):
     server = Server()
     with ScriptedHttp(server) as far, guarded_client(OutboundConfig(allow_loopback=True)) as http:
         channel = FhirRest(http, NoSignIn(), WallClock(), book=MemoryEntries(), settle_s=0)
         endpoint = Endpoint(id="ep", kind="fhir-rest", address=f"{far.address}/fhir", content_level="singles")
         package = a_package(roles=("fhir-chart",))
-        chart = a_document("fhir-chart", json.dumps(a_message(package.message)).encode(), "application/fhir+json")
+        chart = a_document(
+            "fhir-chart", json.dumps(a_message(package.message, **more)).encode(), "application/fhir+json"
+        )
         object.__setattr__(package, "documents", (chart,))
 
         def send():
@@ -176,6 +180,69 @@ def test_what_is_in_doubt_at_another_address_stays_asked():
     assert here.known("ep", ["e"]) == {"e": EntryRow(None, None, "second")}
     there.let_go("ep", "e")
     assert (here.known("ep", ["e"]), there.known("ep", ["e"])["e"].place) == ({}, "Observation/1")
+
+
+def test_what_landed_with_another_patient_is_told_apart_and_its_place_still_means_what_it_did():
+    book = MemoryEntries()
+    here, there = (EntriesHere(book, f"https://{name}.example/fhir") for name in ("here", "there"))
+    for entry, patient in (("one", "17"), ("two", "42"), ("nobody's", None)):
+        here.asked("ep", entry, "m", "sha")
+        here.landed("ep", entry, f"Observation/{entry}", patient)
+    every = ["one", "two", "nobody's"]
+    assert here.with_others("ep", every, {"42"}) == {"one": "Observation/one"}
+    assert here.with_others("ep", every, {"42", "17"}) == {}
+    assert there.with_others("ep", every, {"42"}) == {}
+    assert here.known("ep", every)["one"] == EntryRow("sha", "Observation/one")
+
+
+def test_an_answer_without_a_place_keeps_the_place_and_tells_whose_it_is():
+    book = MemoryEntries()
+    here = EntriesHere(book, "https://ehr.example/fhir")
+    for place in ("Observation/1", None):
+        here.asked("ep", "e", "m", "sha")
+        here.landed("ep", "e", place, "17")
+    assert here.with_others("ep", ["e"], {"42"}) == {"e": "Observation/1"}
+    here.asked("ep", "new", "m", "sha")
+    here.landed("ep", "new", None, "17")
+    assert (here.known("ep", ["new"]), here.with_others("ep", ["new"], {"42"})) == (
+        {"new": EntryRow("sha", None)},
+        {"new": ""},
+    )
+
+
+def test_the_longest_place_with_its_marks_fits_where_the_book_keeps_it():
+    book = MemoryEntries()
+    here = EntriesHere(book, "https://ehr.example/fhir")
+    here.asked("ep", "e", "m", "sha")
+    here.landed("ep", "e", f"MedicationAdministration/{'a' * 128}", "b" * 128)
+    assert len(book.rows["ep", "e"].place) <= fhir_entries.c.place.type.length
+
+
+@pytest.mark.parametrize("kept", [ROW, replace(ROW, place=None)])
+def test_what_landed_before_patients_were_noted_is_nobody_elses(kept):
+    book, here = MemoryEntries(), EntriesHere(MemoryEntries(), "https://ehr.example/fhir")
+    book.rows["ep", "e"] = kept
+    assert EntriesHere(book, "https://ehr.example/fhir").with_others("ep", ["e"], {"42"}) == {}
+    here.asked("ep", "e", "m", "sha")
+    here.landed("ep", "e", "Observation/1")
+    assert here.with_others("ep", ["e"], {"42"}) == {}
+
+
+def with_subject(reference):
+    return Step(
+        201,
+        json.dumps({"resourceType": "Observation", "id": "1", "subject": {"reference": reference}}).encode(),
+        {**FHIR, "Location": "http://far/Observation/1"},
+    )
+
+
+def test_a_reading_that_the_answer_shows_with_another_patient_is_not_there_at_the_next_try():
+    with a_far_side(subject={"reference": "urn:uuid:p"}) as (server, _far, send, _look_up):
+        server.answers["Observation"] = with_subject("Patient/17")
+        for _ in range(2):
+            with pytest.raises(NeedsHuman) as caught:
+                send()
+            assert caught.value.code == "fhir.other-patient"
 
 
 @pytest.mark.parametrize(("status", "headers", "proven"), [(201, {}, True), (200, {}, False), (200, PLACE, True)])

@@ -208,6 +208,24 @@ def test_a_letter_that_is_surely_not_there_is_sent_once_more_when_the_searchs_la
         assert (bench.state(message.id), posted(far)) == ("acknowledged", 2)
 
 
+def test_a_letter_in_doubt_that_is_found_with_another_patient_is_an_incident_and_not_delivered(bench, recipient):
+    recipient.answer = Step(500)
+    with ScriptedHttp(recipient) as far:
+        recipient.lives_at(far.address)
+        message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+        bench.send_due()
+        recipient.documents = [{
+            "resourceType": "DocumentReference", "id": "9", "subject": {"reference": "Patient/17"},
+            "identifier": [{"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{message.id}"}],
+        }]  # fmt: skip
+        (row,) = bench.deliveries(message.id)
+        ask_far_side(bench.parts, row.id)
+        assert (bench.state(message.id), bench.cause(message.id), posted(far)) == ("held", "fhir.other-patient", 1)
+        with bench.store.begin(write=False) as tx:
+            (incident,) = tx.incidents()
+        assert (incident.kind, incident.message_id) == ("wrong-record", message.id)
+
+
 def test_the_table_has_a_row_for_every_status_that_the_channel_knows():
     told = {name.split(",")[0].split(" ")[0] for name in NAMES}
     assert {str(status) for status in FHIR_STATUS} <= told

@@ -1,13 +1,15 @@
 """Finding again what may have been sent: by the message's own identifier, and by nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
+from coordinator.channels.fhir.match import Match
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer
+from coordinator.channels.fhir.whose import hold_others
 from coordinator.domain.errors import NeedsHuman, Permanent
 from coordinator.flow.ports import Package
 
@@ -15,8 +17,8 @@ MOST_PAGES = 10
 """Of a search for one identifier: more is no search by it."""
 
 
-def find_message(server: FhirServer, package: Package) -> str | None:
-    """Return where our message is held there: a document, or whatever of the chart carries its name; else None.
+def find_message(server: FhirServer, package: Package) -> list[dict[str, Any]]:
+    """Return what is held there of our message: its documents, or whatever of the chart carries its name; else nothing.
 
     Only the message's own identifier proves it. The session's names do not: they
     are the same in an earlier version that did arrive.
@@ -24,24 +26,45 @@ def find_message(server: FhirServer, package: Package) -> str | None:
     system, value = package.identifier_system, package.identifier
     for kind in _kinds_named(package):
         same = by_identifier(server, kind, system, value)
-        masters = {orjson.dumps(one.get("masterIdentifier")) for one in same}
-        if len(same) > len(masters):
-            raise NeedsHuman("fhir.412")  # the same document twice; several letters of one message are not that
         if same:
-            return f"{kind}/{text(same[0], 'id')}"
-    return None
+            return same
+    return []
 
 
-def already_there(server: FhirServer, package: Package) -> str | None:
-    """Return where an earlier attempt landed after all; None when it did not, or when the server cannot search."""
+def judge_found(server: FhirServer, found: Sequence[Mapping[str, Any]], match: Match) -> str | None:
+    """Return where the message is held, None when nothing was found.
+
+    Raises NeedsHuman when some of it is in another patient's record, or there twice.
+    """
+    hold_others(server, found, match)
+    masters = {orjson.dumps(one.get("masterIdentifier")) for one in found}
+    if len(found) > len(masters):
+        raise NeedsHuman("fhir.412")  # the same document twice; several letters of one message are not that
+    return place_of(found[0]) if found else None
+
+
+def place_of(resource: Mapping[str, Any]) -> str:
+    """Return "DocumentReference/9" of a resource that was found."""
+    return f"{text(resource, 'resourceType')}/{text(resource, 'id')}"
+
+
+def already_there(server: FhirServer, package: Package, match: Match) -> str | None:
+    """Return where an earlier attempt landed after all; None when it did not, or when the server cannot search.
+
+    Raises NeedsHuman when it landed in another patient's record, or twice.
+    """
+    return judge_found(server, _found(server, package), match)
+
+
+def _found(server: FhirServer, package: Package) -> list[dict[str, Any]]:
     try:
         return find_message(server, package)
     except Permanent:
-        return None
+        return []
     except NeedsHuman as fault:
         if fault.status is None or not fault.code.startswith("fhir."):
             raise
-        return None  # the search itself is refused: no reason not to repeat what was answered "try again"
+        return []  # the search itself is refused: no reason not to repeat what was answered "try again"
 
 
 def by_identifier(server: FhirServer, kind: str, system: str, value: str) -> list[dict[str, Any]]:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
-from coordinator.channels.fhir.kept import LETTER, relative
-from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.kept import LETTER
+from coordinator.channels.fhir.said import part, parts, relative, text
 from coordinator.channels.fhir.server import has_error_issue, parse
 from coordinator.channels.wire import Answer
 from coordinator.domain.errors import InDoubt, NeedsHuman

@@ -3,21 +3,20 @@
 import base64
 import binascii
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from coordinator.channels.fhir.finding import by_identifier
-from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.match import Match
+from coordinator.channels.fhir.said import part, parts, relative, text
 from coordinator.channels.fhir.server import FhirServer
+from coordinator.channels.fhir.whose import names_another, names_somebody
 from coordinator.domain.errors import Permanent
 
 LETTER = "DocumentReference"
 Code = Literal["fhir.other-patient", "fhir.altered", "fhir.not-kept"]
-_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-"""R4 allows 64 letters, digits, "-" and "."; servers are known to give more, and what is no id at all is no place."""
 DATES = ("date", "context.period.start", "context.period.end")
 
 
@@ -41,7 +40,7 @@ AS_SENT = Finding(None)
 
 
 def read_back(
-    server: FhirServer, place: str | None, sent: Sequence[Mapping[str, Any]], patient_id: str,
+    server: FhirServer, place: str | None, sent: Sequence[Mapping[str, Any]], match: Match,
     ignores: Sequence[str] = (),
 ) -> Finding:  # fmt: skip
     """Return what the server holds where it said it filed the document, beside what was sent.
@@ -59,12 +58,12 @@ def read_back(
             return Finding("fhir.not-kept")
         raise
     whole = _with_contents(server, stored)
-    findings = [compare(one, whole, patient_id, ignores) for one in sent]
+    findings = [compare(one, whole, match, ignores) for one in sent]
     return next((one for one in findings if one.code is None), findings[0])
 
 
 def every_letter(
-    server: FhirServer, place: str | None, sent: Sequence[Mapping[str, Any]], patient_id: str,
+    server: FhirServer, place: str | None, sent: Sequence[Mapping[str, Any]], match: Match,
     ignores: Sequence[str] = (),
 ) -> Finding:  # fmt: skip
     """Return what the server holds of all letters of a message, each found by its own name beside the known place.
@@ -76,7 +75,7 @@ def every_letter(
     for one in sent:
         name = part(one, "masterIdentifier")
         names.setdefault((text(name, "system"), text(name, "value")), []).append(one)
-    known = read_back(server, place, sent, patient_id, ignores)
+    known = read_back(server, place, sent, match, ignores)
     if len(names) < 2 or known.code is not None:
         return known
     found = {name: by_identifier(server, LETTER, *name) for name in names}
@@ -86,18 +85,18 @@ def every_letter(
         if not found[letter]:
             return Finding("fhir.not-kept", ("one of its letters",))
         whole = _with_contents(server, found[letter][0])
-        findings = [compare(one, whole, patient_id, ignores) for one in forms]
+        findings = [compare(one, whole, match, ignores) for one in forms]
         finding = next((one for one in findings if one.code is None), findings[0])
         if finding.code is not None:
             return finding
     return known
 
 
-def contradicts(sent: Mapping[str, Any], returned: Mapping[str, Any] | None, patient_id: str) -> Finding:
+def contradicts(sent: Mapping[str, Any], returned: Mapping[str, Any] | None, match: Match) -> Finding:
     """Return what the copy that came with the answer says against what was sent. What it leaves out says nothing."""
     if returned is None or returned.get("resourceType") != LETTER:
         return AS_SENT
-    if _patient(sent, returned, patient_id) == "another":
+    if _patient(sent, returned, match) == "another":
         return Finding("fhir.other-patient", ("patient",))
     ours, theirs = _letters(sent), _letters(returned)
     if ours and theirs and not any(one in ours for one in theirs):
@@ -105,11 +104,9 @@ def contradicts(sent: Mapping[str, Any], returned: Mapping[str, Any] | None, pat
     return AS_SENT
 
 
-def compare(
-    sent: Mapping[str, Any], stored: Mapping[str, Any], patient_id: str, ignores: Sequence[str] = ()
-) -> Finding:
+def compare(sent: Mapping[str, Any], stored: Mapping[str, Any], match: Match, ignores: Sequence[str] = ()) -> Finding:
     """Return whether a stored document is the one that was sent: patient, letter, dates, status, what it replaces."""
-    whose = _patient(sent, stored, patient_id)
+    whose = _patient(sent, stored, match)
     if whose == "another":
         return Finding("fhir.other-patient", ("patient",))
     differs = [] if whose == "ours" else ["patient"]
@@ -125,33 +122,15 @@ def compare(
     return Finding("fhir.altered", left, by_link) if left else Finding(None, (), by_link)
 
 
-def relative(place: str | None, kind: str) -> str | None:
-    """Return "DocumentReference/9" of a Location, whatever stands before and behind it; None when it names none."""
-    steps = re.split("[?#]", place or "")[0].split("/_history/")[0].rstrip("/").split("/")
-    named = len(steps) >= 2 and steps[-2] == kind and _ID.fullmatch(steps[-1])
-    return f"{kind}/{steps[-1]}" if named else None
-
-
-def names_another(resource: Mapping[str, Any], patient_id: str) -> bool:
-    """Return whether a resource is filed under another patient of that server than ours."""
-    reference = relative(text(part(resource, "subject"), "reference"), "Patient")
-    return reference is not None and reference != f"Patient/{patient_id}"
-
-
-def _patient(sent: Mapping[str, Any], stored: Mapping[str, Any], patient_id: str) -> Literal["ours", "another", "none"]:
-    """Return whose it is there: by the server's own id, or by the reference by identifier as it was sent."""
-    asked, subject = part(sent, "subject"), part(stored, "subject")
-    if not asked:
-        return "another" if names_another(stored, patient_id) else "ours"
-    if names_another(stored, patient_id):
+def _patient(sent: Mapping[str, Any], stored: Mapping[str, Any], match: Match) -> Literal["ours", "another", "none"]:
+    """Return whose it is there: by the server's own id, or by a number. One we sent it under once may be another's."""
+    if names_another(stored, match):
         return "another"
-    if relative(text(subject, "reference"), "Patient") is not None:
+    if not names_somebody(sent):
         return "ours"
-    named, wanted = part(subject, "identifier"), part(asked, "identifier")
-    if not text(named, "value"):
-        return "none"
-    same = text(named, "value") == text(wanted, "value") and text(named, "system") == text(wanted, "system")
-    return "ours" if same else "another"
+    subject = part(stored, "subject")
+    named = relative(text(subject, "reference"), "Patient") or text(part(subject, "identifier"), "value")
+    return "ours" if named else "none"
 
 
 def _letters(document: Mapping[str, Any]) -> list[str]:

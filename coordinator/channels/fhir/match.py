@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from coordinator.channels.fhir.said import part, parts, text, texts
+from coordinator.channels.fhir.said import part, parts, relative, text, texts
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.domain.errors import NeedsHuman
-from coordinator.domain.registry import Endpoint, Identifier, Patient, Provider
+from coordinator.domain.registry import Clinic, Endpoint, Identifier, Patient, Provider
+from coordinator.mapping.identity import own_number
 
 ZIP_DIGITS, NATIONAL_DIGITS = 5, 10
 
@@ -20,7 +21,23 @@ class Match:
     far_side_id: str
     by: Literal["identifier", "demographics"]
     numbers: frozenset[str] = frozenset()
-    """ "system|value" of each number of ours that stands in the record found."""
+    """ "system|value" of each number of ours that the record found has, or of whose kind it has none."""
+    own: frozenset[str] = frozenset()
+    """The clinic's own number for the patient: right at any server, and found at few."""
+    record: frozenset[str] = frozenset()
+    """Every number that stands in the record found: it keeps those of records that were joined with it."""
+    replaces: frozenset[str] = frozenset()
+    """The ids of the records there that the one found says it has taken the place of."""
+
+    @property
+    def named_by(self) -> frozenset[str]:
+        """Return the numbers by which a letter may name the patient to this server."""
+        return self.numbers | self.own
+
+    @property
+    def known_by(self) -> frozenset[str]:
+        """Return the numbers by which that server's own copy may name the patient."""
+        return self.named_by | self.record
 
 
 def match_patient(server: FhirServer, patient: Patient, provider: Provider, endpoint: Endpoint) -> Match:
@@ -39,7 +56,7 @@ def match_patient(server: FhirServer, patient: Patient, provider: Provider, endp
     form = _demographics(patient)
     hits, more = _hits(server.search("Patient", form))
     found = _only([one for one in hits if _is_same_person(one, patient)], more=more)
-    return Match(_id_in_use(found), "demographics")
+    return _match(found, "demographics", [one for one in known if _may_have(found, one)])
 
 
 def _by_numbers(server: FhirServer, known: tuple[Identifier, ...], patient: Patient) -> Match:
@@ -52,13 +69,35 @@ def _by_numbers(server: FhirServer, known: tuple[Identifier, ...], patient: Pati
             raise NeedsHuman("fhir.patient-several")
     if found.get("birthDate") not in (None, patient.birth_date.isoformat()):
         raise NeedsHuman("fhir.patient-mismatch")
-    numbers = frozenset(f"{one.system}|{one.value}" for one in known if _holds(found, one))
-    return Match(_id_in_use(found), "identifier", numbers)
+    return _match(found, "identifier", [one for one in known if _holds(found, one)])
+
+
+def _match(found: Mapping[str, Any], by: Literal["identifier", "demographics"], numbers: list[Identifier]) -> Match:
+    """Return the record as the match; raise NeedsHuman when it is not in use any more."""
+    links = [text(part(one, "other"), "reference") for one in parts(found, "link") if one.get("type") == "replaces"]
+    joined = (relative(one, "Patient") for one in links)
+    return Match(
+        _id_in_use(found),
+        by,
+        frozenset(number_of(one.system, one.value) for one in numbers),
+        record=frozenset(number_of(text(one, "system"), text(one, "value")) for one in parts(found, "identifier")),
+        replaces=frozenset(place.removeprefix("Patient/") for place in joined if place is not None),
+    )
+
+
+def number_of(system: str, value: str) -> str:
+    """Return a number as numbers are compared."""
+    return f"{system}|{value}"
 
 
 def _records(server: FhirServer, number: Identifier) -> tuple[list[dict[str, Any]], bool]:
     hits, more = _hits(server.search("Patient", {"identifier": f"{number.system}|{number.value}"}))
     return [one for one in hits if _holds(one, number)], more
+
+
+def own_of(patient: Patient, clinic: Clinic) -> frozenset[str]:
+    """Return the clinic's own number for the patient."""
+    return frozenset({number_of(*own_number(clinic.npi, patient.id))})
 
 
 def theirs(patient: Patient, provider: Provider) -> tuple[Identifier, ...]:
@@ -123,6 +162,12 @@ def _holds(resource: Mapping[str, Any], wanted: Identifier) -> bool:
     return any(
         one.get("system") == wanted.system and one.get("value") == wanted.value for one in parts(resource, "identifier")
     )
+
+
+def _may_have(resource: Mapping[str, Any], number: Identifier) -> bool:
+    """Return whether a record has this number, or none of its kind: another one of its kind speaks against it."""
+    of_its_kind = any(one.get("system") == number.system for one in parts(resource, "identifier"))
+    return not of_its_kind or _holds(resource, number)
 
 
 def _is_same_person(resource: Mapping[str, Any], patient: Patient) -> bool:

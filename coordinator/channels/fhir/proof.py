@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from coordinator.channels.fhir.finding import already_there
-from coordinator.channels.fhir.kept import LETTER, Finding, every_letter, letters_among, relative
+from coordinator.channels.fhir.kept import LETTER, Finding, every_letter, letters_among
+from coordinator.channels.fhir.match import Match
 from coordinator.channels.fhir.places import read_exactly
-from coordinator.channels.fhir.said import parts
+from coordinator.channels.fhir.said import parts, relative
 from coordinator.channels.fhir.server import FhirServer
 from coordinator.domain.errors import DeliveryError, NeedsHuman
 from coordinator.flow.ports import Lookup, Package, StoredDocument, Taken
@@ -25,7 +26,7 @@ def letters_in(document: StoredDocument) -> list[Mapping[str, Any]]:
 
 
 def proven_there(
-    server: FhirServer, taken: Taken, sent: Sequence[Mapping[str, Any]], patient_id: str, wish: ReadBack
+    server: FhirServer, taken: Taken, sent: Sequence[Mapping[str, Any]], match: Match, wish: ReadBack
 ) -> Taken:
     """Return the answer, proven only when the server's own copies are as sent; raise NeedsHuman when they are not.
 
@@ -43,7 +44,7 @@ def proven_there(
     if wish.after_s > 0:
         return later
     try:
-        finding = every_letter(server, taken.far_side_ref, sent, patient_id, wish.ignores)
+        finding = every_letter(server, taken.far_side_ref, sent, match, wish.ignores)
     except DeliveryError:
         return later
     if finding.code == "fhir.not-kept":
@@ -53,17 +54,17 @@ def proven_there(
     return replace(taken, facts={**taken.facts, "read back": _said(finding)})
 
 
-def looked_again(server: FhirServer, package: Package, place: str, patient_id: str, wish: ReadBack) -> Lookup:
+def looked_again(server: FhirServer, package: Package, place: str, match: Match, wish: ReadBack) -> Lookup:
     """Return what has become of a document the server said it had filed at this place, or holds elsewhere by our name.
 
     Raises Transient or NeedsHuman when it cannot be read.
     """
     sent = [found for one in package.documents if one.role in WITH_LETTER for found in letters_in(one)]
-    finding = every_letter(server, place, sent, patient_id, wish.ignores)
+    finding = every_letter(server, place, sent, match, wish.ignores)
     if finding.code == "fhir.not-kept":
-        elsewhere = already_there(server, package)
+        elsewhere = already_there(server, package, match)
         if elsewhere is not None and elsewhere != relative(place, LETTER):
-            place, finding = elsewhere, every_letter(server, elsewhere, sent, patient_id, wish.ignores)
+            place, finding = elsewhere, every_letter(server, elsewhere, sent, match, wish.ignores)
     if finding.code is None:
         return Lookup("arrived-proven", far_side_ref=place)
     return Lookup("failed", code=finding.code, detail=finding.words)

@@ -12,13 +12,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from coordinator.channels.answers import FHIR_STATUS, error_for
+from coordinator.channels.fhir.here import EntriesHere
 from coordinator.channels.fhir.judge import REVIEW_WITHIN_S
-from coordinator.channels.fhir.kept import names_another, relative
-from coordinator.channels.fhir.said import part, parts, text
+from coordinator.channels.fhir.match import Match
+from coordinator.channels.fhir.said import part, parts, relative, text
 from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
+from coordinator.channels.fhir.whose import (
+    OTHER_PATIENT,
+    WORDS,
+    filed_under,
+    look_whose,
+    names_another,
+    names_somebody,
+)
 from coordinator.channels.wire import Answer
 from coordinator.domain.errors import DeliveryError, InDoubt, NeedsHuman
-from coordinator.flow.ports import EntryBook, EntryRow, Package, Taken
+from coordinator.flow.ports import EntryRow, Package, Taken
 from coordinator.mapping.addressing import Places, addressed, names_of_entries
 from coordinator.mapping.body import to_bytes
 from coordinator.mapping.planner import Capability
@@ -45,6 +54,11 @@ class Request:
     def only_once(self) -> bool:
         """Whether repeating it can double nothing."""
         return self.method == "PUT" or "If-None-Exist" in self.headers
+
+    @property
+    def found_there(self) -> bool:
+        """Whether 200 says that it was there already."""
+        return self.method == "POST" and "If-None-Exist" in self.headers
 
     @property
     def of_one_place(self) -> bool:
@@ -98,12 +112,13 @@ def terms_of(
 class Singles:
     """One message's entries on their way to one server, one by one."""
 
-    def __init__(self, server: FhirServer, book: EntryBook, endpoint: str, terms: Terms) -> None:
+    def __init__(self, server: FhirServer, book: EntriesHere, endpoint: str, terms: Terms, match: Match) -> None:
         """`endpoint` is the id under which the book keeps this server's entries."""
         self._server = server
         self._book = book
         self._endpoint = endpoint
         self._terms = terms
+        self._match = match
         self.newly_refused: set[str] = set()
 
     def send(
@@ -112,14 +127,16 @@ class Singles:
         entries: Sequence[Mapping[str, Any]],
         places: Places,
         mark: Callable[[], None],
+        astray: Collection[str] = (),
     ) -> Taken:
         """Return what came of all entries together; raise when one of them is not settled.
 
         A letter that this server would not be asked to take is a person's matter before anything leaves: what is left
-        to the letter needs one.
+        to the letter needs one. `astray`: the keys of entries that landed with another patient, so are not there.
         """
         urls = {one["fullUrl"]: entry_key(one) for one in entries}
         known = dict(self._book.known(self._endpoint, list(urls.values())))
+        known |= {key: EntryRow(None, None, known[key].asked_sha256) for key in astray}
         if any(self._is_barred(package, one, known.get(urls[one["fullUrl"]])) for one in entries):
             raise NeedsHuman("fhir.level")
         by_url = dict(places.by_url)
@@ -179,14 +196,14 @@ class Singles:
         except DeliveryError:
             self._book.let_go(self._endpoint, key)  # not a byte of it has left
             raise
-        return self._judged(answer, request, key, places)
+        return self._judged(answer, request, key, entry)
 
-    def _judged(self, answer: Answer, request: Request, key: str, places: Places) -> "_Done":
+    def _judged(self, answer: Answer, request: Request, key: str, entry: Mapping[str, Any]) -> "_Done":
         """Return what one answer says of its entry; raise what is for somebody else to settle."""
         if 200 <= answer.status < 300:
-            return self._taken(answer, request, key, places)
+            return self._taken(answer, request, key, entry)
         if self._holds_it(answer):
-            self._book.landed(self._endpoint, key, None)
+            self._book.landed(self._endpoint, key, None, patient_of(entry, self._match))
             return _Done("there", None)
         error = error_for(answer, FHIR_STATUS, self._server.now(), kind="fhir", only_once=request.only_once)
         if isinstance(error, InDoubt):
@@ -198,7 +215,7 @@ class Singles:
             self.newly_refused.add(request.kind)
         return _Done("left out", None)
 
-    def _taken(self, answer: Answer, request: Request, key: str, places: Places) -> "_Done":
+    def _taken(self, answer: Answer, request: Request, key: str, entry: Mapping[str, Any]) -> "_Done":
         said = parse(answer) if answer.body else {}
         if said is None:
             raise InDoubt("fhir.not-fhir", detail=answer.body, status=answer.status)
@@ -207,10 +224,13 @@ class Singles:
         place = _place(answer, request, said)
         if place is None and answer.status != 202:
             raise InDoubt("fhir.no-location", detail=answer.body, status=answer.status)
+        whose = patient_of(entry, self._match)
+        if answer.status == 200 and request.found_there and whose is not None:
+            look_whose(self._server, place, said, self._match)
         if answer.status != 202:  # under review it stays asked: what is there is found by looking, not by our book
-            self._book.landed(self._endpoint, key, place)
-        if names_another(said, places.by_type["Patient"].removeprefix("Patient/")):
-            raise NeedsHuman("fhir.other-patient", detail=b"Their copy is not as sent: patient.", status=answer.status)
+            self._book.landed(self._endpoint, key, place, whose and filed_under(said, self._match))
+        if names_another(said, self._match):
+            raise NeedsHuman(OTHER_PATIENT, detail=WORDS, status=answer.status)
         if answer.status == 202:
             return _Done("for review", None)
         return _Done("created" if answer.status == 201 else "there", place)
@@ -230,6 +250,11 @@ class _Done:
 def entry_key(entry: Mapping[str, Any]) -> str:
     """Return the name under which the book keeps an entry: its stable id, the same in every version."""
     return str(entry["fullUrl"]).removeprefix("urn:uuid:")
+
+
+def patient_of(entry: Mapping[str, Any], match: Match) -> str | None:
+    """Return the id of the record that an entry goes into, None for what is about no patient."""
+    return match.far_side_id if names_somebody(part(entry, "resource")) else None
 
 
 def content_sha(entry: Mapping[str, Any]) -> str:

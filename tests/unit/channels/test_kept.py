@@ -1,14 +1,19 @@
 import base64
 import hashlib
+from dataclasses import replace
 
 import pytest
 
-from coordinator.channels.fhir.kept import Finding, compare, contradicts, names_another, read_back, relative
+from coordinator.channels.fhir.kept import Finding, compare, contradicts, read_back
+from coordinator.channels.fhir.match import Match
+from coordinator.channels.fhir.said import relative
+from coordinator.channels.fhir.whose import names_another
 
 BODY = b"%PDF-1.7 letter"
 DATA = base64.b64encode(BODY).decode()
 HASH = base64.b64encode(hashlib.sha1(BODY, usedforsecurity=False).digest()).decode()
 BY_NUMBER = {"type": "Patient", "identifier": {"system": "urn:example:mrn", "value": "NS-1"}}
+OURS = Match("far-1", "identifier", frozenset({"urn:example:mrn|NS-1"}))
 SENT = {
     "resourceType": "DocumentReference",
     "status": "current",
@@ -34,7 +39,7 @@ def stored(**changes):
     ],
 )
 def test_the_patient_is_ours_by_the_servers_own_id_or_by_the_reference_as_sent(subject):
-    assert compare(SENT, stored(subject=subject), "far-1") == Finding(None)
+    assert compare(SENT, stored(subject=subject), OURS) == Finding(None)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +53,19 @@ def test_the_patient_is_ours_by_the_servers_own_id_or_by_the_reference_as_sent(s
     ],
 )
 def test_any_other_patient_is_another(subject):
-    assert compare(SENT, stored(subject=subject), "far-1").code == "fhir.other-patient"
+    assert compare(SENT, stored(subject=subject), OURS).code == "fhir.other-patient"
+
+
+def test_a_letter_that_was_sent_and_is_kept_under_a_number_that_is_not_theirs_now_is_anothers():
+    older = {**SENT, "subject": {"type": "Patient", "identifier": {"system": "urn:example:mrn", "value": "NS-0"}}}
+    assert compare(older, older, OURS).code == "fhir.other-patient"
+    joined = replace(OURS, record=frozenset({"urn:example:mrn|NS-0"}))
+    assert compare(older, older, joined).code is None
 
 
 @pytest.mark.parametrize("subject", [None, {}, {"display": "Zoë"}])
 def test_a_letter_about_nobody_has_lost_its_patient(subject):
-    assert compare(SENT, stored(subject=subject), "far-1").differs == ("patient",)
+    assert compare(SENT, stored(subject=subject), OURS).differs == ("patient",)
 
 
 TEXT = base64.b64encode(b"the words of the letter").decode()
@@ -62,10 +74,10 @@ ELSEWHERE = {"attachment": {"contentType": "text/plain", "url": "https://files.e
 
 
 def test_a_form_that_is_kept_elsewhere_excuses_itself_and_no_other():
-    as_sent = compare(TWO, {**TWO, "content": [TWO["content"][0], ELSEWHERE]}, "far-1")
+    as_sent = compare(TWO, {**TWO, "content": [TWO["content"][0], ELSEWHERE]}, OURS)
     assert (as_sent.code, as_sent.by_link) == (None, True)
     altered = {"attachment": {"contentType": "application/pdf", "data": TEXT[:-4]}}
-    found = compare(TWO, {**TWO, "content": [altered, ELSEWHERE]}, "far-1")
+    found = compare(TWO, {**TWO, "content": [altered, ELSEWHERE]}, OURS)
     assert (found.code, found.differs) == ("fhir.altered", ("content",))
 
 
@@ -73,22 +85,22 @@ def test_a_form_that_is_kept_elsewhere_excuses_itself_and_no_other():
     "attachment", [{"data": DATA}, {"hash": HASH}, {"hash": HASH, "url": "Binary/1"}, {"data": DATA, "hash": HASH}]
 )
 def test_the_letter_is_there_by_its_bytes_or_by_their_hash(attachment):
-    assert compare(SENT, stored(content=[{"attachment": attachment}]), "far-1").code is None
+    assert compare(SENT, stored(content=[{"attachment": attachment}]), OURS).code is None
 
 
 @pytest.mark.parametrize("attachment", [{}, {"data": "QUJD"}, {"hash": "QUJD"}, {"data": "!"}, {"title": "x"}])
 def test_other_bytes_or_none_are_not_the_letter(attachment):
-    assert compare(SENT, stored(content=[{"attachment": attachment}]), "far-1").differs == ("content",)
+    assert compare(SENT, stored(content=[{"attachment": attachment}]), OURS).differs == ("content",)
 
 
 def test_one_of_two_forms_that_is_missing_is_missed():
     two = {**SENT, "content": [*SENT["content"], {"attachment": {"contentType": "text/plain", "data": "QUJD"}}]}
-    assert compare(two, stored(), "far-1").differs == ("content",)
+    assert compare(two, stored(), OURS).differs == ("content",)
 
 
 @pytest.mark.parametrize("found", ["2026-10-14T20:00:00Z", "2026-10-14T15:00:00.123-05:00"])
 def test_the_same_instant_in_another_zone_or_with_fractions_is_the_same(found):
-    assert compare(SENT, stored(date=found), "far-1").code is None
+    assert compare(SENT, stored(date=found), OURS).code is None
 
 
 @pytest.mark.parametrize(
@@ -102,23 +114,23 @@ def test_the_same_instant_in_another_zone_or_with_fractions_is_the_same(found):
     ],
 )
 def test_what_was_dropped_is_named_unless_this_server_is_known_to_set_it(changes, differs):
-    assert compare(SENT, stored(**changes), "far-1").differs == (differs,)
-    assert compare(SENT, stored(**changes), "far-1", ("date", "context.period", "status")).code is None
+    assert compare(SENT, stored(**changes), OURS).differs == (differs,)
+    assert compare(SENT, stored(**changes), OURS, ("date", "context.period", "status")).code is None
 
 
 def test_a_correction_that_lost_what_it_replaces_is_not_as_sent():
     correction = {**SENT, "relatesTo": [{"code": "replaces", "target": {"identifier": {"value": "m-1"}}}]}
-    assert compare(correction, stored(), "far-1").differs == ("relatesTo",)
+    assert compare(correction, stored(), OURS).differs == ("relatesTo",)
     kept = stored(relatesTo=[{"code": "replaces", "target": {"reference": "DocumentReference/4"}}])
-    assert compare(correction, kept, "far-1").code is None
+    assert compare(correction, kept, OURS).code is None
 
 
 def test_an_answer_that_leaves_things_out_contradicts_nothing():
     bare = {"resourceType": "DocumentReference", "id": "9"}
     for returned in (None, bare, {"resourceType": "OperationOutcome"}, {**bare, "content": [{"attachment": {}}]}):
-        assert contradicts(SENT, returned, "far-1").code is None
+        assert contradicts(SENT, returned, OURS).code is None
     other = {**bare, "content": [{"attachment": {"data": "QUJD"}}]}
-    assert contradicts(SENT, other, "far-1").code == "fhir.altered"
+    assert contradicts(SENT, other, OURS).code == "fhir.altered"
 
 
 def test_a_place_is_read_wherever_it_stands_and_nothing_else_is_a_place():
@@ -126,7 +138,7 @@ def test_a_place_is_read_wherever_it_stands_and_nothing_else_is_a_place():
     assert relative("DocumentReference/9", "DocumentReference") == "DocumentReference/9"
     for odd in (None, "", "9", "Binary/9", "DocumentReference/"):
         assert relative(odd, "DocumentReference") is None
-    assert not names_another({"subject": {"reference": "Group/7"}}, "far-1")
+    assert not names_another({"subject": {"reference": "Group/7"}}, OURS)
 
 
 class Holding:
@@ -148,13 +160,13 @@ class Holding:
 def test_a_form_kept_as_a_binary_of_that_server_is_read_too(url):
     letter = stored(content=[{"attachment": {"url": url}}])
     server = Holding(DocumentReference_9=letter, Binary_1={"resourceType": "Binary", "data": DATA})
-    assert read_back(server, "DocumentReference/9", [SENT], "far-1") == Finding(None)
+    assert read_back(server, "DocumentReference/9", [SENT], OURS) == Finding(None)
     server = Holding(DocumentReference_9=letter, Binary_1={"resourceType": "Binary", "data": "QUJD"})
-    assert read_back(server, "DocumentReference/9", [SENT], "far-1").differs == ("content",)
+    assert read_back(server, "DocumentReference/9", [SENT], OURS).differs == ("content",)
 
 
 def test_a_form_kept_at_another_host_is_never_asked_for_with_our_token_and_it_is_said():
     letter = stored(content=[{"attachment": {"url": "https://elsewhere.example/Binary/1"}}])
     server = Holding(DocumentReference_9=letter)
-    found = read_back(server, "DocumentReference/9", [SENT], "far-1")
+    found = read_back(server, "DocumentReference/9", [SENT], OURS)
     assert (found.code, found.by_link, server.asked) == (None, True, ["DocumentReference/9"])
