@@ -13,6 +13,8 @@ import orjson
 
 from coordinator.channels.answers import FHIR_STATUS, Verdict, error_for
 from coordinator.channels.credentials import Credentials
+from coordinator.channels.fhir.match import present_numbers
+from coordinator.channels.fhir.numbers import hold_renumbered
 from coordinator.channels.fhir.said import part, parts, text
 from coordinator.channels.fhir.server import FhirServer, has_error_issue, parse
 from coordinator.channels.wire import Answer, Limits, Wire
@@ -49,10 +51,15 @@ class FhirMessage:
     def send(
         self, package: Package, endpoint: Endpoint, *, deadline: datetime, about_to_send: Callable[[str | None], None]
     ) -> Taken:
-        """Return what the server said; see the port. 2xx is taken; only a response message "ok" is proof."""
+        """Return what the server said; see the port. 2xx is taken; only a response message "ok" is proof.
+
+        No patient is looked up there, so a message goes only by the numbers that the registry has now.
+        """
         document = package.document("fhir-message")
         if document is None:
             raise NeedsHuman("fhir.level")
+        numbers = present_numbers(package.patient, package.provider, package.clinic)
+        hold_renumbered(orjson.loads(document.body), named=numbers, listed=numbers)
         server = FhirServer(self._wire, self._credentials, endpoint, deadline)
         answer = server.write("$process-message", document.body, lambda: about_to_send(None))
         return _judge(answer, self._clock, _names(document.body))

@@ -18,8 +18,9 @@ from coordinator.channels.fhir.here import EntriesHere
 from coordinator.channels.fhir.judge import judge_bundle, judge_document
 from coordinator.channels.fhir.kept import LETTER, contradicts
 from coordinator.channels.fhir.letters import Letters, entries_of
-from coordinator.channels.fhir.match import Match, match_patient, own_of
+from coordinator.channels.fhir.match import Match, match_patient, own_of, present_numbers
 from coordinator.channels.fhir.misfiled import hold_misfiled
+from coordinator.channels.fhir.numbers import hold_renumbered, lists_only
 from coordinator.channels.fhir.places import look_up_places, read_exactly
 from coordinator.channels.fhir.proof import letters_in, looked_again, proven_there
 from coordinator.channels.fhir.refusals import TRANSACTION, Refusals
@@ -194,10 +195,11 @@ class FhirRest:
             return Lookup("failed", code=fault.code, detail=fault.detail)
 
     def _match(self, server: FhirServer, package: Package, endpoint: Endpoint) -> Match:
-        """Return the patient as that server has them, and by which numbers."""
+        """Return the patient as that server has them, and the numbers by which we may name them to it."""
         return replace(
             match_patient(server, package.patient, package.provider, endpoint),
             own=own_of(package.patient, package.clinic),
+            present=present_numbers(package.patient, package.provider, package.clinic),
         )
 
     def _held_there(self, server: FhirServer, package: Package, endpoint: Endpoint) -> Lookup:
@@ -320,7 +322,10 @@ class FhirRest:
         return next((one for one in begun if one and has_begun(book, endpoint.id, one)), [])
 
     def _document(self, server: FhirServer, endpoint: Endpoint, match: Match, document: StoredDocument) -> bytes:
-        """Return the stored bytes, with that server's own references where its partner file asks for them."""
+        """Return the stored bytes, with that server's own references where its partner file asks for them.
+
+        Raises NeedsHuman when they name the patient by another number than the one matched.
+        """
         content = read_exactly(document.body)
         made = self._made(server, endpoint, match, content)
         return document.body if made is content else to_bytes(dict(made))
@@ -328,11 +333,15 @@ class FhirRest:
     def _made(
         self, server: FhirServer, endpoint: Endpoint, match: Match, content: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Return one document, with that server's own references where its partner file asks for them."""
+        """Return one document, with that server's own references where its partner file asks for them.
+
+        Raises NeedsHuman when it names the patient by another number than the one matched.
+        """
         partner = self._partner(endpoint)
         made = content
         if partner is not None and partner.own_references:
             made = addressed(content, look_up_places(server, partner, match, content))
+        hold_renumbered(made, named=match.named_by, listed=match.present)
         return made
 
     def _conditional(self, package: Package, endpoint: Endpoint, capability: Capability) -> dict[str, str]:
@@ -376,8 +385,9 @@ class FhirRest:
 
 
 def _names_them(chart: Mapping[str, Any], match: Match) -> bool:
-    """Return whether the chart is about the record that was found, by a number that stands in it."""
-    return match.by == "identifier" and names_their_patient(chart, match.numbers)
+    """Return whether the chart is about the record that was found, by a number that stands in it, and by no old one."""
+    found = match.by == "identifier" and names_their_patient(chart, match.numbers)
+    return found and lists_only(chart, match.present)
 
 
 def _try_of(package: Package) -> str:

@@ -10,7 +10,16 @@ from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
 from coordinator.domain.registry import Endpoint
 from coordinator.security.outbound import OutboundConfig, guarded_client
 from tests.contract.channel_suite import ChannelSuite, Scene
-from tests.contract.people import NoSignIn, WallClock, a_document, a_package, document_reference
+from tests.contract.people import (
+    CANARY,
+    CLINIC,
+    PATIENT,
+    NoSignIn,
+    WallClock,
+    a_document,
+    a_package,
+    document_reference,
+)
 from tests.contract.scripted import ScriptedHttp, Step, a_dead_port
 
 pytestmark = pytest.mark.loopback
@@ -164,6 +173,47 @@ def test_an_error_in_any_outcome_of_a_response_message_is_no_success():
 def test_a_created_status_without_anything_usable_is_in_doubt():
     with pytest.raises(InDoubt):
         answer_to(Step(201, b"", FHIR))
+
+
+OWN = {"system": f"urn:coordinator:{CLINIC.npi}:mrn", "value": PATIENT.id}
+THEIRS = {"system": "urn:example:mrn", "value": f"NS-{CANARY}"}
+OLD = {**THEIRS, "value": "NS-MRN-1001"}
+
+
+def about(*numbers, **subject):
+    """Return our message with a patient of these numbers, and a letter about that patient."""
+    package = our_message()
+    patient = {"resource": {"resourceType": "Patient", "identifier": list(numbers)}}
+    letter = {"resource": document_reference(package.message, subject=subject)}
+    body = json.dumps({**OURS, "entry": [*OURS["entry"], patient, letter]}).encode()
+    return replace(package, documents=(a_document("fhir-message", body, "application/fhir+json"),))
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        about(THEIRS, OWN, reference="urn:uuid:p"),
+        about(OWN, reference="urn:uuid:p"),
+        about(type="Patient", identifier=THEIRS),
+    ],
+)
+def test_a_message_goes_by_the_numbers_that_the_registry_has_now(package):
+    assert answer_to(Step(200), package).status == 200
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        about(OLD, OWN, reference="urn:uuid:p"),
+        about(THEIRS, OLD, OWN, reference="urn:uuid:p"),
+        about(type="Patient", identifier=OLD),
+        about({**OWN, "value": "MRN-2"}),
+    ],
+)
+def test_a_message_that_was_composed_under_another_number_is_composed_anew(package):
+    with pytest.raises(NeedsHuman) as caught:
+        answer_to(Step(200), package)
+    assert caught.value.code == "fhir.patient-renumbered"
 
 
 def test_without_a_message_body_it_is_held():

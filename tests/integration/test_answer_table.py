@@ -13,6 +13,7 @@ from bench_parts import STAFF, example
 
 from coordinator.channels.answers import FHIR_STATUS
 from coordinator.channels.fhir_rest import FhirRest
+from coordinator.flow import recompose, resend
 from coordinator.flow.track import ask_far_side
 from coordinator.sandbox.ehr import patient_resource
 from coordinator.sandbox.ehr_capability import capability_statement
@@ -224,6 +225,32 @@ def test_a_letter_in_doubt_that_is_found_with_another_patient_is_an_incident_and
         with bench.store.begin(write=False) as tx:
             (incident,) = tx.incidents()
         assert (incident.kind, incident.message_id) == ("wrong-record", message.id)
+
+
+def test_a_corrected_number_sends_nothing_that_was_composed_under_the_old_one_until_it_is_composed_anew(
+    bench, recipient
+):
+    stranger = {**recipient.patient, "birthDate": "1950-01-01"}
+    recipient.patient, ours, recipient.answer = stranger, recipient.patient, Step(201, b"", PLACE)
+    with ScriptedHttp(recipient) as far:
+        recipient.lives_at(far.address)
+        message = bench.told(example("session-outcome.bp-spike"))["pr-psych"]
+        bench.send_due()
+        assert (bench.state(message.id), bench.cause(message.id)) == ("held", "fhir.patient-mismatch")
+        number = {"system": "urn:example:psych:mrn", "value": "NS-42"}
+        bench.change_patient(identifiers=[{**number, "held_by": "pr-psych"}])
+        recipient.patient = {**ours, "identifier": [number]}
+        (row,) = bench.deliveries(message.id)
+        resend.release(bench.parts, row.id, reason="the number is corrected", token="r" * 43, actor=STAFF)
+        bench.send_due()
+        assert (bench.cause(message.id), posted(far)) == ("fhir.patient-renumbered", 0)
+        shown = recompose.preview(bench.parts, message.id, STAFF)
+        recompose.recompose(
+            bench.parts, message.id, seen=shown.seen, reason="the number is corrected", token="s" * 43, actor=STAFF
+        )
+        bench.send_due()
+        (sent,) = far.asked("POST", "/fhir/DocumentReference")
+        assert json.loads(sent[3])["subject"]["identifier"] == number
 
 
 def test_the_table_has_a_row_for_every_status_that_the_channel_knows():

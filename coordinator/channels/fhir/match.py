@@ -24,6 +24,8 @@ class Match:
     """ "system|value" of each number of ours that the record found has, or of whose kind it has none."""
     own: frozenset[str] = frozenset()
     """The clinic's own number for the patient: right at any server, and found at few."""
+    present: frozenset[str] = frozenset()
+    """Every number by which the registry names the patient to this provider now, the clinic's own among them."""
     record: frozenset[str] = frozenset()
     """Every number that stands in the record found: it keeps those of records that were joined with it."""
     replaces: frozenset[str] = frozenset()
@@ -98,6 +100,11 @@ def _records(server: FhirServer, number: Identifier) -> tuple[list[dict[str, Any
 def own_of(patient: Patient, clinic: Clinic) -> frozenset[str]:
     """Return the clinic's own number for the patient."""
     return frozenset({number_of(*own_number(clinic.npi, patient.id))})
+
+
+def present_numbers(patient: Patient, provider: Provider, clinic: Clinic) -> frozenset[str]:
+    """Return every number by which the registry names the patient to this provider now, the clinic's own among them."""
+    return own_of(patient, clinic) | {number_of(one.system, one.value) for one in theirs(patient, provider)}
 
 
 def theirs(patient: Patient, provider: Provider) -> tuple[Identifier, ...]:
