@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -12,9 +13,15 @@ class Cutoff:
 
     def __init__(self, after_s: float) -> None:
         self._timer = threading.Timer(after_s, self._cut)
+        self._ends_s = time.monotonic() + after_s
         self._timer.daemon = True
         self._socket: socket.socket | None = None
         self.reached = False
+
+    @property
+    def left_s(self) -> float:
+        """Return how long it is until the deadline, in seconds; a little more than nothing when it is over."""
+        return max(self._ends_s - time.monotonic(), 0.1)
 
     def watch(self, one: socket.socket) -> None:
         """Watch this socket from now on (the TLS one replaces the plain one)."""

@@ -210,7 +210,9 @@ class _Session:
             self._dot_sent = True
             self._phase = "after"
             self._smtp.send(b".\r\n")
+            self._wait(self._cutoff.left_s)  # who hangs up here has it in doubt (RFC 5321, 4.5.3.2.6)
             code, words = self._smtp.getreply()
+            self._wait(self._step_s)
             if code // 100 != 2:  # by its first digit, as RFC 5321 has it (4.2)
                 raise smtplib.SMTPResponseException(code, words)
         return Taken(
@@ -228,6 +230,10 @@ class _Session:
             if self._phase in ("signed-in", "after") and not self._cutoff.reached:
                 self._smtp.quit()
         self._smtp.close()
+
+    def _wait(self, limit_s: float) -> None:
+        if self._smtp.sock is not None:
+            self._smtp.sock.settimeout(limit_s)
 
     def _watch(self) -> None:
         if isinstance(self._smtp.sock, socket.socket):

@@ -82,6 +82,8 @@ class Fax:
         if far_side_ref is not None:
             return Lookup("unknown")
         self._wait_until_settled(f"{package.tag} {package.attempt}")
+        if not self._gateway.lists_waiting and len(found) < package.attempt:
+            raise NeedsHuman("fax.in-doubt")  # those of earlier tries, and this one may wait there unseen
         return _of_failed(found)
 
     def try_number(self, endpoint: Endpoint) -> str:

@@ -11,7 +11,7 @@ import orjson
 
 from coordinator.channels.fax_calls import FaxCalls, multipart, read_object
 from coordinator.channels.fax_codes import PARTIAL, FaxFailure, classify_words
-from coordinator.channels.fax_gateway import FaxStatus, OutgoingFax
+from coordinator.channels.fax_gateway import FaxStatus, OutgoingFax, once_each
 from coordinator.channels.wire import Answer, Limits
 from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
 from coordinator.flow.ports import Clock
@@ -33,6 +33,8 @@ class DocumoConfig:
 
 class DocumoGateway:
     """Implements FaxGateway. Our tag travels in the vendor's `tags`."""
+
+    lists_waiting: bool = True
 
     def __init__(self, http: httpx.Client, config: DocumoConfig, clock: Clock, limits: Limits | None = None) -> None:
         # The vendor's own scheme: the word Basic and the bare key.
@@ -65,11 +67,11 @@ class DocumoGateway:
             read += len(rows)
             hits += [_read_fax(one, orjson.dumps(one)) for one in rows if tag in _tags(one)]
             if read >= count if count is not None else len(rows) < PAGE:
-                return tuple(hits)
+                return once_each(hits)
             if not rows:
                 break
-        if hits:
-            return tuple(hits)
+        if any(one.state != "failed" for one in hits):
+            return once_each(hits)  # of failed ones the rest of the list may hold a later one
         raise NeedsHuman("fax.in-doubt")
 
     def account(self, *, deadline: datetime) -> str:

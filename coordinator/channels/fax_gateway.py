@@ -1,7 +1,7 @@
 """Fax gateways: the small interface each adapter fills, and the adapter for the Phaxio v2 shape."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -47,8 +47,18 @@ class FaxStatus:
     """What the machine that answered called itself, of a fax that was sent; None where the gateway does not tell."""
 
 
+def once_each(listed: Iterable[FaxStatus]) -> tuple[FaxStatus, ...]:
+    """Return each fax once, as it was listed last: one that is queued between two pages moves another onto both."""
+    return tuple({one.fax_id: one for one in listed}.values())
+
+
 class FaxGateway(Protocol):
     """One vendor's fax service. Every method makes one call and raises the delivery errors."""
+
+    @property
+    def lists_waiting(self) -> bool:
+        """Return whether its list has what it has queued from the first moment on: what is not in it is not there."""
+        ...
 
     def submit(self, fax: OutgoingFax, *, deadline: datetime, about_to_send: Callable[[], None]) -> tuple[str, Answer]:
         """Queue the fax; return the gateway's id of it. `about_to_send` is called right before the request leaves."""
@@ -79,6 +89,8 @@ class PhaxioConfig:
 
 class PhaxioGateway:
     """The Phaxio v2 shape: POST /v2/faxes, GET /v2/faxes/{id}, GET /v2/faxes?tag[delivery]=."""
+
+    lists_waiting: bool = True
 
     def __init__(self, http: httpx.Client, config: PhaxioConfig, clock: Clock, limits: Limits | None = None) -> None:
         self._wire = Wire(http, clock, limits)

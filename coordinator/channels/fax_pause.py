@@ -30,6 +30,11 @@ class PausingGateway:
         self._lock = threading.Lock()
 
     @property
+    def lists_waiting(self) -> bool:
+        """Return what the gateway's list has; see the protocol."""
+        return self._inner.lists_waiting
+
+    @property
     def paused_until(self) -> datetime | None:
         """Return when the next fax may try, None when nothing is paused."""
         return self._until

@@ -12,7 +12,7 @@ import orjson
 
 from coordinator.channels.fax_calls import FaxCalls, read_object
 from coordinator.channels.fax_codes import FaxFailure, classify
-from coordinator.channels.fax_gateway import FaxStatus, OutgoingFax
+from coordinator.channels.fax_gateway import FaxStatus, OutgoingFax, once_each
 from coordinator.channels.wire import Answer, Limits
 from coordinator.domain.errors import InDoubt, NeedsHuman, Transient
 from coordinator.flow.ports import Clock
@@ -39,6 +39,8 @@ class SinchConfig:
 
 class SinchGateway:
     """Implements FaxGateway. Our tag travels in the vendor's `labels`; its own retries are off."""
+
+    lists_waiting: bool = True
 
     def __init__(self, http: httpx.Client, config: SinchConfig, clock: Clock, limits: Limits | None = None) -> None:
         pair = base64.b64encode(f"{config.key_id}:{config.key_secret}".encode()).decode()
@@ -84,11 +86,11 @@ class SinchGateway:
             rows, pages = self._rows(f"{self._place}?{query}", deadline)
             hits += [one for one in (_read_fax(row, orjson.dumps(row)) for row in rows) if one.tag == tag]
             if page >= pages if pages is not None else len(rows) < PAGE:
-                return tuple(hits)
+                return once_each(hits)
             if not rows:
                 break
-        if hits:
-            return tuple(hits)
+        if any(one.state != "failed" for one in hits):
+            return once_each(hits)  # of failed ones the rest of the list may hold a later one
         raise NeedsHuman("fax.in-doubt")
 
     def account(self, *, deadline: datetime) -> str:

@@ -43,6 +43,8 @@ class SrfaxConfig:
 class SrfaxGateway:
     """Implements FaxGateway. Our tag is too long for the vendor's account code, so its hash travels there."""
 
+    lists_waiting: bool = False
+
     def __init__(self, http: httpx.Client, config: SrfaxConfig, clock: Clock, limits: Limits | None = None) -> None:
         self._calls = FaxCalls(http, clock, config.base_url, {}, limits)
         self._config = config

@@ -39,6 +39,8 @@ class HispBehaviour:
     """(verb, reply line, how many times or None): such as ("RCPT", "550 no such address", None)."""
     drop_after_dot: int = 0
     """How many times to take and keep the message, and hang up before the reply."""
+    thinks_after_dot_s: float = 0.0
+    """How long it looks at a message that it has taken, as a scanner does, before it replies."""
 
 
 class Hisp:
@@ -229,6 +231,7 @@ class _Handler:
             await asyncio.to_thread(self._hisp.take, envelope.mail_from, recipient, envelope.original_content)
         if self._hisp.drops_now():
             server.transport.abort()
+        await asyncio.sleep(self._hisp.behaviour.thinks_after_dot_s)
         return "250 taken"
 
 

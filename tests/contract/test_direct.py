@@ -8,6 +8,7 @@ from email import policy
 
 import pytest
 
+from coordinator.channels import direct
 from coordinator.channels.direct import SMTP_REPLIES, Direct, SmtpConfig
 from coordinator.channels.receipts.direct_mdn import MOST_AT_ONCE, DirectNotices, ImapConfig
 from coordinator.domain.errors import InDoubt, NeedsHuman, Permanent, Transient
@@ -243,6 +244,19 @@ def test_a_message_kept_before_the_line_broke_is_in_doubt_and_its_notice_settles
         channel_to(hisp).send(package, ENDPOINT, deadline=soon(), about_to_send=marks.append)
     assert channel_to(hisp).look_up(package, ENDPOINT, marks[0], deadline=soon()).verdict == "unknown"
     assert {news.far_side_ref for news, _ in notices_of(hisp).fetch()} == set(marks)
+
+
+def test_a_hisp_that_looks_at_the_message_for_longer_than_any_other_step_may_take_is_waited_for(hisp, monkeypatch):
+    """Whoever hangs up after the final dot has a letter in doubt that was taken."""
+    monkeypatch.setattr(direct, "STEP_S", 1.0)
+    hisp.behaviour.thinks_after_dot_s = 2.5
+    taken = channel_to(hisp).send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda _: None)
+    assert taken.status == 250
+    hisp.behaviour.thinks_after_dot_s = 20
+    begun_s = time.monotonic()
+    with pytest.raises(InDoubt):
+        channel_to(hisp).send(a_package(), ENDPOINT, deadline=soon(), about_to_send=lambda _: None)
+    assert time.monotonic() - begun_s < 15, "but not beyond the deadline"
 
 
 def test_letters_to_the_clinic_stay_unseen_and_never_stand_before_the_notices(hisp):

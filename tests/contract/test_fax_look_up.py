@@ -6,7 +6,10 @@ import pytest
 
 from coordinator.channels.fax import Fax
 from coordinator.channels.fax_codes import FaxFailure, classify
+from coordinator.channels.fax_documo import DocumoGateway
 from coordinator.channels.fax_gateway import FaxStatus
+from coordinator.channels.fax_sinch import SinchGateway
+from coordinator.channels.fax_srfax import SrfaxGateway
 from coordinator.domain.errors import NeedsHuman, Transient
 from coordinator.domain.registry import Endpoint
 from tests.contract.people import StillClock, WallClock, a_package
@@ -28,6 +31,8 @@ def a_fax(name, state="open", failure: FaxFailure | None = None):
 class Listed:
     """A gateway that knows these faxes by their ids, and lists those of `listed` under our tag."""
 
+    lists_waiting = True
+
     def __init__(self, *known, listed=None):
         self.known = {one.fax_id: one for one in known}
         self.listed = known if listed is None else listed
@@ -44,9 +49,9 @@ def clock():
     return StillClock(WallClock().now())
 
 
-def look(gateway, clock, ref=None, channel=None):
+def look(gateway, clock, ref=None, channel=None, package=PACKAGE):
     channel = channel or Fax(gateway, clock)
-    return channel.look_up(PACKAGE, ENDPOINT, ref, deadline=clock.now() + timedelta(seconds=8))
+    return channel.look_up(package, ENDPOINT, ref, deadline=clock.now() + timedelta(seconds=8))
 
 
 def test_the_failed_fax_of_an_earlier_try_says_nothing_of_this_one_before_the_settle_time(clock):
@@ -68,6 +73,34 @@ def test_after_the_settle_time_only_failed_faxes_mean_that_it_failed(clock):
     clock.pass_by(seconds=31)
     answer = look(gateway, clock, channel=channel)
     assert (answer.verdict, answer.code, answer.retry) == ("failed", "fax.busy", True)
+
+
+def looked_at_after_the_settle_time(gateway, clock, package):
+    channel = Fax(gateway, clock)
+    with pytest.raises(Transient):
+        look(gateway, clock, channel=channel, package=package)
+    clock.pass_by(seconds=31)
+    return look(gateway, clock, channel=channel, package=package)
+
+
+def test_where_a_waiting_fax_may_not_be_listed_the_failed_one_of_an_earlier_try_settles_nothing(clock):
+    gateway = Listed(a_fax("1", "failed", BUSY))
+    gateway.lists_waiting = False
+    with pytest.raises(NeedsHuman) as caught:
+        looked_at_after_the_settle_time(gateway, clock, a_package(attempt=2))
+    assert caught.value.code == "fax.in-doubt"
+
+
+def test_where_every_try_is_listed_as_failed_the_last_one_has_failed_too(clock):
+    gateway = Listed(a_fax("1", "failed", BUSY), a_fax("2", "failed", BUSY))
+    gateway.lists_waiting = False
+    answer = looked_at_after_the_settle_time(gateway, clock, a_package(attempt=2))
+    assert (answer.verdict, answer.retry) == ("failed", True)
+
+
+def test_only_srfax_does_not_say_whether_it_lists_what_waits():
+    said = {one: one.lists_waiting for one in (PhaxioGateway, SinchGateway, DocumoGateway, SrfaxGateway)}
+    assert [one for one, lists in said.items() if not lists] == [SrfaxGateway]
 
 
 def test_of_several_failed_faxes_one_that_must_not_be_dialled_again_makes_it_a_persons_matter(clock):
@@ -126,6 +159,19 @@ def test_a_gateway_that_gives_shorter_pages_than_asked_for_is_read_to_its_last_o
     with ScriptedHttp(documo_pages) as far:
         assert [one.fax_id for one in documo(http, far.address).find("t59", deadline=soon())] == ["59"]
         assert documo(http, far.address).find("t99", deadline=soon()) == ()
+
+
+@pytest.mark.parametrize("make", [sinch, documo])
+def test_a_fax_that_another_one_moves_onto_the_next_page_while_it_is_read_is_one_fax(http, make):
+    def pages(method, path, body):
+        first = "&page=1" in path or path.endswith("&offset=0")
+        if make is sinch:
+            rows = [{"id": "101", "status": "COMPLETED", "numberOfPages": 2, "labels": {"delivery": "t"}}]
+            return said(faxes=rows, pageNumber=1 if first else 2, totalPages=2)
+        return said(rows=[{"messageId": "101", "status": "success", "tags": ["t"]}], count=2)
+
+    with ScriptedHttp(pages) as far:
+        assert [one.fax_id for one in make(http, far.address).find("t", deadline=soon())] == ["101"]
 
 
 @pytest.mark.parametrize(("make", "page"), [

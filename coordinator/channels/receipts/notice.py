@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from email import policy
 from email.message import Message
 from email.parser import BytesParser
@@ -47,8 +47,18 @@ ACTIONS: Mapping[str, Meaning] = MappingProxyType(
 MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 TRIPS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What the library of mails raises over mails that are broken in some ways, or nested a thousandfold."""
-ADDRESS = re.compile(r"[^\s<>\",:;]+@[^\s<>\",:;]+")
+BARE_ID = re.compile(r"[^<>\s@]+@[^<>\s@]+")
+ADDRESS = re.compile(r"[^\s<>\",:;@]+@[^\s<>\",:;@]+")
+LONGEST_ADDRESS = 320
+"""64 characters, the sign, and 255 (RFC 5321, 4.5.3.1)."""
 COMMENT = re.compile(r"\([^()]*\)")
+MOST_COMMENTS = 10
+HEADER = re.compile(rb"[!-9;-~]{1,100}:")
+LONGEST_FIELD = 16_384
+LONGEST_KIND = 2048
+"""Of a field that says what a part is: the library reads its parameters in a time that grows with their square."""
+MDN_TYPES = ("message/disposition-notification", "message/global-disposition-notification")
+DSN_TYPES = ("message/delivery-status", "message/global-delivery-status")
 
 
 def read_notice(raw: bytes, *, outer: bytes | None = None) -> ReceiptNews | None:
@@ -81,8 +91,28 @@ def _read(raw: bytes, outer: bytes | None) -> ReceiptNews | None:
 
 
 def _parsed(raw: bytes) -> Message:
+    """Return the mail; raise ValueError for one with a field so long that reading it would hold everything else up."""
+    _refuse_long_fields(raw)
     # The old policy gives headers as they stand: the newer one raises on some that are merely odd.
     return BytesParser(policy=policy.compat32).parsebytes(raw)
+
+
+def _refuse_long_fields(raw: bytes) -> None:
+    """Raise ValueError when a field of a header or a report, unfolded, is longer than any that people or servers write.
+
+    A field is any line that looks like one, with the lines that continue it: what lies in a coded part is looked at
+    when that is decoded.
+    """
+    length, most = 0, LONGEST_FIELD
+    for line in raw.splitlines():
+        if HEADER.match(line):
+            length, most = len(line), LONGEST_KIND if line[:8].lower() == b"content-" else LONGEST_FIELD
+        elif length and line[:1] in (b" ", b"\t"):
+            length += len(line)
+        else:
+            length = 0
+        if length > most:
+            raise ValueError("a field is too long")
 
 
 def _own_parts(mail: Message) -> Iterator[Message]:
@@ -106,32 +136,52 @@ def _inside(part: Message) -> Message:
 def _mdn(report: Message) -> tuple[Meaning, str, tuple[str, ...]] | None:
     """Return what an MDN says. Of several dispositions a failure counts."""
     said: list[tuple[Meaning, str, tuple[str, ...]]] = []
-    for fields in _fields(report, "message/disposition-notification"):
+    for fields in _fields(report, MDN_TYPES):
         meaning = _disposition(str(fields.get("Disposition", "")))
-        original = MESSAGE_ID.search(str(fields.get("Original-Message-ID", "")))
+        original = _message_id(fields, "Original-Message-ID")
         if meaning is not None and original is not None:
-            said.append((meaning, original.group(), _addresses(fields)))
+            said.append((meaning, original, _addresses(fields)))
     return next((one for one in said if one[0].verdict == "failed"), next(iter(said), None))
 
 
 def _disposition(text: str) -> Meaning | None:
     """Return the meaning of such as "automatic-action/MDN-sent-automatically; processed/error"."""
-    kind, _, modifier = COMMENT.sub("", text).lower().rpartition(";")[2].partition("/")
+    kind, _, modifier = _bare(text).rstrip("; \t\r\n").rpartition(";")[2].partition("/")
     meaning = DISPOSITIONS.get(kind.strip())
     if meaning is not None and ("error" in modifier or "failure" in modifier):
         return DISPOSITIONS["failed"]
     return meaning
 
 
+def _bare(text: str) -> str:
+    """Return a field in small letters without its comments, which may stand in one another."""
+    for _ in range(MOST_COMMENTS):
+        shorter = COMMENT.sub("", text)
+        if shorter == text:
+            break
+        text = shorter
+    return text.lower()
+
+
+def _message_id(fields: Message, name: str) -> str | None:
+    """Return the Message-ID in a field, within its brackets; some systems leave them out."""
+    text = str(fields.get(name, ""))
+    found = MESSAGE_ID.search(text)
+    if found:
+        return found.group()
+    return f"<{text.strip()}>" if BARE_ID.fullmatch(text.strip()) else None
+
+
 def _addresses(fields: Message) -> tuple[str, ...]:
     """Return of whom a block speaks: the final recipient, then the one it was first meant for."""
     named = [COMMENT.sub("", str(fields.get(name, ""))) for name in ("Final-Recipient", "Original-Recipient")]
-    return tuple(dict.fromkeys(found.group() for one in named if (found := ADDRESS.search(one))))
+    plain = [one.rpartition(";")[2].strip()[: LONGEST_ADDRESS + 2] for one in named]
+    return tuple(dict.fromkeys(found.group() for one in plain if (found := ADDRESS.search(one))))
 
 
 def _dsn(report: Message) -> tuple[Meaning, str, tuple[str, ...]] | None:
-    blocks = _fields(report, "message/delivery-status")
-    actions = [str(one.get("Action", "")).strip().lower() for one in blocks if one.get("Action")]
+    blocks = _fields(report, DSN_TYPES)
+    actions = [_bare(str(one.get("Action", ""))).strip() for one in blocks if one.get("Action")]
     meanings = [ACTIONS[one] for one in actions if one in ACTIONS]
     original = _original_of_dsn(report, blocks)
     if not meanings or original is None:
@@ -144,30 +194,32 @@ def _original_of_dsn(report: Message, blocks: list[Message]) -> str | None:
     """Return the Message-ID of the mail the DSN speaks of: a Direct field, else the returned message's own header."""
     for one in blocks:
         for name in ("X-Original-Message-ID", "Original-Message-ID"):
-            named = MESSAGE_ID.search(str(one.get(name, "")))
+            named = _message_id(one, name)
             if named:
-                return named.group()
+                return named
     for part in _children(report):
         if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
             found = _returned_id(part)
             if found:
                 return found
-    named = MESSAGE_ID.search(str(report.get("In-Reply-To", "")))
-    return named.group() if named else None
+    return _message_id(report, "In-Reply-To")
 
 
 def _returned_id(part: Message) -> str | None:
     head = _inside(part) if _children(part) else _parsed(_content(part).lstrip())
-    named = MESSAGE_ID.search(str(head.get("Message-ID", "")))
-    return named.group() if named else None
+    return _message_id(head, "Message-ID")
 
 
-def _fields(report: Message, media_type: str) -> list[Message]:
-    """Return the header blocks of the report's part of that type."""
+def _fields(report: Message, media_types: Collection[str]) -> list[Message]:
+    """Return the header blocks of the report's part of one of those types. Empty lines may stand before the first."""
     blocks: list[Message] = []
     for part in _children(report):
-        if part.get_content_type() == media_type:
-            blocks += _children(part) or [_parsed(one) for one in _content(part).split(b"\n\n")]
+        if part.get_content_type() in media_types:
+            for one in _children(part) or [part]:
+                blocks += [one] if one is not part and one.keys() else []
+                blocks += [
+                    _parsed(rest) for rest in _content(one).replace(b"\r\n", b"\n").strip().split(b"\n\n") if rest
+                ]
     return blocks
 
 

@@ -1,4 +1,5 @@
 import base64
+import multiprocessing
 
 import pytest
 
@@ -131,11 +132,64 @@ def test_of_several_dispositions_the_failure_counts():
 
 
 @pytest.mark.parametrize(
-    "said", ["Automatic-Action/MDN-Sent-Automatically;DISPATCHED", "a/b;\r\n dispatched", "a/b; dispatched (by x; y)"]
+    "said",
+    [
+        "Automatic-Action/MDN-Sent-Automatically;DISPATCHED",
+        "a/b;\r\n dispatched",
+        "a/b; dispatched (by x; y)",
+        "a/b; dispatched (by (the; (very)) system)",
+        "a/b; dispatched;",
+    ],
 )
 def test_letter_case_folded_lines_and_comments_change_nothing(said):
     raw = mdn(said).replace(b"Original-Message-ID: ", b"original-message-id:\r\n\t")
     assert (read_notice(raw).verdict, read_notice(raw).far_side_ref) == ("acknowledged", ID)
+
+
+@pytest.mark.parametrize("kind", ["dispatched", "failed"])
+def test_the_letters_name_may_stand_without_its_brackets(kind):
+    assert read_notice(mdn(f"a/b; {kind}", original=ID.strip("<>"))).far_side_ref == ID
+    assert read_notice(dsn("failed", original=ID.strip("<>"))).far_side_ref == ID
+
+
+def test_an_action_may_have_a_comment_and_any_letter_case():
+    assert read_notice(dsn("FAILED (permanent)")).verdict == "failed"
+
+
+def test_empty_lines_may_stand_before_the_fields():
+    raw = mdn("a/b; dispatched").replace(
+        b"disposition-notification\r\n\r\nRep", b"disposition-notification\r\n\r\n\r\nRep"
+    )
+    assert read_notice(raw).verdict == "acknowledged"
+
+
+def test_the_international_forms_of_both_reports_are_read():
+    assert (
+        read_notice(mdn("a/b; dispatched").replace(b"message/disp", b"message/global-disp")).verdict == "acknowledged"
+    )
+    assert read_notice(dsn("failed").replace(b"message/deliv", b"message/global-deliv")).verdict == "failed"
+
+
+LONG = 1_000_000
+FREEZING = {
+    "a recipient without its sign": mdn("a/b; dispatched", extra="Final-Recipient: rfc822;" + "a" * LONG + "\r\n"),
+    "a recipient with its sign": mdn("a/b; dispatched", extra=f"Original-Recipient: rfc822;{'a' * LONG}@b.example\r\n"),
+    "a recipient on many lines": mdn("a/b; dispatched", extra="Original-Recipient: rfc822;" + "a\r\n " * (LONG // 4)),
+    "a name without its sign": mdn("a/b; dispatched", original="<" + "a" * LONG),
+    "quotation marks without end": mdn("a/b; dispatched").replace(b'boundary="b"', b'boundary=b; x="' + b";" * LONG),
+    "brackets": mdn("a/b; dispatched" + "(" * LONG),
+}
+
+
+@pytest.mark.parametrize("raw", FREEZING.values(), ids=FREEZING.keys())
+def test_no_mail_of_the_largest_size_holds_the_reading_up(raw):
+    """One line of a megabyte took hours, in which the whole process stood still."""
+    reading = multiprocessing.get_context("spawn").Process(target=read_notice, args=(raw,))
+    reading.start()
+    reading.join(timeout=60)
+    ended = reading.exitcode
+    reading.kill()
+    assert ended == 0, "it was still reading after a minute"
 
 
 def test_a_returned_header_may_be_folded_and_coded():
