@@ -9,6 +9,7 @@ from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
 from coordinator.domain.ids import letter_reference, stable_uuid
 from coordinator.domain.plan import LetterKind
 from coordinator.domain.registry import Clinic, Patient, Provider, Registry, Staff
+from coordinator.domain.values import folded
 
 ClinicEvent = SessionOutcome | DoseChange
 ENDS_A_HOLD = ("resume", "stop", "start", "switch")
@@ -126,7 +127,7 @@ class Case:
         for place, one in enumerate(self.history):
             if not isinstance(one, DoseChange) or one.subject != "stimulant" or one.status != "active":
                 continue
-            product = next((part.product for part in (one.from_, one.to) if isinstance(part, Regimen)), "")
+            product = next((folded(part.product) for part in (one.from_, one.to) if isinstance(part, Regimen)), "")
             if one.action == "hold":
                 found[product] = (place, one)
             elif one.action in ENDS_A_HOLD:

@@ -56,6 +56,11 @@ ShareableText = Annotated[
 """The only free text that may leave the clinic: at most 600 characters."""
 
 
+def folded(name: str) -> str:
+    """Return a product's name as two spellings of it compare: in one case, with single blanks."""
+    return " ".join(name.split()).casefold()
+
+
 def is_known(value: object) -> bool:
     """Return whether the value is really there: neither absent, nor unknown, nor not done."""
     return value is not None and not isinstance(value, Unknown | NotDone)

@@ -12,7 +12,7 @@ from coordinator.domain.case import Case, ClinicEvent
 from coordinator.domain.events import DoseChange, Regimen
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.registry import Name, Provider
-from coordinator.domain.values import Unknown
+from coordinator.domain.values import Unknown, folded
 from coordinator.mapping.digits import npi_is_whole
 from coordinator.mapping.regimens import PRESCRIBER, Run, Runs, Said, State, fold, said_in
 
@@ -176,7 +176,7 @@ def _statements(
     came_before = len(case.others) if case.others_before is None else case.others_before
     runs = fold(listed, (*case.others[:came_before], event, *case.others[came_before:]))
     teller = _Teller(case, event, prescriber)
-    about = {one.product.casefold() for one in said_in(event)}
+    about = {folded(one.product) for one in said_in(event)}
     if retracted:
         back = [teller.tell(run, said=True) for run in _own(runs, event) if run.first.thing != "reported"]
         left = fold(listed, case.others)
@@ -200,7 +200,7 @@ def _names_lost(before: Runs, now: Runs, about: set[str], told: Sequence[Stated]
     yield from (
         run
         for run in _standing(before)
-        if run.first.event is not None and run.first.product.casefold() in about and _name(run) not in names
+        if run.first.event is not None and folded(run.first.product) in about and _name(run) not in names
     )
 
 

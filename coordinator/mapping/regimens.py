@@ -14,7 +14,7 @@ from coordinator.domain.case import ClinicEvent, occurred_at
 from coordinator.domain.events import DoseChange, MedicineTaken, Regimen, SessionOutcome
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.registry import KnownMedication
-from coordinator.domain.values import Unknown
+from coordinator.domain.values import Unknown, folded
 
 State = Literal["original", "replaced", "stopped", "held"]
 Thing = Literal["known-regimen", "reported", "stated-regimen"]
@@ -54,7 +54,7 @@ class Said:
 
         Two of an unknown dose say the same; a known and an unknown one do not.
         """
-        if self.product.casefold() != other.product.casefold():
+        if folded(self.product) != folded(other.product):
             return False
         if isinstance(self.dose, Unknown) or isinstance(other.dose, Unknown):
             if not (isinstance(self.dose, Unknown) and isinstance(other.dose, Unknown)):
@@ -183,7 +183,7 @@ def _add(runs: Runs, one: Said) -> None:
 
     A change that is told is news, so it is always a new one.
     """
-    listed = runs.setdefault((one.product.casefold(), one.party), [])
+    listed = runs.setdefault((folded(one.product), one.party), [])
     if listed and listed[-1].state == "original" and one.thing != "reported" and listed[-1].said[-1].same_as(one):
         listed[-1].said.append(one)
         return
@@ -198,14 +198,14 @@ def _end(runs: Runs, before: Said, teller: str, state: State) -> None:
         newest = listed[-1]
         theirs = teller == PRESCRIBER or party in (teller, before.party)
         standing = newest.state == "original" and newest.said[-1].same_as(before)
-        if product == before.product.casefold() and theirs and standing:
+        if product == folded(before.product) and theirs and standing:
             newest.end(state, before.event)
 
 
 def _resume(runs: Runs, after: Said) -> None:
     """End the holds of a product that the prescriber says is taken now."""
     for (product, _), listed in runs.items():
-        if product == after.product.casefold() and after.party == PRESCRIBER and listed[-1].state == "held":
+        if product == folded(after.product) and after.party == PRESCRIBER and listed[-1].state == "held":
             listed[-1].end("replaced", after.event)
 
 

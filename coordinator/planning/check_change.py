@@ -6,6 +6,7 @@ from typing import Any
 
 from coordinator.domain.events import DoseChange, Regimen
 from coordinator.domain.quantities import Quantity
+from coordinator.domain.values import folded
 from coordinator.planning.check_view import Found, Predicate, View
 from coordinator.planning.statements import PRESCRIBED, Statement
 
@@ -83,7 +84,7 @@ def switch_called_otherwise(view: View, _: Numbers) -> Iterator[Found]:
     sides, change = _sides(view.change), view.change
     if sides is None or change is None or change.action == "switch":
         return
-    if sides[0].product.lower() != sides[1].product.lower():
+    if folded(sides[0].product) != folded(sides[1].product):
         yield Found(("action",))
 
 
@@ -93,7 +94,7 @@ def switch_to_the_same(view: View, _: Numbers) -> Iterator[Found]:
     if sides is None or change is None or change.action != "switch":
         return
     was, now = sides
-    if (was.product.lower(), was.route, was.form) == (now.product.lower(), now.route, now.form):
+    if (folded(was.product), was.route, was.form) == (folded(now.product), now.route, now.form):
         yield Found(("action",))
 
 
@@ -127,7 +128,7 @@ def _daily(change: DoseChange | None) -> tuple[Decimal, Decimal] | None:
     if not isinstance(was.dose, Quantity) or not isinstance(now.dose, Quantity):
         return None
     one, other = was.dose.normalised(), now.dose.normalised()
-    same = (was.product.lower(), was.form, was.frequency) == (now.product.lower(), now.form, now.frequency)
+    same = (folded(was.product), was.form, was.frequency) == (folded(now.product), now.form, now.frequency)
     return (one.value, other.value) if same and one.unit == other.unit else None
 
 
@@ -152,7 +153,7 @@ def stimulant_statements_differ(view: View, _: Numbers) -> Iterator[Found]:
         return
     ours = Statement(was.product, was.form, was.dose, was.frequency, was.as_of or view.day, was.source)
     theirs = Statement(newest.product, newest.form, newest.dose, newest.frequency, newest.as_of, newest.source)
-    if ours.product.lower() != theirs.product.lower() or ours.differs_from(theirs):
+    if folded(ours.product) != folded(theirs.product) or ours.differs_from(theirs):
         as_of = f"{theirs.as_of.day} {theirs.as_of:%B %Y}"
         yield Found(("from",), {"ours": str(ours), "theirs": str(theirs), "as_of": as_of})
 

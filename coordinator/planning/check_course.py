@@ -6,6 +6,7 @@ from typing import Any
 
 from coordinator.domain.events import SessionOutcome
 from coordinator.domain.part2 import registered_part2
+from coordinator.domain.values import folded
 from coordinator.planning import readings as r
 from coordinator.planning.check_view import Found, Predicate, View
 
@@ -82,7 +83,7 @@ def minor_on_esketamine(view: View, numbers: Numbers) -> Iterator[Found]:
         yield Found(("administration", "product"))
     for side in ("from", "to") if view.change is not None and view.change.subject == "clinic-drug" else ():
         regimen = getattr(view.change, "from_" if side == "from" else side)
-        if str(getattr(regimen, "product", "")).lower() == "esketamine" and _age(view) < numbers["adult_at"]:
+        if folded(getattr(regimen, "product", "")) == "esketamine" and _age(view) < numbers["adult_at"]:
             yield Found((side, "product"))
 
 

@@ -10,6 +10,7 @@ from coordinator.domain.case import Case
 from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.part2 import is_part2
 from coordinator.domain.plan import PRIORITIES, Plan, Priority, Question, RecipientPlan, Request, RuleOutcome
+from coordinator.domain.values import folded
 from coordinator.planning import clocks
 from coordinator.planning.conditions import Facts
 from coordinator.planning.facts import facts_of
@@ -64,7 +65,7 @@ def lane_subject(case: Case) -> str:
     if event.subject == "stimulant":
         return "stimulant"
     regimen = next((one for one in (event.to, event.from_) if one is not None and hasattr(one, "product")), None)
-    product = getattr(regimen, "product", "unknown").strip().lower()
+    product = folded(getattr(regimen, "product", "unknown"))
     if event.subject == "clinic-drug":
         return f"clinic-drug:{product}"
     return f"medicine:{hashlib.sha256(product.encode()).hexdigest()[:16]}"

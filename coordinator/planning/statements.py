@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from coordinator.domain.events import Source
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.registry import Patient
-from coordinator.domain.values import Unknown
+from coordinator.domain.values import Unknown, folded
 
 PRESCRIBED: frozenset[Source] = frozenset({"prescriber", "pharmacy"})
 STALE_AFTER = timedelta(days=90)
@@ -82,7 +82,7 @@ def _newest(statements: Iterable[Statement]) -> dict[str, Statement]:
     """Return the newest statement on each product."""
     found: dict[str, Statement] = {}
     for one in sorted(statements, key=lambda one: one.as_of):
-        found[one.product.lower()] = one
+        found[folded(one.product)] = one
     return found
 
 

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
 from coordinator.domain.plan import RecipientPlan
 from coordinator.domain.quantities import Quantity
-from coordinator.domain.values import Unknown
+from coordinator.domain.values import Unknown, folded
 from coordinator.letters import formats
 from coordinator.letters.brief import Brief
 from coordinator.letters.curve import Curve, curve
@@ -160,7 +160,7 @@ def _for_weight(side: Regimen | Unknown | None, body: tuple[Decimal, datetime, s
     if body is None or not isinstance(side, Regimen) or not isinstance(side.dose, Quantity):
         return None
     dose = side.dose.normalised()
-    if side.product != "ketamine" or dose.unit != "mg/kg":
+    if folded(side.product) != "ketamine" or dose.unit != "mg/kg":
         return None
     return (dose.value * body[0]).quantize(MG_PLACES, ROUND_HALF_EVEN)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from coordinator.domain.events import DoseChange, SessionOutcome
 from coordinator.domain.plan import RecipientPlan, Request
 from coordinator.domain.registry import Clinic
+from coordinator.domain.values import folded
 from coordinator.letters import formats
 from coordinator.letters.brief import Brief
 from coordinator.letters.lexicon import Statement
@@ -229,7 +230,7 @@ def _compounded(brief: Brief) -> bool:
         return False
     now = getattr(event.to, "product", dose.product) if isinstance(event, DoseChange) else dose.product
     ours = isinstance(event, DoseChange) and event.subject == "clinic-drug"
-    return bool(dose.compounded) and (not ours or now == dose.product)
+    return bool(dose.compounded) and (not ours or folded(now) == dose.product)
 
 
 def _products(brief: Brief) -> Iterator[str]:
@@ -237,7 +238,7 @@ def _products(brief: Brief) -> Iterator[str]:
         if isinstance(event, SessionOutcome) and event.administration:
             yield event.administration.product
         elif isinstance(event, DoseChange) and event.subject == "clinic-drug" and hasattr(event.to, "product"):
-            yield getattr(event.to, "product", "")
+            yield folded(getattr(event.to, "product", ""))
 
 
 def signature(brief: Brief) -> Signature:

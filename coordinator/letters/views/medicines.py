@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from coordinator.domain.events import Administration, DoseChange, MedicineTaken, Regimen, SessionOutcome
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.registry import KnownMedication
-from coordinator.domain.values import NotDone, Unknown
+from coordinator.domain.values import NotDone, Unknown, folded
 from coordinator.letters import formats
 from coordinator.letters.brief import Brief
 from coordinator.letters.refusal import LetterRefused
@@ -225,7 +225,7 @@ def change_row(brief: Brief, asked_of: Traced | None) -> MedicineRow:
 def is_switch(change: DoseChange) -> bool:
     """Return whether one product takes the place of another: their doses do not compare."""
     before, now = change.from_, change.to
-    return isinstance(before, Regimen) and isinstance(now, Regimen) and before.product != now.product
+    return isinstance(before, Regimen) and isinstance(now, Regimen) and folded(before.product) != folded(now.product)
 
 
 def _stopped(brief: Brief, before: Regimen | Unknown | None) -> Traced:
@@ -287,7 +287,7 @@ def stimulant(brief: Brief, session: SessionOutcome | None, at: str) -> Stimulan
     known = [(index, one) for index, one in enumerate(brief.case.patient.medications) if one.role == "stimulant"]
     newest: dict[tuple[str, str], tuple[int, KnownMedication]] = {}
     for index, one in sorted(known, key=lambda row: row[1].as_of):
-        newest[(one.product, one.source)] = (index, one)
+        newest[(folded(one.product), one.source)] = (index, one)
     medicines = session.other_medications_taken if session else ()
     taken = () if isinstance(medicines, NotDone | Unknown) else medicines
     products = {one.product for _, one in newest.values()}

@@ -27,6 +27,7 @@ from coordinator.letters.views.frame import (
     statements,
 )
 from coordinator.letters.views.measured import baseline_of, discharge_of, peak_of, pressure
+from coordinator.letters.views.medicines import is_switch
 from coordinator.letters.views.session import held_on
 
 PATIENT = "patient"
@@ -172,7 +173,7 @@ def _pressure(event: SessionOutcome) -> PlainPressure | None:
 def _change(brief: Brief, event: DoseChange) -> PlainChange:
     now, before = event.to, event.from_
     named = next((one for one in (now, before) if isinstance(one, Regimen)), None)
-    switched = isinstance(now, Regimen) and isinstance(before, Regimen) and now.product != before.product
+    switched = is_switch(event)
     whose: Literal["ours", "asked", "reported"] = "reported"
     if event.subject == "clinic-drug":
         whose = "ours"
