@@ -32,6 +32,7 @@ Route = Literal["intravenous", "intramuscular", "subcutaneous", "intranasal", "o
 SessionStatus = Literal[
     "scheduled", "arrived", "completed", "aborted", "not-given", "no-show", "cancelled", "entered-in-error"
 ]
+Subject = Literal["clinic-drug", "stimulant", "other"]
 Phase = Literal["induction", "evaluation", "maintenance", "taper", "re-induction"]
 Source = Literal["patient", "family", "label", "prescriber", "pharmacy", "clinic"]
 DrugRole = Literal["stimulant", "maoi", "benzodiazepine", "sedative", "opioid", "antihypertensive", "other"]
@@ -258,7 +259,7 @@ class DoseChange(Event):
     type: Literal["dose-change"]
     status: Literal["active", "entered-in-error"] = "active"
     session: Code | None = None
-    subject: Literal["clinic-drug", "stimulant", "other"]
+    subject: Subject
     kind: Literal["performed", "ordered", "requested-of-prescriber", "reported-by-patient", "reported-by-prescriber"]
     action: Literal["start", "increase", "decrease", "hold", "resume", "stop", "switch", "retime", "unchanged"]
     from_: Annotated[Regimen | Unknown | None, Field(alias="from")]

@@ -41,11 +41,17 @@ _NORMAL: dict[str, tuple[Decimal, str]] = {
     "mcg": (Decimal("0.001"), "mg"),
     "ug": (Decimal("0.001"), "mg"),
     "g": (Decimal(1000), "mg"),
+    "mcg/h": (Decimal("0.001"), "mg/h"),
+    "ug/h": (Decimal("0.001"), "mg/h"),
+    "mcg/kg/min": (Decimal(1), "ug/kg/min"),
     "[lb_av]": (Decimal("0.45359237"), "kg"),
     "[in_i]": (Decimal("2.54"), "cm"),
     "m": (Decimal(100), "cm"),
 }
 """Source unit -> (factor, unit we keep). The pound is exactly 0.45359237 kg, the inch 2.54 cm."""
+
+MEDICINE_UNITS = ("mg", "mg/kg", "mg/h", "mg/kg/h", "ug/kg/min", "mL", "mL/h")
+"""What the dose of somebody's medicine may be in, after conversion: amounts and rates."""
 
 WEIGHT_PLACES = Decimal("0.1")
 
@@ -67,7 +73,7 @@ class Quantity(BaseModel):
     unit: str
 
     def normalised(self) -> "Quantity":
-        """Return the same amount in the unit the service calculates in (mg, mg/kg, kg, cm).
+        """Return the same amount in the unit the service calculates in (mg, mg/kg, mg/h, kg, cm).
 
         A unit that is already the kept one, or unknown here, comes back unchanged;
         whether a unit may be used at all is the validation table's business.

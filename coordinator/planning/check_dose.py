@@ -1,15 +1,14 @@
 """Checks of products, routes, doses and weights. Each is named by a row of the table."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from coordinator.domain.events import Administration, DoseChange, Regimen, SessionOutcome
+from coordinator.domain.events import Administration, Regimen
 from coordinator.domain.quantities import WEIGHT_PLACES, Quantity, plain
-from coordinator.domain.values import NotDone, Unknown
+from coordinator.domain.values import NotDone, Unknown, folded
 from coordinator.planning import readings as r
-from coordinator.planning.check_view import Found, Predicate, View
+from coordinator.planning.check_view import Found, Predicate, View, own_regimens, places
 
 Numbers = Mapping[str, Any]
 _DEVICE_MG = 28
@@ -21,19 +20,19 @@ def _given(view: View) -> Administration | None:
     return view.session.administration if view.session is not None else None
 
 
-def _regimens(change: DoseChange | None) -> Iterator[tuple[str, Regimen]]:
-    """Yield the two sides of a change of the clinic's own drug, where they are known."""
-    if change is not None and change.subject == "clinic-drug":
-        for name, one in (("from", change.from_), ("to", change.to)):
-            if isinstance(one, Regimen):
-                yield name, one
-
-
 def _mg(dose: object) -> Decimal | None:
     if not isinstance(dose, Quantity):
         return None
     kept = dose.normalised()
     return kept.value if kept.unit == "mg" else None
+
+
+def not_above_zero(view: View, numbers: Numbers) -> Iterator[Found]:
+    """An amount of nothing, or of less than nothing, at one of the places that the row names."""
+    for path in numbers["at"]:
+        for at, value in places(view.event, path):
+            if isinstance(value, Quantity) and value.value <= 0:
+                yield Found((*at, "value"))
 
 
 def impossible_route(view: View, numbers: Numbers) -> Iterator[Found]:
@@ -42,16 +41,16 @@ def impossible_route(view: View, numbers: Numbers) -> Iterator[Found]:
     given = _given(view)
     if given is not None and given.route not in routes[given.product]:
         yield Found(("administration", "route"))
-    for side, one in _regimens(view.change):
-        product = one.product.lower()
+    for side, one in own_regimens(view.change):
+        product = folded(one.product)
         if one.route is not None and product in routes and one.route not in routes[product]:
             yield Found((side, "route"))
 
 
 def unknown_clinic_drug(view: View, numbers: Numbers) -> Iterator[Found]:
     """A change of the clinic's own drug that names another drug."""
-    for side, one in _regimens(view.change):
-        if one.product.lower() not in numbers["routes"]:
+    for side, one in own_regimens(view.change):
+        if folded(one.product) not in numbers["routes"]:
             yield Found((side, "product"))
 
 
@@ -62,8 +61,8 @@ def esketamine_per_weight(view: View, _: Numbers) -> Iterator[Found]:
         for name in ("dose", "ordered"):
             if _per_kg(getattr(given, name)):
                 yield Found(("administration", name, "unit"))
-    for side, one in _regimens(view.change):
-        if one.product.lower() == "esketamine" and _per_kg(one.dose):
+    for side, one in own_regimens(view.change):
+        if folded(one.product) == "esketamine" and _per_kg(one.dose):
             yield Found((side, "dose", "unit"))
 
 
@@ -82,8 +81,8 @@ def _esketamine_doses(view: View) -> Iterator[tuple[tuple[str | int, ...], Decim
     given = _given(view)
     if given is not None and given.product == "esketamine" and (dose := _mg(given.dose)) is not None:
         yield ("administration", "dose", "value"), dose
-    for side, one in _regimens(view.change):
-        if one.product.lower() == "esketamine" and (dose := _mg(one.dose)) is not None:
+    for side, one in own_regimens(view.change):
+        if folded(one.product) == "esketamine" and (dose := _mg(one.dose)) is not None:
             yield (side, "dose", "value"), dose
 
 
@@ -98,13 +97,13 @@ def devices_do_not_add_up(view: View, _: Numbers) -> Iterator[Found]:
 
 
 def unusual_esketamine_dose(view: View, numbers: Numbers) -> Iterator[Found]:
-    """An esketamine dose other than the two of the label, without a reason."""
+    """An esketamine dose other than the two of the label, without a reason; of a change, either side's."""
     given = _given(view)
-    if given is None or given.product != "esketamine" or given.reason is not None:
+    if given is not None and given.reason is not None:
         return
-    dose = _mg(given.dose)
-    if dose is not None and dose > 0 and not dose % _DEVICE_MG and dose not in numbers["usual_mg"]:
-        yield Found(("administration", "dose", "value"), {"dose": plain(dose)})
+    for at, dose in _esketamine_doses(view):
+        if dose > 0 and not dose % _DEVICE_MG and dose not in numbers["usual_mg"]:
+            yield Found(at, {"dose": plain(dose)})
 
 
 def first_esketamine_dose_high(view: View, numbers: Numbers) -> Iterator[Found]:
@@ -181,24 +180,9 @@ def concentration_missing(view: View, _: Numbers) -> Iterator[Found]:
         yield Found(("administration", "concentration"))
 
 
-def _last_weight(view: View, within: timedelta | None = None) -> Decimal | None:
-    """Return the last known weight, kg; only one taken within the span before the session, when a span is given."""
-    mine = view.session
-    for one in reversed(view.earlier):
-        weight = r.weight_kg(one)
-        if weight is not None and weight > 0:
-            near = within is None or (mine is not None and view.day - _day(view, one) <= within)
-            return weight if near else None
-    return None
-
-
-def _day(view: View, session: SessionOutcome) -> date:
-    return r.clinic_day(session, view.registry.clinic.time_zone)
-
-
 def pounds_for_kilograms(view: View, numbers: Numbers) -> Iterator[Found]:
     """A weight that differs from the last one by the very factor between pounds and kilograms."""
-    weight, last = r.weight_kg(view.session) if view.session is not None else None, _last_weight(view)
+    weight, last = r.weight_kg(view.session) if view.session is not None else None, view.last_weight()
     if weight is None or last is None:
         return
     near = Decimal(str(numbers["percent"])) / 100
@@ -211,7 +195,7 @@ def pounds_for_kilograms(view: View, numbers: Numbers) -> Iterator[Found]:
 def weight_jump(view: View, numbers: Numbers) -> Iterator[Found]:
     """A weight that differs much from one taken not long ago."""
     weight = r.weight_kg(view.session) if view.session is not None else None
-    last = _last_weight(view, timedelta(days=int(numbers["days"])))
+    last = view.last_weight(int(numbers["days"]))
     if weight is not None and last is not None and abs(weight - last) / last * 100 > numbers["percent"]:
         yield Found(("weight", "value"), {"value": plain(weight), "last": plain(last)})
 
@@ -235,13 +219,14 @@ def stimulant_above_usual(view: View, numbers: Numbers) -> Iterator[Found]:
 
 def _ceiling(product: str, ceilings: Mapping[str, int]) -> int | None:
     """Return the usual ceiling of a product, mg a day; the most exact name wins."""
-    names = [name for name in ceilings if name in product.lower()]
+    names = [name for name in ceilings if name in folded(product)]
     return ceilings[max(names, key=len)] if names else None
 
 
 DOSE_PREDICATES: Mapping[str, Predicate] = {
     one.__name__: one
     for one in (
+        not_above_zero,
         impossible_route,
         unknown_clinic_drug,
         esketamine_per_weight,

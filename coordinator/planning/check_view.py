@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from coordinator.domain.case import ClinicEvent
-from coordinator.domain.events import DoseChange, SessionOutcome
+from coordinator.domain.events import DoseChange, Regimen, SessionOutcome
 from coordinator.domain.registry import Patient, Registry
+from coordinator.domain.values import folded
 from coordinator.planning.faults import pointer
-from coordinator.planning.readings import clinic_day, sessions_before
+from coordinator.planning.readings import clinic_day, sessions_before, weight_kg
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,15 @@ class View:
     def earlier(self) -> tuple[SessionOutcome, ...]:
         """The patient's earlier sessions, oldest first."""
         return sessions_before(self.event, self.history)
+
+    def last_weight(self, days: int | None = None) -> Decimal | None:
+        """Return the last weight of the earlier sessions, kg; None where it is older than so many days."""
+        for one in reversed(self.earlier):
+            weight = weight_kg(one)
+            if weight is not None and weight > 0:
+                near = days is None or self.day - clinic_day(one, self.registry.clinic.time_zone) <= timedelta(days)
+                return weight if near else None
+        return None
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,39 @@ def _walk(value: object, steps: list[str], at: tuple[str | int, ...]) -> Iterato
         attribute = "from_" if name == "from" else name
         if attribute in type(value).model_fields:
             yield from _walk(getattr(value, attribute), steps[1:], (*at, name))
+
+
+UNSAID = "unsaid"
+"""The route of a regimen that nobody said, in a row's `only`."""
+
+
+def own_regimens(change: DoseChange | None) -> Iterator[tuple[Literal["from", "to"], Regimen]]:
+    """Yield the two sides of a change of the clinic's own drug, where they are known."""
+    if change is not None and change.subject == "clinic-drug":
+        if isinstance(change.from_, Regimen):
+            yield "from", change.from_
+        if isinstance(change.to, Regimen):
+            yield "to", change.to
+
+
+def drug_at(view: View, at: tuple[str | int, ...]) -> tuple[str | None, str | None]:
+    """Return the product (folded) and the route that a place of the event is about.
+
+    A side of a change that leaves its route out has that of the other side, else that of the
+    last session with the product, else it is unsaid.
+    """
+    if view.session is not None:
+        given = view.session.administration
+        return (None, None) if given is None else (given.product, given.route)
+    sides = dict(own_regimens(view.change))
+    mine = next((one for side, one in sides.items() if at[:1] == (side,)), None)
+    if mine is None:
+        return None, None
+    product = folded(mine.product)
+    stated = (one.route for one in (mine, *sides.values()) if folded(one.product) == product)
+    before = (one.administration for one in reversed(view.earlier))
+    given_by = (one.route for one in before if one is not None and one.product == product)
+    return product, next((one for one in (*stated, *given_by) if one is not None), UNSAID)
 
 
 def instants(value: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], datetime]]:

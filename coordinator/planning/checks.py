@@ -13,16 +13,16 @@ from typing import Any, get_args
 
 from coordinator.domain.case import ClinicEvent
 from coordinator.domain.errors import ConfigurationError
-from coordinator.domain.events import Product, Route
+from coordinator.domain.events import Product, Route, Subject
 from coordinator.domain.plan import Fault, Question
 from coordinator.domain.quantities import Quantity, plain
 from coordinator.domain.registry import Registry
 from coordinator.planning.check_change import CHANGE_PREDICATES
 from coordinator.planning.check_course import COURSE_PREDICATES
 from coordinator.planning.check_dose import DOSE_PREDICATES
-from coordinator.planning.check_measures import MEASURES
+from coordinator.planning.check_measures import BY_WEIGHT, MEASURES
 from coordinator.planning.check_session import SESSION_PREDICATES
-from coordinator.planning.check_view import Found, Predicate, View, places
+from coordinator.planning.check_view import UNSAID, Found, Predicate, View, drug_at, places
 from coordinator.planning.faults import pointer
 from coordinator.planning.instruments import Instruments, load_instruments, score_faults
 from coordinator.planning.rule_files import check_keys, read_table, rows_of
@@ -59,10 +59,10 @@ class CheckBook:
 
 
 ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "units": (("id", "at", "units", "says", "fix"), ()),
+    "units": (("id", "at", "units", "says", "fix"), ("only",)),
     "limits": (
         ("id", "accept", "refuse_outside", "says", "fix", "asks"),
-        ("at", "measure", "quantity", "only", "role", "taken_when_neighbour_within"),
+        ("at", "measure", "quantity", "numbers", "only", "role", "taken_when_neighbour_within"),
     ),
     "logic": (
         ("id", "predicate", "level"),
@@ -70,6 +70,12 @@ ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 """What a row of each part needs, and what it may have besides."""
+ONLY: Mapping[str, tuple[str, ...]] = {
+    "products": get_args(Product),
+    "routes": (*get_args(Route), UNSAID),
+    "subjects": get_args(Subject),
+}
+"""What a row may be kept to, and the words for it. `subjects` are those of changes of dose; a session has none."""
 
 
 def load_checks(rules_dir: Path, instruments_dir: Path) -> CheckBook:
@@ -79,8 +85,7 @@ def load_checks(rules_dir: Path, instruments_dir: Path) -> CheckBook:
     for part, (required, optional) in ROWS.items():
         for row in rows_of(f"{path.name}: {part}", raw[part]):
             check_keys(f"{path.name}: {row['id']}", row, required=required, optional=optional)
-            if "only" in row:
-                check_keys(f"{path.name}: {row['id']}: only", row["only"], required=(), optional=("products", "routes"))
+            _check_only(f"{path.name}: {row['id']}", row.get("only", {}))
     ids: set[str] = set()
     for row in (*raw["units"], *raw["limits"], *raw["logic"]):
         if row["id"] in ids:
@@ -99,13 +104,19 @@ def load_checks(rules_dir: Path, instruments_dir: Path) -> CheckBook:
     )
 
 
+def _check_only(where: str, only: Mapping[str, Any]) -> None:
+    check_keys(f"{where}: only", only, required=(), optional=tuple(ONLY))
+    for key, words in only.items():
+        if not set(words) <= set(ONLY[key]):
+            raise ConfigurationError(f"{where} names {key} that do not exist")
+
+
 def _limit(row: Mapping[str, Any], name: str) -> Limit:
     where = f"{name}: {row['id']}"
     if ("at" in row) == ("measure" in row) or row.get("measure", "age_years") not in MEASURES:
         raise ConfigurationError(f"{where} needs either a place or a measure that exists")
-    for key, allowed in (("products", get_args(Product)), ("routes", get_args(Route))):
-        if not set(row.get("only", {}).get(key, allowed)) <= set(allowed):
-            raise ConfigurationError(f"{where} names {key} that do not exist")
+    if row.get("measure") in BY_WEIGHT and not isinstance(row.get("numbers", {}).get("weight_days"), int):
+        raise ConfigurationError(f"{where} needs, under numbers, weight_days: how old a weight may be")
     near = row.get("taken_when_neighbour_within")
     try:
         return Limit(
@@ -159,59 +170,68 @@ def check(
 def _settled(
     book: CheckBook, faults: list[Fault], questions: list[Question]
 ) -> tuple[tuple[Fault, ...], tuple[Question, ...]]:
-    """Return both lists without doubles, and without what a more exact question already says."""
+    """Return both lists without doubles, and without what a more exact word on the same place already says."""
+    said = {(one.pointer, one.code) for one in faults} | {(one.pointer, _row_of(one)) for one in questions}
     replaced = {
-        (one.pointer, code)
+        (where, code)
         for row in book.logic
         for code in row.get("instead_of", ())
-        for one in questions
-        if one.id.partition("@")[0] == row["id"]
+        for where, by in said
+        if by == row["id"]
     }
     kept = tuple(dict.fromkeys(one for one in faults if (one.pointer, one.code) not in replaced))
     faulty = {one.pointer for one in kept}
     asked = tuple(
         one
         for one in dict.fromkeys(questions)
-        if (one.pointer, one.id.partition("@")[0]) not in replaced and one.pointer not in faulty
+        if (one.pointer, _row_of(one)) not in replaced and one.pointer not in faulty
     )
     return kept, asked
+
+
+def _row_of(question: Question) -> str:
+    return question.id.partition("@")[0]
 
 
 def _unit_faults(book: CheckBook, view: View) -> Iterator[Fault]:
     for row in book.units:
         for path in row["at"]:
             for at, value in places(view.event, path):
-                if isinstance(value, Quantity) and value.normalised().unit not in row["units"] and _only(row, view):
+                if not isinstance(value, Quantity) or value.normalised().unit in row["units"]:
+                    continue
+                if _is_for(row, view, at):
                     yield Fault(pointer((*at, "unit")), row["id"], row["says"], row["fix"])
 
 
-def _only(row: Mapping[str, Any], view: View) -> bool:
-    """Whether a row that is for some products or routes only applies to the event."""
+def _is_for(row: Mapping[str, Any], view: View, at: tuple[str | int, ...]) -> bool:
+    """Whether a row that is for some products, routes or subjects only is for a place of the event."""
     only = row.get("only")
     if only is None:
         return True
-    given = view.session.administration if view.session is not None else None
-    regimen = given if given is not None else getattr(view.change, "to", None)
-    product, route = getattr(regimen, "product", None), getattr(regimen, "route", None)
+    if view.change is not None and view.change.subject not in only.get("subjects", ONLY["subjects"]):
+        return False
+    product, route = drug_at(view, at)
     return ("products" not in only or product in only["products"]) and ("routes" not in only or route in only["routes"])
 
 
 def _judge(limit: Limit, view: View, wrong_units: set[str], faults: list[Fault], questions: list[Question]) -> None:
-    """Sort every value that a limit is about into accepted, asked or refused."""
+    """Sort every value that a limit is about into accepted, asked or refused.
+
+    What a change says of the dose before it is asked where another would be refused: it may have been so.
+    """
     row = limit.row
-    if not _only(row, view):
-        return
-    found = MEASURES[row["measure"]](view) if "measure" in row else places(view.event, row["at"])
-    values = [(at, number) for at, value in found if (number := _number(value)) is not None]
+    computed = "measure" in row
+    found = MEASURES[row["measure"]](view, row.get("numbers", {})) if computed else places(view.event, row["at"])
+    values = [(at, number) for at, value in found if _is_for(row, view, at) and (number := _number(value)) is not None]
     for at, number in values:
         # A quantity's own place is the amount; its fault points at the value in it.
-        where = pointer(at if "measure" in row or not row.get("quantity") else (*at, "value"))
+        where = pointer(at if computed or not row.get("quantity") else (*at, "value"))
         if where.rpartition("/")[0] in wrong_units:
             continue
-        if not _inside(number, limit.refuse_outside):
+        if not _inside(number, limit.refuse_outside) and at[0] != "from":
             faults.append(Fault(where, row["id"], row["says"], row["fix"]))
         elif not _inside(number, limit.accept) and not _has_neighbour(limit, at, number, values):
-            words = {"value": plain(number), "place": where}
+            words = {"value": plain(number), "place": where, "side": "old" if at[0] == "from" else "new"}
             questions.append(
                 Question(f"{row['id']}@{where}", where, row["asks"].format_map(words), row.get("role", "clinician"))
             )

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from coordinator.domain.errors import Role
-from coordinator.domain.events import Product, Route
 from coordinator.domain.plan import PRIORITIES
 from coordinator.domain.registry import EndpointKind
 from coordinator.planning.check_measures import MEASURES
-from coordinator.planning.checks import PREDICATES, ROLES, ROWS
+from coordinator.planning.checks import ONLY, PREDICATES, ROLES, ROWS
 from coordinator.planning.conditions import COMPARISONS
 from coordinator.planning.escalation import ContactRole
 from coordinator.planning.facts import FACT_NAMES
@@ -136,7 +135,7 @@ def _validation() -> Schema:
         "refuse_outside": SPAN,
         "measure": _one_of(MEASURES),
         "quantity": {"type": "boolean"},
-        "only": _row({"products": _many(get_args(Product)), "routes": _many(get_args(Route))}, ()),
+        "only": _row({key: _many(words) for key, words in ONLY.items()}, ()),
         "role": _one_of(ROLES),
         "predicate": _one_of(PREDICATES),
         "level": _one_of(("refuse", "ask")),

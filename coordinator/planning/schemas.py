@@ -23,8 +23,9 @@ _DECIMAL: Mapping[str, Any] = {
     ],
 }
 _UNITS = (
-    "UCUM unit. Kept: mg, mg/kg, kg, cm, Cel, mL, mg/mL, L/min. Converted: mcg, ug and g to mg; mcg/kg and ug/kg to "
-    "mg/kg; [lb_av] to kg; m and [in_i] to cm."
+    "UCUM unit. Kept: mg, mg/kg, mg/h, mg/kg/h, ug/kg/min, mL, mL/h, mg/mL, kg, cm, Cel, L/min. Converted: mcg, ug and "
+    "g to mg; mcg/kg and ug/kg to mg/kg; mcg/h and ug/h to mg/h; mcg/kg/min to ug/kg/min; [lb_av] to kg; m and [in_i] "
+    "to cm."
 )
 
 

@@ -124,6 +124,51 @@ REFUSED = [
         session({**SPRAY, "/administration/volume_per_spray": {"value": "0.2", "unit": "mL"}}),
     ),
     ("weight-missing", "/weight", session({"/weight": None})),
+    ("not-above-zero", "/administration/ordered/value", session({"/administration/ordered/value": "-0.5"})),
+    ("not-above-zero", "/administration/ordered/value", session({"/administration/ordered": mg(0)})),
+    (
+        "not-above-zero",
+        "/administration/concentration/value",
+        session({**SPRAY, "/administration/concentration": {"value": "-10", "unit": "mg/mL"}}),
+    ),
+    (
+        "not-above-zero",
+        "/administration/dose_per_spray/value",
+        session({**SPRAY, "/administration/dose_per_spray": mg(-1)}),
+    ),
+    (
+        "not-above-zero",
+        "/administration/volume_per_spray/value",
+        session({**SPRAY, "/administration/volume_per_spray": {"value": "-1", "unit": "mL"}}),
+    ),
+    (
+        "not-above-zero",
+        "/other_medications_taken/0/dose/value",
+        session({"/other_medications_taken/0/dose/value": "-30"}),
+    ),
+    (
+        "not-above-zero",
+        "/rescue_medications/0/dose/value",
+        session(
+            {
+                "/rescue_medications": [
+                    {
+                        "product": "labetalol",
+                        "role": "antihypertensive",
+                        "dose": mg(-10),
+                        "at": "2026-10-14T10:50:00-05:00",
+                    }
+                ]
+            }
+        ),
+    ),
+    ("not-above-zero", "/from/dose/value", hold({"/from/dose/value": "-30"})),
+    ("new-dose-not-above-zero", "/to/dose/value", change({"/to/dose/value": "0", "/action": "decrease"})),
+    (
+        "new-dose-not-above-zero",
+        "/to/dose/value",
+        hold({"/kind": "reported-by-patient", "/action": "decrease", "/to": {"product": "Adderall XR", "dose": mg(0)}}),
+    ),
     (
         "times-out-of-order",
         "/administration/ended_at",
@@ -254,6 +299,11 @@ ASKED = [
         "asked-outside-care-team",
         "/requested_of",
         lambda desk: desk.check(desk.hold(), registry=desk.registry({"/patients/0/care_team/0/to": "2026-10-10"})),
+    ),
+    (
+        "unusual-esketamine-dose",
+        "/to/dose/value",
+        change({"/action": "switch", "/to": {"product": "Esketamine", "route": "intranasal", "dose": mg(560)}}),
     ),
     ("units-not-comparable", "/to/dose/unit", change({"/to/dose": mg(45)})),
     (
