@@ -14,8 +14,8 @@ from coordinator.domain.quantities import Quantity
 from coordinator.domain.values import Code, Instant, Line, NotDone, Record, ShareableText, Unknown
 
 
-def _whole(value: object) -> object:
-    """A count or a reading is a whole JSON number; text, fractions and true/false are refused."""
+def whole(value: object) -> object:
+    """Return a count or a reading as an int; text, fractions and true/false are refused (ValueError)."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("a whole number is needed")
     if isinstance(value, Decimal):
@@ -25,7 +25,7 @@ def _whole(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole)]
 
 Product = Literal["ketamine", "esketamine"]
 Route = Literal["intravenous", "intramuscular", "subcutaneous", "intranasal", "oral", "sublingual"]
@@ -187,7 +187,7 @@ class Event(Record):
 
     schema_version: Literal[1]
     id: Code
-    version: Annotated[Whole, Field(ge=1, le=1_000_000)]
+    version: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
     recorded_at: Instant
     recorded_by: Code
     patient: Code

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from coordinator.domain.events import DrugRole, Source, Whole
+from coordinator.domain.events import DrugRole, Source, Whole, whole
 from coordinator.domain.quantities import Quantity
 from coordinator.domain.values import Code, Line, Record, Unknown
 
@@ -115,8 +115,8 @@ class AgreedTest(Record):
 class EndpointPace(Record):
     """How fast the partner wants to be sent to. Without it: as many at once as any endpoint, and no limit a minute."""
 
-    at_once: Annotated[int, Field(ge=1, le=100)] | None = None
-    per_minute: Annotated[int, Field(ge=1, le=6000)] | None = None
+    at_once: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=6000), BeforeValidator(whole)] | None = None
 
 
 class Endpoint(Record):

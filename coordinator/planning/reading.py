@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -42,7 +43,7 @@ def read_value(value: object) -> ClinicEvent:
     if not isinstance(value, Mapping):
         raise Unreadable((Fault("", "object", "One event is a JSON object.", "Send the fields between curly braces."),))
     models = _EVENT_CLASSES.get(str(value.get("type")), (SessionOutcome, DoseChange))
-    coerced = list(_coerced(value, (), *_bool_and_date_names(models)))
+    coerced = list(_coerced(value, (), _names_under(models)))
     try:
         event = EVENT.validate_python(value, by_alias=True, by_name=False)
     except ValidationError as wrong:
@@ -59,7 +60,7 @@ def read_registry(body: bytes) -> Registry:
         raise Unreadable(
             (Fault("", "object", "A registry is a JSON object.", "Send the fields between curly braces."),)
         )
-    coerced = list(_coerced(value, (), *_bool_and_date_names((Registry,))))
+    coerced = list(_coerced(value, (), _names_under((Registry,))))
     try:
         registry = Registry.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as wrong:
@@ -75,11 +76,22 @@ def _merged(first: list[Fault], second: list[Fault]) -> tuple[Fault, ...]:
     return (*first, *(one for one in second if one.pointer not in taken))
 
 
+@dataclass(frozen=True)
+class _Names:
+    """The names of the fields whose value the reader would otherwise guess."""
+
+    yes_no: frozenset[str]
+    days: frozenset[str]
+    fixed: Mapping[str, bool | int]
+    """Those with one value only, which is true or a number: 1 and true are equal, and are not the same."""
+
+
 @cache
-def _bool_and_date_names(models: tuple[type[BaseModel], ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names of all yes-no fields and all day fields under the classes."""
+def _names_under(models: tuple[type[BaseModel], ...]) -> _Names:
+    """Return the names of all yes-no fields, all day fields and all fields of one value under the classes."""
     yes_no: set[str] = set()
     days: set[str] = set()
+    fixed: dict[str, bool | int] = {}
     todo: list[type[BaseModel]] = list(models)
     done: set[type[BaseModel]] = set()
     while todo:
@@ -88,13 +100,14 @@ def _bool_and_date_names(models: tuple[type[BaseModel], ...]) -> tuple[frozenset
             continue
         done.add(model)
         for name, field in model.model_fields.items():
-            types = set(_leaves(field.annotation))
+            types = list(_leaves(field.annotation))
             if bool in types:
                 yes_no.add(field.alias or name)
             if date in types:
                 days.add(field.alias or name)
+            fixed.update((field.alias or name, one) for one in types if isinstance(one, int))
             todo.extend(one for one in types if isinstance(one, type) and issubclass(one, BaseModel))
-    return frozenset(yes_no), frozenset(days)
+    return _Names(frozenset(yes_no), frozenset(days), fixed)
 
 
 def _leaves(annotation: object) -> Iterator[object]:
@@ -105,23 +118,29 @@ def _leaves(annotation: object) -> Iterator[object]:
         yield from _leaves(one)
 
 
-def _coerced(
-    value: object, path: tuple[str | int, ...], yes_no: frozenset[str], days: frozenset[str]
-) -> Iterator[Fault]:
-    """Yield a fault where the reader would otherwise turn "yes" or 1 into true, or a number into a day."""
+def _coerced(value: object, path: tuple[str | int, ...], names: _Names) -> Iterator[Fault]:
+    """Yield a fault where the reader would otherwise turn "yes" or 1 into true, true into 1, or a number into a day."""
     if isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _coerced(inner, (*path, number), yes_no, days)
+            yield from _coerced(inner, (*path, number), names)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             here = (*path, key)
-            if key in yes_no and isinstance(inner, str | int | Decimal) and not isinstance(inner, bool):
+            if key in names.yes_no and isinstance(inner, str | int | Decimal) and not isinstance(inner, bool):
                 message = "Only true or false may stand here."
                 yield Fault(pointer(here), "yes-no", message, "Write true or false, without quotation marks.")
-            elif key in days and (_is_number(inner) or (isinstance(inner, str) and not _DAY.fullmatch(inner))):
+            elif key in names.days and (_is_number(inner) or (isinstance(inner, str) and not _DAY.fullmatch(inner))):
                 yield Fault(pointer(here), "date", "This is not a day of the calendar.", DATE_FIX)
+            elif key in names.fixed and type(inner) is not type(names.fixed[key]):
+                yield _not_fixed(here, names.fixed[key])
             else:
-                yield from _coerced(inner, here, yes_no, days)
+                yield from _coerced(inner, here, names)
+
+
+def _not_fixed(path: tuple[str | int, ...], only: bool | int) -> Fault:
+    if only is True:
+        return Fault(pointer(path), "yes-no", "Only true may stand here.", 'Write {"unknown": true}, or the value.')
+    return Fault(pointer(path), "choice", "This is none of the values that may stand here.", f"Use one of: {only}.")
 
 
 def _is_number(value: object) -> bool:

@@ -9,12 +9,21 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from coordinator.domain.plan import Fault
+from coordinator.domain.quantities import MEDICINE_UNITS, Quantity
 from coordinator.domain.registry import Consent, Endpoint, Name, Patient, Registry
 from coordinator.domain.telephone import read_number
 from coordinator.planning.faults import pointer
 
 _FAX_NUMBER = re.compile(r"\+[0-9]+(-[0-9]+)*")
 _MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+_UNIT_FIX = (
+    f"Use {', '.join(MEDICINE_UNITS[:-1])} or {MEDICINE_UNITS[-1]} "
+    "(mcg, g, mcg/kg, mcg/h and mcg/kg/min are converted)."
+)
+_AMOUNT_FIX = (
+    "Check the amount and its sign; leave out what was not given or not taken, or mark a dose that nobody knows as "
+    '{"unknown": true}.'
+)
 _LOOPBACK_NAMES = frozenset({"localhost"})
 
 
@@ -68,8 +77,21 @@ def _patient(patient: Patient, at: tuple[str | int, ...], providers: set[str]) -
     for place, identifier in enumerate(patient.identifiers):
         if identifier.held_by is not None:
             yield from _known(identifier.held_by, providers, (*at, "identifiers", place, "held_by"))
+    for place, medicine in enumerate(patient.medications):
+        yield from _dose(medicine.dose, (*at, "medications", place, "dose"))
     courses = [*([patient.course] if patient.course else []), *patient.earlier_courses]
     yield from _twice((one.id for one in courses), (*at, "earlier_courses"))
+
+
+def _dose(dose: object, at: tuple[str | int, ...]) -> Iterator[Fault]:
+    """A medicine's dose, by the rows `unit.medicine` and `not-above-zero` of the events; a test holds both together."""
+    if not isinstance(dose, Quantity):
+        return
+    if dose.normalised().unit not in MEDICINE_UNITS:
+        yield Fault(pointer((*at, "unit")), "unit.medicine", "The dose of a medicine is not in this unit.", _UNIT_FIX)
+    if dose.value <= 0:
+        message = "An amount of a medicine is more than nothing."
+        yield Fault(pointer((*at, "value")), "not-above-zero", message, _AMOUNT_FIX)
 
 
 def _part2_consent(consent: Consent, at: tuple[str | int, ...]) -> Iterator[Fault]:

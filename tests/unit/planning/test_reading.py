@@ -91,6 +91,20 @@ def test_a_day_is_never_guessed(desk, value):
     assert refused(desk.session({"/next_session_on": value}))["/next_session_on"].code == "date"
 
 
+@pytest.mark.parametrize("value", [1, 1.0, 0, "true", "yes", None])
+def test_unknown_is_true_and_nothing_that_equals_it(desk, value):
+    (fault,) = refused(desk.session({"/vitals/0/spo2": {"unknown": value}})).values()
+    assert (fault.pointer, fault.code) == ("/vitals/0/spo2/unknown", "yes-no")
+    assert '{"unknown": true}' in fault.fix
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", 2, None])
+def test_the_version_of_the_schema_is_a_whole_number_and_nothing_that_equals_it(desk, value):
+    (fault,) = refused(desk.session({"/schema_version": value})).values()
+    assert (fault.pointer, fault.code) == ("/schema_version", "choice")
+    assert "Use one of: 1." in fault.fix
+
+
 def test_the_python_name_of_a_field_is_not_a_field(desk):
     event = desk.dose_change()
     event["from_"] = event.pop("from")

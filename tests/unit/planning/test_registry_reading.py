@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from coordinator.domain.quantities import MEDICINE_UNITS
 from coordinator.planning.faults import Unreadable
 from coordinator.planning.reading import read_registry
 
@@ -46,6 +47,57 @@ def test_the_example_registry_is_read(desk):
 )
 def test_what_does_not_fit_together_is_refused_at_its_place(desk, changes, code, where):
     assert (code, where) in refused(desk, changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "where"),
+    [
+        ({"/schema_version": True}, "choice", "/schema_version"),
+        ({"/patients/0/medications/0/dose": {"unknown": 1}}, "yes-no", "/patients/0/medications/0/dose/unknown"),
+        ({"/providers/0/endpoints/0/pace": {"at_once": True}}, "number.whole", "/providers/0/endpoints/0/pace/at_once"),
+        ({"/providers/0/endpoints/0/pace": {"at_once": "4"}}, "number.whole", "/providers/0/endpoints/0/pace/at_once"),
+        (
+            {"/providers/0/endpoints/0/pace": {"per_minute": 1.5}},
+            "number.whole",
+            "/providers/0/endpoints/0/pace/per_minute",
+        ),
+    ],
+)
+def test_nothing_is_taken_for_what_it_equals(desk, changes, code, where):
+    assert refused(desk, changes) == [(code, where)]
+
+
+@pytest.mark.parametrize(
+    ("dose", "code", "where"),
+    [
+        ({"value": "30", "unit": "x@y"}, "unit.medicine", "unit"),
+        ({"value": "30", "unit": "kg"}, "unit.medicine", "unit"),
+        ({"value": "30", "unit": "milligrams"}, "unit.medicine", "unit"),
+        ({"value": "-30", "unit": "mg"}, "not-above-zero", "value"),
+        ({"value": "0", "unit": "mg"}, "not-above-zero", "value"),
+    ],
+)
+def test_a_known_medicine_has_a_dose_above_nothing_in_a_usable_unit(desk, dose, code, where):
+    with pytest.raises(Unreadable) as wrong:
+        desk.registry({"/patients/0/medications/0/dose": dose})
+    (fault,) = wrong.value.faults
+    assert (fault.code, fault.pointer) == (code, f"/patients/0/medications/0/dose/{where}")
+    assert fault.message
+    assert where == "value" or all(unit in fault.fix for unit in MEDICINE_UNITS)
+
+
+@pytest.mark.parametrize("unit", [*MEDICINE_UNITS, "mcg", "g", "mcg/h"])
+def test_a_known_medicine_in_a_usable_unit_is_taken(desk, unit):
+    assert desk.registry({"/patients/0/medications/0/dose": {"value": "30", "unit": unit}})
+    assert desk.registry({"/patients/0/medications/0/dose": {"unknown": True}})
+
+
+def test_a_medicine_of_the_registry_is_refused_in_the_words_of_an_event(desk):
+    with pytest.raises(Unreadable) as wrong:
+        desk.registry({"/patients/0/medications/0/dose": {"value": "0", "unit": "kg"}})
+    here = {one.code: (one.message, one.fix) for one in wrong.value.faults}
+    rows = {one["id"]: one for one in (*desk.checks.units, *desk.checks.logic)}
+    assert here == {code: (rows[code]["says"], rows[code]["fix"]) for code in ("unit.medicine", "not-above-zero")}
 
 
 def test_everything_wrong_comes_at_once(desk):
