@@ -5,6 +5,7 @@ from datetime import date
 
 from pydantic import ValidationError
 
+from coordinator.domain.characters import unseen
 from coordinator.domain.quantities import plain
 from coordinator.domain.telephone import for_record, read_number
 from coordinator.flow.said import Said
@@ -16,6 +17,8 @@ KINDS_WITH_DOSE = frozenset({"current-dose", "different-plan"})
 def said_from(fields: Mapping[str, str], *, may_report_dose: bool) -> tuple[Said | None, tuple[str, ...]]:
     """Return (the answer, no faults) or (None, what is missing or wrong)."""
     typed = {name: text.strip() for name, text in fields.items() if text.strip()}
+    if any(unseen(text) for text in typed.values()):
+        return None, ("unseen",)
     kind = typed.get("kind", "")
     value: dict[str, object] = {name: typed[name] for name in ("kind", "name", "role", "note") if name in typed}
     if kind == "call-me" and "phone" in typed:

@@ -1,5 +1,6 @@
 """The registry over HTTP: clinic, staff, providers, patients, one at a time or as one file."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -9,9 +10,11 @@ from starlette.responses import Response
 from coordinator.api.access import Requires
 from coordinator.api.bodies import MAX_EVENT_BYTES, MAX_REGISTRY_BYTES, read_body
 from coordinator.api.contracts import RegistryKind, RegistryWritten, Service
-from coordinator.api.problems import Answer, Problem
+from coordinator.api.problems import Answer, Fault, Problem
 from coordinator.domain.values import Code
 from coordinator.flow.read_models import Actor
+from coordinator.planning.faults import Unreadable
+from coordinator.planning.strict_json import read_json
 
 Writer = Annotated[Actor, Depends(Requires("registry:write"))]
 
@@ -33,7 +36,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
     @router.put("/v1/registry/clinic")
     async def put_clinic(request: Request, actor: Writer) -> Response:
         """Store the clinic."""
-        body = await read_body(request, limit=MAX_EVENT_BYTES)
+        body = await _read_entity(request)
         return _written(await run_in_threadpool(service.registry.write, "clinic", None, body, actor))
 
     for kind in ("staff", "providers", "patients"):
@@ -49,8 +52,18 @@ def _add_kind(router: APIRouter, service: Service, kind: RegistryKind) -> None:
     @router.put(f"/v1/registry/{kind}/{{key}}", name=f"put-{kind}")
     async def put_one(key: Code, request: Request, actor: Writer) -> Response:
         """Store one entity whole."""
-        body = await read_body(request, limit=MAX_EVENT_BYTES)
+        body = await _read_entity(request)
         return _written(await run_in_threadpool(service.registry.write, kind, key, body, actor))
+
+
+async def _read_entity(request: Request) -> bytes:
+    """Return the body of one entity; raise Problem 422 where strict JSON would have lost or changed something of it."""
+    body = await read_body(request, limit=MAX_EVENT_BYTES)
+    try:
+        read_json(body)
+    except Unreadable as wrong:
+        raise _refused([(one.pointer, one.message, one.fix) for one in wrong.faults]) from None
+    return body
 
 
 def _entity(body: bytes) -> Response:
@@ -59,11 +72,15 @@ def _entity(body: bytes) -> Response:
 
 def _written(written: RegistryWritten) -> Response:
     if written.outcome == "refused":
-        raise Problem(
-            422,
-            "registry-refused",
-            "The registry entry was refused; nothing of it was kept.",
-            "Every fault is listed. Correct them all and send it again.",
-            faults=written.faults,
-        )
+        raise _refused(written.faults)
     return Answer({"outcome": written.outcome}, 201 if written.outcome == "created" else 200)
+
+
+def _refused(faults: Sequence[Fault]) -> Problem:
+    return Problem(
+        422,
+        "registry-refused",
+        "The registry entry was refused; nothing of it was kept.",
+        "Every fault is listed. Correct them all and send it again.",
+        faults=faults,
+    )

@@ -12,6 +12,7 @@ from coordinator.console.access import Person, Requires, Upload, posted, posted_
 from coordinator.console.answers import AnswersService
 from coordinator.console.contracts import Service
 from coordinator.console.rendering import Pages
+from coordinator.domain.characters import unseen
 from coordinator.domain.errors import Refused
 from coordinator.domain.values import Code
 from coordinator.flow.incidents import KINDS
@@ -35,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "note": "The note has at most 500 characters, without line breaks or signs that cannot be printed.",
     "dose.missing": "A current dose needs the product, the amount, the unit and the day.",
     "dose.unasked": "A dose belongs to a current dose or a different plan only; leave it empty here.",
+    "unseen": "One of the texts holds a character that nobody sees. Type it anew instead of copying it.",
     "dose": "The dose is not understood: product, amount in figures, unit, and the day from which it holds.",
 }
 
@@ -101,6 +103,8 @@ def _said(fields: Mapping[str, str]) -> Said:
     def typed(name: str) -> str | None:
         return " ".join(fields.get(name, "").split()) or None
 
+    if any(unseen(text) for text in fields.values()):
+        raise Refused("answer.words", WORDS["unseen"])
     made: dict[str, Any] = {
         "kind": fields.get("kind", ""), "name": typed("name") or "", "role": typed("role") or "", "note": typed("note"),
         "phone": typed("phone"),

@@ -10,6 +10,7 @@ from functools import cache
 from pydantic import BaseModel, ValidationError
 
 from coordinator.domain.case import ClinicEvent
+from coordinator.domain.characters import unseen
 from coordinator.domain.events import EVENT, DoseChange, SessionOutcome
 from coordinator.domain.plan import Fault
 from coordinator.domain.registry import Registry
@@ -119,8 +120,13 @@ def _leaves(annotation: object) -> Iterator[object]:
 
 
 def _coerced(value: object, path: tuple[str | int, ...], names: _Names) -> Iterator[Fault]:
-    """Yield a fault where the reader would otherwise turn "yes" or 1 into true, true into 1, or a number into a day."""
-    if isinstance(value, list):
+    """Yield a fault where the reader would otherwise turn "yes" or 1 into true, true into 1, or a number into a day.
+
+    And at each text with a character that nobody sees: what is on record already is read with it.
+    """
+    if isinstance(value, str):
+        yield from _unseen(value, path)
+    elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _coerced(inner, (*path, number), names)
     elif isinstance(value, Mapping):
@@ -135,6 +141,13 @@ def _coerced(value: object, path: tuple[str | int, ...], names: _Names) -> Itera
                 yield _not_fixed(here, names.fixed[key])
             else:
                 yield from _coerced(inner, here, names)
+
+
+def _unseen(text: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    kind = unseen(text)
+    if kind is not None:
+        fix = "Type the text anew: what is copied from elsewhere may bring such characters along."
+        yield Fault(pointer(path), "text.characters", f"The text holds {kind}, which nobody sees.", fix)
 
 
 def _not_fixed(path: tuple[str | int, ...], only: bool | int) -> Fault:

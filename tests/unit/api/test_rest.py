@@ -58,6 +58,24 @@ def test_a_refused_entry_names_every_fault(service, registry, path):
     assert [one["pointer"] for one in answer.json()["faults"]] == ["/name", "/npi"]
 
 
+@pytest.mark.parametrize("path", ["/clinic", "/staff/s-1", "/providers/p", "/patients/P-1001"])
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (rb'{"id": "a", "name": {"family": "\ud83d"}}', "/name/family"),
+        (b'{"id": "a", "id": "b"}', "/id"),
+        (b'{"id": "a", "npi": NaN}', "/npi"),
+        (b"[" * 5000, ""),
+        (b'{"id": "\xff"}', ""),
+    ],
+)
+def test_an_entity_that_is_not_strict_json_is_refused_with_its_place(service, registry, path, body, where):
+    answer = registry("PUT", path, body)
+    assert answer.status_code == 422
+    assert [one["pointer"] for one in answer.json()["faults"]] == [where]
+    assert service.registry.written == []
+
+
 def test_a_list_of_messages_names_nobody(client, allowed):
     answer = client.get("/v1/messages", headers=allowed("messages:read"))
     assert len(answer.json()["messages"]) == 11

@@ -154,6 +154,50 @@ def test_what_is_not_strict_json_is_refused_at_its_place(body, where, code):
     assert refused(body)[where].code == code
 
 
+UNSEEN = [
+    ("\u202e", "turns the direction"),
+    ("\u2066", "turns the direction"),
+    ("\u0085", "control character"),
+    ("\u2028", "separator"),
+    ("\ufffe", "no character"),
+    ("\U0010ffff", "no character"),
+]
+
+
+@pytest.mark.parametrize(("char", "kind"), UNSEEN)
+@pytest.mark.parametrize(
+    "where",
+    ["/plan", "/status_reason", "/administration/reason", "/administration/lot_number", "/amendment_reason",
+     "/other_medications_taken/0/product", "/adverse_events/0/term", "/id"],
+)  # fmt: skip
+def test_a_character_that_nobody_sees_is_refused_by_its_kind(desk, where, char, kind):
+    (fault,) = refused(desk.session({where: f"take 30{char}mg"})).values()
+    assert (fault.pointer, fault.code) == (where, "text.characters")
+    assert kind in fault.message
+    assert "Type the text anew" in fault.fix
+    assert char not in fault.message + fault.fix
+
+
+@pytest.mark.parametrize("where", ["/reason/text", "/resume_when", "/from/product", "/from/frequency"])
+def test_a_character_that_nobody_sees_is_refused_in_a_change_of_dose(desk, where):
+    assert refused(desk.hold({where: "a\u202eb"}))[where].code == "text.characters"
+
+
+def test_a_reason_why_something_was_not_done_holds_no_unseen_character(desk):
+    faults = refused(desk.session({"/vitals/0/spo2": {"not_done": "probe\u2029off"}}))
+    assert faults["/vitals/0/spo2/not_done"].code == "text.characters"
+
+
+@pytest.mark.parametrize("text", ["דוד\u200f ו-3", "می\u200cخواهم", "\U0001f468\u200d\U0001f469", "Zoe\u0308", "محمد"])
+def test_what_scripts_need_is_taken(desk, text):
+    assert desk.read(desk.session({"/plan": text}))
+
+
+def test_half_of_a_character_is_refused_in_any_text(desk):
+    body = json.dumps(desk.session({"/plan": "x\ud83d"})).encode()
+    assert refused(body)["/plan"].code == "text.characters"
+
+
 def test_a_text_is_kept_in_composed_form(desk):
     event = desk.read(desk.session({"/plan": "Zoe\u0308 rests"}))
     assert event.plan == "Zo\u00eb rests"

@@ -100,6 +100,29 @@ def test_a_medicine_of_the_registry_is_refused_in_the_words_of_an_event(desk):
     assert here == {code: (rows[code]["says"], rows[code]["fix"]) for code in ("unit.medicine", "not-above-zero")}
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "/clinic/name",
+        "/clinic/closing_line",
+        "/clinic/address/city",
+        "/clinic/address/lines/0",
+        "/staff/0/name/family",
+        "/providers/0/organization",
+        "/providers/0/endpoints/0/verified_how",
+        "/patients/0/name/preferred",
+        "/patients/0/name/given/0",
+        "/patients/0/address/lines/0",
+        "/patients/0/identifiers/0/value",
+        "/patients/0/consents/0/evidence",
+        "/patients/0/medications/0/product",
+    ],
+)
+@pytest.mark.parametrize("char", ["\u202e", "\u0085", "\u2028", "\ufffe"])
+def test_a_character_that_nobody_sees_is_refused_in_every_text(desk, where, char):
+    assert refused(desk, {where: f"a{char}b"}) == [("text.characters", where)]
+
+
 def test_everything_wrong_comes_at_once(desk):
     found = refused(desk, {"/clinic/time_zone": "X", "/staff/0/name": {}, "/patients/0/consents/1/recipient": "pr-9"})
     assert len(found) == 3
