@@ -26,6 +26,13 @@ def stimulant_ordered_by_clinic(view: View, _: Numbers) -> Iterator[Found]:
         yield Found(("kind",))
 
 
+def other_not_reported(view: View, _: Numbers) -> Iterator[Found]:
+    """A change of another medicine that nobody reported: no letter asks for one, and the clinic decides none."""
+    change = view.change
+    if change is not None and change.subject == "other" and not change.kind.startswith("reported-"):
+        yield Found(("kind",))
+
+
 def own_drug_requested(view: View, _: Numbers) -> Iterator[Found]:
     """The clinic's own drug asked of somebody else: the clinic decides it."""
     change = view.change
@@ -163,6 +170,7 @@ CHANGE_PREDICATES: Mapping[str, Predicate] = {
     for one in (
         hold_without_end,
         stimulant_ordered_by_clinic,
+        other_not_reported,
         own_drug_requested,
         nobody_decided,
         nobody_asked,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 
@@ -14,7 +14,7 @@ from coordinator.domain.characters import unseen
 from coordinator.domain.events import EVENT, DoseChange, SessionOutcome
 from coordinator.domain.plan import Fault
 from coordinator.domain.registry import Registry
-from coordinator.planning.faults import DATE_FIX, Unreadable, faults_of, fields_by_place, pointer
+from coordinator.planning.faults import DATE_FIX, INSTANT_FIX, Unreadable, faults_of, fields_by_place, pointer
 from coordinator.planning.json_stream import read_lines
 from coordinator.planning.registry_checks import registry_faults
 from coordinator.planning.strict_json import MAX_BYTES, read_json
@@ -27,6 +27,12 @@ _EVENT_CLASSES: Mapping[str, tuple[type[BaseModel], ...]] = {
     "dose-change": (DoseChange,),
 }
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_YEAR = re.compile(r"[0-9]{4}-")
+_OFFSET = re.compile(r"T.*[+-]([0-9]{2}):?([0-9]{2})$")
+FIRST_YEAR, LAST_YEAR = 1800, 2199
+"""Any other year is a typing fault; near the ends of the calendar a time has no day in another zone."""
+MOST_OFFSET = (14, 0)
+"""Hours and minutes: no zone is farther from UTC, and no receiving system takes a time that is."""
 
 __all__ = ["MAX_BYTES", "Unreadable", "read_event", "read_json", "read_lines", "read_registry", "read_value"]
 
@@ -83,6 +89,8 @@ class _Names:
 
     yes_no: frozenset[str]
     days: frozenset[str]
+    dated: frozenset[str]
+    """Those of a day or of an instant."""
     fixed: Mapping[str, bool | int]
     """Those with one value only, which is true or a number: 1 and true are equal, and are not the same."""
 
@@ -92,6 +100,7 @@ def _names_under(models: tuple[type[BaseModel], ...]) -> _Names:
     """Return the names of all yes-no fields, all day fields and all fields of one value under the classes."""
     yes_no: set[str] = set()
     days: set[str] = set()
+    dated: set[str] = set()
     fixed: dict[str, bool | int] = {}
     todo: list[type[BaseModel]] = list(models)
     done: set[type[BaseModel]] = set()
@@ -106,9 +115,11 @@ def _names_under(models: tuple[type[BaseModel], ...]) -> _Names:
                 yes_no.add(field.alias or name)
             if date in types:
                 days.add(field.alias or name)
+            if datetime in types or date in types:
+                dated.add(field.alias or name)
             fixed.update((field.alias or name, one) for one in types if isinstance(one, int))
             todo.extend(one for one in types if isinstance(one, type) and issubclass(one, BaseModel))
-    return _Names(frozenset(yes_no), frozenset(days), fixed)
+    return _Names(frozenset(yes_no), frozenset(days), frozenset(dated), fixed)
 
 
 def _leaves(annotation: object) -> Iterator[object]:
@@ -137,6 +148,8 @@ def _coerced(value: object, path: tuple[str | int, ...], names: _Names) -> Itera
                 yield Fault(pointer(here), "yes-no", message, "Write true or false, without quotation marks.")
             elif key in names.days and (_is_number(inner) or (isinstance(inner, str) and not _DAY.fullmatch(inner))):
                 yield Fault(pointer(here), "date", "This is not a day of the calendar.", DATE_FIX)
+            elif key in names.dated and isinstance(inner, str) and _YEAR.match(inner):
+                yield from _never(inner, here)
             elif key in names.fixed and type(inner) is not type(names.fixed[key]):
                 yield _not_fixed(here, names.fixed[key])
             else:
@@ -148,6 +161,18 @@ def _unseen(text: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if kind is not None:
         fix = "Type the text anew: what is copied from elsewhere may bring such characters along."
         yield Fault(pointer(path), "text.characters", f"The text holds {kind}, which nobody sees.", fix)
+
+
+def _never(text: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    """Yield a fault for a day or an instant that no record of a treatment can speak of, or that no zone has."""
+    if not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
+        message = f"The year lies outside {FIRST_YEAR} to {LAST_YEAR}."
+        yield Fault(pointer(path), "year", message, "Check the year.")
+    offset = _OFFSET.search(text)
+    if offset is not None and (int(offset[1]), int(offset[2])) > MOST_OFFSET:
+        message = "No clock of the world is so far from UTC."
+        yield Fault(pointer(path), "instant.offset", message, f"Check the offset. {INSTANT_FIX}")
+    yield from _unseen(text, path)
 
 
 def _not_fixed(path: tuple[str | int, ...], only: bool | int) -> Fault:

@@ -197,6 +197,8 @@ REFUSED = [
     ("hold-without-end", "/resume_when", hold({"/resume_when": None})),
     ("stimulant-ordered-by-clinic", "/kind", hold({"/kind": "ordered", "/decided_by": "st-1"})),
     ("stimulant-ordered-by-clinic", "/kind", hold({"/kind": "performed", "/decided_by": "st-1"})),
+    ("other-not-reported", "/kind", hold({"/subject": "other"})),
+    ("other-not-reported", "/kind", change({"/subject": "other"})),
     ("own-drug-requested", "/kind", change({"/kind": "requested-of-prescriber", "/requested_of": "pr-psych"})),
     ("nobody-decided", "/decided_by", change({"/decided_by": None})),
     ("nobody-asked", "/requested_of", hold({"/requested_of": None})),
@@ -356,6 +358,7 @@ LEFT_ALONE = [
     week_of(3),
     change({"/action": "switch", "/to": {"product": "esketamine", "route": "intranasal", "dose": mg(56)}}),
     hold({"/kind": "reported-by-patient", "/requested_of": None}),
+    hold({"/kind": "reported-by-patient", "/requested_of": None, "/subject": "other"}),
     lambda desk: desk.check(
         desk.session(),
         registry=desk.registry(

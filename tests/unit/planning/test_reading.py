@@ -105,6 +105,26 @@ def test_the_version_of_the_schema_is_a_whole_number_and_nothing_that_equals_it(
     assert "Use one of: 1." in fault.fix
 
 
+@pytest.mark.parametrize("year", ["0001", "1799", "2200", "9999"])
+def test_a_year_that_no_record_speaks_of_is_refused(desk, year):
+    changes = {"/recorded_at": f"{year}-12-31T23:59:59-12:00", "/next_session_on": f"{year}-12-31"}
+    faults = refused(desk.session({**changes, "/vitals/0/at": f"{year}-01-01T00:00:00+14:00"}))
+    assert {where: one.code for where, one in faults.items()} == dict.fromkeys(
+        ("/recorded_at", "/next_session_on", "/vitals/0/at"), "year"
+    )
+
+
+@pytest.mark.parametrize("offset", ["+23:59", "+14:01", "-15:00", "+1500"])
+def test_an_offset_that_no_clock_has_is_refused(desk, offset):
+    (fault,) = refused(desk.session({"/vitals/0/at": f"2026-10-14T09:50:00{offset}"})).values()
+    assert (fault.pointer, fault.code) == ("/vitals/0/at", "instant.offset")
+
+
+@pytest.mark.parametrize("offset", ["Z", "+14:00", "-12:00", "+05:45"])
+def test_an_offset_of_some_clock_is_taken(desk, offset):
+    assert desk.read(desk.session({"/vitals/0/at": f"2026-10-14T09:50:00{offset}"}))
+
+
 def test_the_python_name_of_a_field_is_not_a_field(desk):
     event = desk.dose_change()
     event["from_"] = event.pop("from")
