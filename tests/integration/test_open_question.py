@@ -137,6 +137,16 @@ def test_the_console_says_what_is_still_open_everywhere_an_answer_is_seen(links,
     assert "Still open: “Please tell us which stimulant regimen" in about
 
 
+@pytest.mark.parametrize("char", ["\u202e", "\u2028"])
+def test_an_answer_with_a_character_that_nobody_sees_is_not_recorded(links, message, char):
+    desk = Desk(links, "sender", "clinician")
+    token = desk.get(f"/messages/{message.id}/answer").text.split('name="token" value="')[1].split('"')[0]
+    fields = {"token": token, "via": "phone", "kind": "agree", "name": f"Dr{char} M.", "role": "psychiatrist"}
+    refused = desk.post(f"/messages/{message.id}/answer", **fields)
+    assert "a character that nobody sees" in refused.text
+    assert refused.status_code == 422
+
+
 def test_the_list_of_calls_says_what_was_answered_and_what_is_open(links, message):
     links.reader.answer(links.enter(), said(), "n-1")
     days_pass(links)
