@@ -85,7 +85,7 @@ def change_view(brief: Brief) -> ChangeView:
         asked=brief.words("asked", one.action, "event:/action") if told else None,
         scope=scope if told and scope and not _stands_in(scope.text, said) else None,
         resume_when=fact(one.resume_when, None, "event:/resume_when")
-        if requested and one.resume_when and not _stands_in(one.resume_when, said)
+        if one.resume_when and not _stands_in(one.resume_when, said)
         else None,
         row=change_row(brief, _prescriber(brief, one) if requested else None),
         stimulant=stimulant(brief, None, "event:"),
