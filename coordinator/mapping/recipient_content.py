@@ -29,7 +29,7 @@ from coordinator.mapping.resources import (
     plan_resources,
     references,
 )
-from coordinator.mapping.view import MadeWith, plain_value
+from coordinator.mapping.view import MadeWith, clinician_value, plain_value
 
 
 def own(resources: Sequence[Built], shared: EventResources) -> list[Built]:
@@ -87,7 +87,7 @@ class ForRecipient:
         views = [letter_view(self.case, one, accepts, only_one=only_one) for one in letters]
         scope = {
             **self.shared.scope,
-            "recipient": plain_value(self.provider),
+            "recipient": clinician_value(self.provider),
             "letters": plain_value(views),
             "requests": plain_value(self.recipient.requests),
             "consent": self._consent(),

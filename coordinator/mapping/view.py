@@ -159,6 +159,14 @@ def plain_value(value: Value) -> Value:
     return value
 
 
+def clinician_value(one: Staff | Provider) -> Value:
+    """Return a clinician as plain values. Who has no family name has the last given one there: profiles require it."""
+    name = one.name
+    if name.family is None and name.given:
+        name = name.model_copy(update={"family": name.given[-1], "given": name.given[:-1]})
+    return {**plain_value(one), "name": plain_value(name)}
+
+
 def _record(pairs: Value) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -207,7 +215,7 @@ def event_scope(case: Case, event: ClinicEvent, rules: tuple[RuleOutcome, ...], 
         "event": plain_value(event),
         "patient": plain_value(case.patient),
         "clinic": plain_value(case.clinic),
-        "author": plain_value(author) if author else None,
+        "author": clinician_value(author) if author else None,
         "facts": plain_value(facts),
         "rules": plain_value(rules),
         "informant": plain_value(told.informant),

@@ -192,3 +192,16 @@ def test_a_task_that_the_far_side_may_have_answered_is_never_overwritten(make: M
     entry = next(one for one in content.body("chart")["entry"] if one["resource"]["resourceType"] == "Task")
     assert entry["request"]["method"] == "POST"
     assert "ifNoneExist" in entry["request"]
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "given"),
+    [({"given": ["Suharto"]}, "Suharto", None), ({"given": ["Sri", "Devi"]}, "Devi", ["Sri"])],
+)
+def test_a_clinician_without_a_family_name_is_told_of_all_the_same(make: Make, name, family, given) -> None:
+    clinic = example("clinic")
+    for one in (*clinic["staff"], *clinic["providers"]):
+        one["name"] = name
+    names = [one["name"][0] for one in make(example(SPIKE), clinic=clinic).all("Practitioner")]
+    assert names
+    assert all((one["family"], one.get("given")) == (family, given) for one in names)
