@@ -39,6 +39,10 @@ _UNIT_SLASH = re.compile(r"(?<=[mck]g/|mL/)(?=(?:kg|h|min)\b)")
 _WORD_JOINER = "\u2060"
 """No line ends here. Nothing is drawn for it, and the text layer does not have it."""
 _SPACES = re.compile(r"\s+")
+_SOFT_HYPHEN = "\u00ad"
+"""Printed as a hyphen where a line ends at it, and nowhere else."""
+_UNPRINTED = re.compile("[\u200b-\u200f\u2060\ufeff]")
+"""Joiners, marks of direction and places where a word may be broken: they shape what is printed, and are not in it."""
 _FILE_ID = re.compile(rb"/ID\[<[0-9A-F]{32}><[0-9A-F]{32}>\]")
 """pdfium draws the id of a joined file at random; ours is made from the content, in the same length."""
 _LINE_END_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-"})
@@ -229,12 +233,13 @@ def _broken_name(one: Traced, text: str) -> bool:
 
 def stands_in(needle: str, text: str) -> bool:
     """Return whether the text holds the words, over the ends of lines too; a number in a longer one does not count."""
-    wanted = _SPACES.sub(" ", needle).strip()
+    wanted = _SPACES.sub(" ", _UNPRINTED.sub("", needle)).strip()
+    text = _UNPRINTED.sub("", text).replace(_SOFT_HYPHEN, "")
     if not wanted:
         return True
     if wanted in text and not wanted[0].isdigit() and not wanted[-1].isdigit():
         return True
-    pattern = r"\s*".join(re.escape(part) for part in _pieces(wanted))
+    pattern = r"\s*".join(re.escape(part) for part in _pieces(wanted)).replace(_SOFT_HYPHEN, "[-\u2010]?\\s*")
     before = r"(?<![\d.,])" if wanted[0].isdigit() else ""
     after = r"(?![\d])(?![.,]\d)" if wanted[-1].isdigit() else ""
     return re.search(before + pattern + after, text) is not None

@@ -1,5 +1,6 @@
 import pytest
 
+from coordinator.letters.pdf import stands_in
 from coordinator.letters.text import text_of
 from coordinator.letters.web_page import page_policy, style_hash
 
@@ -73,3 +74,23 @@ def test_a_form_in_plain_words_has_boxes_to_tick_lines_to_write_on_and_its_refer
     assert "[ ] A different plan (dose, from which day): ____________" in form
     assert "Name ____________" in form
     assert form.count(letter.reference) == 1
+
+
+@pytest.mark.parametrize(
+    ("needle", "page"),
+    [
+        ("soft\u00adhyphen", "a softhyphen stands"),
+        ("soft\u00adhyphen", "a soft- hyphen stands"),
+        ("soft\u00adhyphen", "a soft\u2010 hyphen stands"),
+        ("soft\u00adhyphen", "a soft\u00adhyphen stands"),
+        ("\u05d3\u05d5\u05d3\u200f", "\u05d3\u05d5\u05d3"),
+        ("a\u200bb", "ab"),
+        ("a\u200db", "a\u200db"),
+    ],
+)
+def test_what_shapes_a_text_and_is_not_printed_itself_is_not_missed_on_the_page(needle, page):
+    assert stands_in(needle, page)
+
+
+def test_a_soft_hyphen_makes_no_two_words_one():
+    assert not stands_in("soft\u00adhyphen", "soft and hyphen")
