@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from coordinator.channels.checking import SecureLinkChecker
 from coordinator.channels.direct import SmtpConfig
 from coordinator.channels.receipts.fax_callback import FaxPoller
 from coordinator.channels.secure_link import SecureLink
 from coordinator.cores import one_core
+from coordinator.domain.errors import ConfigurationError
 from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
 from coordinator.flow.endpoint_checks import EndpointRow, Step, check_endpoint, list_endpoints
@@ -32,7 +34,7 @@ from coordinator.flow.staff_desk import StaffDesk
 from coordinator.hints import Hints
 from coordinator.letters.write import load_letters
 from coordinator.mapping.load import load
-from coordinator.outside import FaxReceipts, Outside, need_https, outside, revocation_lists, secret
+from coordinator.outside import FaxReceipts, Outside, authorities, need_https, outside, revocation_lists
 from coordinator.planning.causes import load_causes
 from coordinator.planning.checks import load_checks
 from coordinator.planning.clocks import load_retries
@@ -42,7 +44,8 @@ from coordinator.security.accounts import Accounts
 from coordinator.security.cipher import FieldCipher, load_key
 from coordinator.security.passwords import Passwords
 from coordinator.security.smart_keys import jwks_document
-from coordinator.settings import Settings
+from coordinator.settings import Settings, unusable
+from coordinator.settings_words import variable
 from coordinator.store import migrate
 from coordinator.store.accounts import SqlAccountStore
 from coordinator.store.anchor import Anchor
@@ -80,16 +83,22 @@ class SystemDice:
 
 
 def workshop(settings: Settings) -> Workshop:
-    """Return what composing needs, loaded and checked. Raises with every problem of the files at once."""
+    """Return what composing needs, loaded and checked. Raises ConfigurationError with every problem of the files."""
+    settings.refuse_missing("templates_dir", "mappings_dir", "rule_signatures", "clinic_letters_dir")
     rules = settings.mappings_dir / "rules"
     accept = settings.accept_demonstration_rules and settings.environment != "production"
-    return Workshop(
-        rules=load_rules(rules / "coordination.yaml", settings.rule_signatures, accept_demonstration=accept),
-        mappings=load(settings.mappings_dir),
-        letters=load_letters(
-            settings.templates_dir, settings.mappings_dir / "instruments", settings.clinic_letters_dir
-        ),
-    )
+    try:
+        return Workshop(
+            rules=load_rules(rules / "coordination.yaml", settings.rule_signatures, accept_demonstration=accept),
+            mappings=load(settings.mappings_dir),
+            letters=load_letters(
+                settings.templates_dir, settings.mappings_dir / "instruments", settings.clinic_letters_dir
+            ),
+        )
+    except OSError as fault:
+        folders = f"{variable('templates_dir')} and {variable('mappings_dir')}"
+        name = Path(str(fault.filename)).name
+        raise ConfigurationError(f"{folders}: {name} in them cannot be read: {fault.strerror}") from None
 
 
 def notice_channel(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Channel]:
@@ -104,18 +113,21 @@ def notice_channel(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str
         settings.notice_smtp_host,
         settings.notice_smtp_port,
         settings.notice_smtp_username,
-        secret(settings.notice_smtp_password_file),
+        settings.text("notice_smtp_password_file"),
         settings.notice_from,
-        None if settings.notice_ca_file is None else str(settings.notice_ca_file),
+        authorities(settings, "notice_ca_file"),
         lists=revocation_lists(settings),
     )
     return {"secure-link": SecureLink(smtp, LinkBook(ledger, clock), settings.public_url, clock)}
 
 
 def _cipher(settings: Settings) -> FieldCipher:
-    path = settings.key_file or settings.data_dir / "field.key"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return load_key(path, may_create=settings.environment != "production")
+    own = settings.data_dir / "field.key"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return load_key(settings.key_file or own, may_create=settings.environment != "production")
+    except OSError as fault:
+        raise unusable("data_dir", settings.data_dir, fault.strerror) from None
 
 
 @dataclass(frozen=True)
@@ -269,6 +281,7 @@ class Service:
 
 def build(settings: Settings) -> Service:
     """Return the service for these settings. Migrates nothing; `coordinator migrate` and the embedded start do."""
+    settings.refuse_missing()
     dice = SystemDice()
     cipher = _cipher(settings)
     engine = connect(settings.url(), pool_size=max(10, settings.senders * 2 + 6))

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ from coordinator.security.places import LOOPBACK
 from coordinator.security.smart import SignIn, SmartConfig
 from coordinator.security.smart_keys import SigningKey, jwks_document
 from coordinator.security.smart_keys import load_key as load_smart_key
-from coordinator.settings import Settings
+from coordinator.settings import Settings, unusable
 from coordinator.trust import RevocationLists
 
 CCDA_TYPE_WORD = "progress-note"
@@ -113,20 +114,6 @@ def _key_set(settings: Settings, keys: tuple[SigningKey, ...]) -> KeySet | None:
     return KeySet(url, tuple(one.kid for one in keys)) if keys else None
 
 
-def secret(path: Path | None) -> str:
-    """Return the secret in a file; raise ConfigurationError when no file is named, or nothing can be read from it."""
-    if path is None:
-        raise ConfigurationError("a secret's file is not named; see the settings of the channel you turned on")
-    try:
-        found = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as fault:
-        why = (isinstance(fault, OSError) and fault.strerror) or "it is not text"
-        raise ConfigurationError(f"the file of a secret cannot be read: {path.name}: {why}") from None
-    if not found:
-        raise ConfigurationError(f"the file of a secret is empty: {path.name}")
-    return found
-
-
 def revocation_lists(settings: Settings) -> RevocationLists | None:
     """Return where the lists of revoked certificates are; raise ConfigurationError when the folder is not there."""
     if settings.crl_dir is None:
@@ -134,6 +121,33 @@ def revocation_lists(settings: Settings) -> RevocationLists | None:
     if not settings.crl_dir.is_dir():
         raise ConfigurationError("COORDINATOR_CRL_DIR names no folder; without it no certificate would be checked")
     return RevocationLists(settings.crl_dir, settings.crl_whole_chain)
+
+
+def authorities(settings: Settings, name: str) -> str | None:
+    """Return the path of a file of certificate authorities; raise ConfigurationError when it holds none in PEM."""
+    path: Path | None = getattr(settings, name)
+    if path is None:
+        return None
+    settings.refuse_missing(name)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError:
+        raise unusable(name, path, "there is no certificate in PEM in it") from None
+    return str(path)
+
+
+def _refuse_no_certificate(settings: Settings) -> None:
+    """Raise ConfigurationError when our own certificate cannot be shown to those who ask for it."""
+    file, key = settings.client_certificate_file, settings.client_key_file
+    if file is None or key is None:
+        return
+    settings.refuse_missing("client_certificate_file", "client_key_file")
+    try:
+        # A key under a password is refused; without this OpenSSL would ask for it at the terminal, and wait.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(file, key, password="")
+    except OSError:
+        why = "they are no certificate and its key in PEM, without a password"
+        raise ConfigurationError(f"COORDINATOR_CLIENT_CERTIFICATE_FILE, COORDINATOR_CLIENT_KEY_FILE: {why}") from None
 
 
 def _hosts(names: Iterable[str]) -> frozenset[str]:
@@ -145,11 +159,12 @@ def _http(settings: Settings) -> HttpClient:
     pair = (settings.client_certificate_file, settings.client_key_file)
     if (pair[0] is None) != (pair[1] is None):
         raise ConfigurationError("a client certificate needs both its file and its key file")
+    _refuse_no_certificate(settings)
     return guarded_client(
         OutboundConfig(
             allow_loopback=settings.allow_loopback,
             private_hosts=_hosts(settings.private_hosts),
-            ca_file=None if settings.ca_file is None else str(settings.ca_file),
+            ca_file=authorities(settings, "ca_file"),
             lists=revocation_lists(settings),
             client_cert=None if pair[0] is None or pair[1] is None else (str(pair[0]), str(pair[1])),
         )
@@ -167,9 +182,9 @@ def _smtp(settings: Settings, mappings: Mappings) -> SmtpConfig:
         settings.smtp_host,
         settings.smtp_port,
         settings.smtp_username,
-        secret(settings.smtp_password_file),
+        settings.text("smtp_password_file"),
         settings.direct_from,
-        None if settings.mail_ca_file is None else str(settings.mail_ca_file),
+        authorities(settings, "mail_ca_file"),
         _smime(settings),
         _ccda_type(mappings),
         revocation_lists(settings),
@@ -198,8 +213,8 @@ def _ccda_type(mappings: Mappings) -> Coded | None:
 def _notices(settings: Settings, clock: Clock) -> DirectNotices | None:
     if not settings.imap_host:
         return None
-    password = secret(settings.imap_password_file)
-    ca_file = None if settings.mail_ca_file is None else str(settings.mail_ca_file)
+    password = settings.text("imap_password_file")
+    ca_file = authorities(settings, "mail_ca_file")
     return DirectNotices(
         ImapConfig(
             settings.imap_host,
@@ -230,12 +245,12 @@ def callback_place(token: str) -> str:
 
 def _gateway(settings: Settings, http: HttpClient, clock: Clock) -> FaxGateway:
     """Return the adapter for the vendor that the settings name."""
-    place = callback_place(secret(settings.fax_callback_token_file))
+    place = callback_place(settings.text("fax_callback_token_file"))
     callback = f"{settings.public_url}/v1/receipts/fax/{place}"
-    key = secret(settings.fax_key_file)
+    key = settings.text("fax_key_file")
     makers: Mapping[str, Callable[[], FaxGateway]] = {
         "phaxio": lambda: PhaxioGateway(
-            http, PhaxioConfig(settings.fax_url, key, secret(settings.fax_secret_file), callback), clock
+            http, PhaxioConfig(settings.fax_url, key, settings.text("fax_secret_file"), callback), clock
         ),
         "documo": lambda: DocumoGateway(http, DocumoConfig(settings.fax_url, key), clock),
         "srfax": lambda: SrfaxGateway(
@@ -243,7 +258,7 @@ def _gateway(settings: Settings, http: HttpClient, clock: Clock) -> FaxGateway:
             SrfaxConfig(
                 settings.fax_url,
                 key,
-                secret(settings.fax_secret_file),
+                settings.text("fax_secret_file"),
                 _needed(settings.fax_from, "COORDINATOR_FAX_FROM"),
                 _needed(settings.fax_sender_email, "COORDINATOR_FAX_SENDER_EMAIL"),
                 callback,
@@ -256,7 +271,7 @@ def _gateway(settings: Settings, http: HttpClient, clock: Clock) -> FaxGateway:
                 settings.fax_url,
                 _needed(settings.fax_project, "COORDINATOR_FAX_PROJECT"),
                 key,
-                secret(settings.fax_secret_file),
+                settings.text("fax_secret_file"),
                 settings.fax_from,
                 callback,
             ),
@@ -278,7 +293,7 @@ class FaxReceipts:
     def __init__(self, parts: Parts, settings: Settings, gateway: FaxGateway | None) -> None:
         """Without a gateway every callback is refused."""
         self._parts = parts
-        token = secret(settings.fax_callback_token_file) if gateway is not None else ""
+        token = settings.text("fax_callback_token_file") if gateway is not None else ""
         self._place = callback_place(token)
         self._callback: TakesCallback | None = None
         if gateway is not None and settings.fax_kind == "phaxio":

@@ -21,6 +21,10 @@ from coordinator.observe.log import configure
 from coordinator.security.edge import DATABASE_AWAY
 
 
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+
+
 class _Told(click.Group):
     """A group that tells people what to do instead of showing a traceback for errors that are theirs to solve."""
 
@@ -29,7 +33,7 @@ class _Told(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigurationError as wrong:
-            raise click.ClickException(f"The settings are not right: {str(wrong).removesuffix('.')}.") from wrong
+            raise click.ClickException(f"The settings are not right: {_ended(str(wrong))}") from wrong
         except Refused as refused:
             raise click.ClickException(refused.reason) from refused
         except NotFound as missing:

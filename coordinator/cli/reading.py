@@ -8,7 +8,7 @@ import click
 
 from coordinator.bootstrap import Service, build, service
 from coordinator.flow.read_models import Actor
-from coordinator.settings import DEMO_SETTINGS, Settings
+from coordinator.settings import DEMO_SETTINGS, Settings, unusable
 from coordinator.store import migrate as schema
 
 DEMO_FOLDER = "demo-data"
@@ -27,7 +27,8 @@ def existing() -> Service:
     made = beside_the_demo()
     if made is None:
         settings = Settings()
-        if settings.url().startswith("sqlite") and not settings.database_url and not _own(settings).exists():
+        settings.refuse_missing()
+        if settings.url().startswith("sqlite") and not settings.database_url and not _is_there(settings):
             raise click.ClickException(f"There is no database in {settings.data_dir}/ yet. Run: coordinator serve")
         made = service()
     schema.refuse_newer(made.store.engine)
@@ -42,14 +43,21 @@ def beside_the_demo() -> Service | None:
     settings = Settings()
     demo = settings.data_dir.parent / DEMO_FOLDER
     unset = settings.url().startswith("sqlite") and "data_dir" not in settings.model_fields_set
-    if not unset or _own(settings).exists() or not (demo / "coordinator.sqlite").exists():
+    if not unset or _is_there(settings) or not (demo / "coordinator.sqlite").exists():
         return None
     click.echo(f"(with the demo's database in {demo}/)", err=True)
     return build(_of_the_demo(demo) or settings.model_copy(update={"data_dir": demo}))
 
 
-def _own(settings: Settings) -> Path:
-    return settings.data_dir / "coordinator.sqlite"
+def _is_there(settings: Settings) -> bool:
+    """Return whether the embedded database is; raise ConfigurationError when its folder cannot be looked into."""
+    try:
+        (settings.data_dir / "coordinator.sqlite").stat()
+    except FileNotFoundError:
+        return False
+    except OSError as fault:
+        raise unusable("data_dir", settings.data_dir, fault.strerror) from None
+    return True
 
 
 def _of_the_demo(folder: Path) -> Settings | None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from coordinator.domain.errors import StoreAway
+from coordinator.domain.errors import ConfigurationError, StoreAway
 
 ASK_AFTER_IDLE_S = 1.0
 """A connection used within this time is lent out unasked."""
@@ -22,6 +22,7 @@ UNDONE = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialisation failure and of a deadlock: PostgreSQL has undone the whole transaction."""
 ONLY_READS = "25006"
 """SQLSTATE of a write at a server that only reads: a stand-by, as the primary one is after a failover."""
+KINDS = "it has to begin with postgresql+psycopg:// or sqlite:///"
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 SQLITE_CACHE_KB = 16_000
 """Pages that a connection keeps: what was stored a moment ago is claimed without reading the file again."""
@@ -35,8 +36,9 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
     SQLite: WAL with synchronous=FULL, so an accepted event survives a power cut
     (NORMAL may lose the last commits). PostgreSQL: a connection that was idle is asked first whether it
     still holds; asking each time costs each transaction a round trip more.
+    Raises ConfigurationError for a URL of another kind, without showing it.
     """
-    parsed = sa.make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(
             parsed,
@@ -56,6 +58,16 @@ def connect(url: str | URL, *, pool_size: int = 10) -> Engine:
     event.listen(engine, "before_cursor_execute", _read_as_stored)
     event.listen(engine, "handle_error", _leave_a_standby)
     return engine
+
+
+def _parsed(url: str | URL) -> URL:
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # both show the URL, which has a password in it
+        raise ConfigurationError(f"COORDINATOR_DATABASE_URL is no database URL; {KINDS}") from None
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ConfigurationError(f"COORDINATOR_DATABASE_URL names another kind of database; {KINDS}")
+    return parsed
 
 
 def _used(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -104,6 +104,34 @@ def test_a_file_that_is_not_there_or_in_another_encoding_is_told_in_words(termin
     assert (done.exit_code, "UTF-8" in done.output) == (1, True)
 
 
+@pytest.mark.parametrize("words", ["serve", "worker", "beat", "migrate", "holds list", "submit", "check-mappings"])
+def test_a_wrong_setting_is_told_in_one_sentence_and_its_value_is_not_shown(terminal, words):
+    Path(".env").write_text("COORDINATOR_DATABASE_ULR=postgresql+psycopg://coord:HUNTER2@db/c\n")
+    done = terminal(*words.split())
+    assert done.exit_code == 1
+    assert done.output == (
+        "Error: The settings are not right: there is no setting COORDINATOR_DATABASE_ULR; did you mean "
+        "COORDINATOR_DATABASE_URL?\n"
+    )
+
+
+@pytest.mark.parametrize("words", ["serve", "worker", "beat", "migrate", "holds list", "submit"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "prod"), ("SENDERS", "0"), ("DATA_DIR", "/dev/null/x"), ("SMART_MORE_KEYS", "HUNTER2"),
+        ("DATABASE_URL_FILE", "missing"), ("CA_FILE", "missing"), ("DATABASE_URL", "mysql://coord:HUNTER2@db/c"),
+    ],
+)  # fmt: skip
+def test_each_verb_names_the_setting_that_is_wrong(terminal, monkeypatch, words, name, value):
+    monkeypatch.setenv("COORDINATOR_BROKER_URL", "memory://")
+    monkeypatch.setenv(f"COORDINATOR_{name}", value)
+    done = terminal(*words.split())
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: The settings are not right: COORDINATOR_" + name)
+    assert "HUNTER2" not in done.output
+
+
 def test_a_database_that_is_away_is_told_in_words(terminal, monkeypatch):
     monkeypatch.setenv("COORDINATOR_DATABASE_URL", "postgresql+psycopg://somebody@127.0.0.1:9/nothing")
     done = terminal("submit", SPIKE)

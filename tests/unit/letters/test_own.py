@@ -174,7 +174,7 @@ def test_the_service_writes_with_them_and_does_not_start_with_broken_ones(folder
     body(folder, GOOD + "<p>A proven treatment.</p>")
     with pytest.raises(ConfigurationError, match="no claim of proof"):
         workshop(Settings(clinic_letters_dir=folder))
-    with pytest.raises(ConfigurationError, match="not there"):
+    with pytest.raises(ConfigurationError, match="COORDINATOR_CLINIC_LETTERS_DIR: none"):
         workshop(Settings(clinic_letters_dir=folder / "none"))
 
 

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
+from coordinator.domain.errors import ConfigurationError
 from coordinator.settings import Settings
 from coordinator.settings_page import renewed, table
 
@@ -39,5 +39,5 @@ def test_a_setting_without_a_value_is_not_set(monkeypatch, tmp_path):
 
 def test_an_unknown_fax_vendor_stops_the_start(monkeypatch):
     monkeypatch.setenv("COORDINATOR_FAX_KIND", "carrier-pigeon")
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigurationError, match="COORDINATOR_FAX_KIND has to be phaxio"):
         Settings(_env_file=None)

@@ -65,13 +65,18 @@ def test_a_vendor_whose_own_setting_is_missing_stops_the_start_and_names_it(fax,
 
 @pytest.mark.parametrize("named", ["fax_key_file", "fax_callback_token_file"])
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
-def test_a_secret_that_is_missing_empty_or_no_text_stops_the_start_and_names_its_file(fax, named, content):
+def test_a_secret_that_is_missing_empty_or_no_text_stops_the_start_and_names_its_setting(fax, named, content):
     if content is None:
         fax[named].unlink()
     else:
         fax[named].write_bytes(content)
-    with pytest.raises(ConfigurationError, match=f"secret .*{fax[named].name}"):
+    with pytest.raises(ConfigurationError, match=f"COORDINATOR_{named.upper()}: {fax[named].name} "):
         built(**fax)
+
+
+def test_a_secret_whose_file_is_not_named_stops_the_start_and_names_the_setting(fax):
+    with pytest.raises(ConfigurationError, match="COORDINATOR_FAX_SECRET_FILE is not set"):
+        built(**{**fax, "fax_secret_file": None})
 
 
 def test_a_callback_to_an_address_that_is_not_even_ascii_is_not_the_gateways(fax):
