@@ -1,7 +1,8 @@
 """How a process of the service ends: at SIGTERM, Ctrl-C or SIGHUP, whenever that comes, and in order."""
 
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -82,6 +83,16 @@ def working(runner: Runner, ending: Ending) -> Iterator[None]:
 
 class Server(uvicorn.Server):
     """A web server that leaves the signals to `Ending`. Its own way has it send them again, and only once it is up."""
+
+    def __init__(self, config: uvicorn.Config, is_up: Callable[[], None]) -> None:
+        """`is_up` is called once callers are answered."""
+        super().__init__(config)
+        self._is_up = is_up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        self._is_up()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import uvicorn
 
 from coordinator.bootstrap import Service, build, service
 from coordinator.cli.ending import REQUESTS_END_WITHIN_S, Ending, Server, listening, working
+from coordinator.cli.ports import Taken, bound
 from coordinator.heap import keep_what_is_loaded
 from coordinator.observe.log import Log, configure, write
 from coordinator.settings import Settings
@@ -17,48 +18,61 @@ from coordinator.store import migrate as schema
 from coordinator.store.only_one import only_one
 
 CELERY_APP = "coordinator.worker.app"
+PORT = click.IntRange(0, 65_535)
 TASKS_AT_ONCE = "4"
 """A sweep, a fetch of receipts, and room for hints beside them."""
 
 
 @click.command()
-@click.option("--port", type=int, help="Port of the intake API (COORDINATOR_PORT).")
-@click.option("--console-port", type=int, help="Port of the staff console (COORDINATOR_CONSOLE_PORT).")
+@click.option("--port", type=PORT, help="Port of the intake API (COORDINATOR_PORT); 0 picks a free one.")
+@click.option("--console-port", type=PORT, help="Port of the staff console (COORDINATOR_CONSOLE_PORT).")
 def serve(port: int | None, console_port: int | None) -> None:
     """Run the API and the console; without a broker also the embedded runner, all in this process."""
     configure()
     settings = Settings()
-    ports = port or settings.port, console_port or settings.console_port
+    wanted = settings.port if port is None else port, settings.console_port if console_port is None else console_port
     made = service()
     if settings.broker():
         need_schema(made)
         made.heart.expect_all()
-        with listening() as ending:
-            run_servers(settings.host, *ports, ending)
+        with bound(settings.host, *wanted) as taken, listening() as ending:
+            run_servers(taken, ending)
         return
     made.open()
-    with only_one(settings.data_dir), listening() as ending, working(made.runner(), ending):
-        write(Log.SERVICE_STARTED, port=ports[0])
-        run_servers(settings.host, *ports, ending)
+    with (
+        only_one(settings.data_dir),
+        bound(settings.host, *wanted) as taken,
+        listening() as ending,
+        working(made.runner(), ending),
+    ):
+        run_servers(taken, ending)
 
 
-def run_servers(host: str, port: int, console_port: int, ending: Ending) -> None:
+def run_servers(taken: tuple[Taken, Taken], ending: Ending) -> None:
     """Serve the API and the console until the process is asked to end. They are separate hosts on purpose."""
+
+    def is_up() -> None:
+        if all(one.started for one in ending.servers):
+            write(Log.SERVICE_STARTED, port=taken[0].port)
 
     async def both() -> None:
         configs = [
             uvicorn.Config(
-                name, factory=True, host=host, port=number, log_config=None, access_log=False, server_header=False,
+                name, factory=True, log_config=None, access_log=False, server_header=False,
                 timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
             )
-            for name, number in (("coordinator.api.app:create", port), ("coordinator.console.app:create", console_port))
+            for name in ("coordinator.api.app:create", "coordinator.console.app:create")
         ]  # fmt: skip
         for one in configs:
             one.load()
         keep_what_is_loaded()
-        ending.servers += [Server(one) for one in configs]
-        if not ending.asked:
-            await asyncio.gather(*(server.serve() for server in ending.servers))
+        ending.servers += [Server(one, is_up) for one in configs]
+        if ending.asked:
+            return
+        for place in taken:
+            place.listen()
+        served = zip(ending.servers, taken, strict=True)
+        await asyncio.gather(*(server.serve(place.sockets) for server, place in served))
 
     asyncio.run(both())
 

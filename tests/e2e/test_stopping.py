@@ -192,3 +192,28 @@ def test_a_celery_worker_started_by_hand_says_that_it_would_send_nothing_and_end
     assert "WORKER_REFUSED" in done.stderr
     assert "worker.by-hand" in done.stderr
     assert "Start it with: coordinator worker" in done.stderr
+
+
+@pytest.mark.parametrize("which", ["--port", "--console-port"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(told, which):
+    settings, data = told
+    other = {"--port": "--console-port", "--console-port": "--port"}[which]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        started = Started("serve", which, port, other, 0, settings=settings, data=data)
+        assert started.ended() == 1
+    said = started.log.read_text()
+    assert f"127.0.0.1:{port} is in use; set COORDINATOR_" in said
+    assert "service started" not in said
+    assert "library.uvicorn" not in said
+    assert not (data / "SENDING").exists()
+
+
+def test_it_says_that_it_has_started_once_callers_are_answered(told):
+    settings, data = told
+    port, console_port = free_port(), free_port()
+    started = Started("serve", "--port", port, "--console-port", console_port, settings=settings, data=data)
+    started.until(lambda: "service started" in started.log.read_text())
+    for one in (port, console_port):
+        socket.create_connection(("127.0.0.1", one)).close()
+    assert started.end() == 0, started.log.read_text()
