@@ -1,5 +1,6 @@
 """Who may call what: a bearer token per source system, with scopes. A route that names no scope does not start."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from coordinator.api.contracts import Service
 
 MAX_TOKEN_CHARACTERS = 200
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+"""A parameter's name that is repeated in an answer; whatever else somebody wrote there is not."""
 
 
 class Requires:
@@ -41,6 +44,7 @@ class Requires:
                 "This credential may not do that.",
                 f"It needs the scope {self.scope}. The clinic's administrator issues credentials.",
             )
+        _refuse_unknown_parameters(request)
         return Actor("source", credential.source)
 
 
@@ -68,6 +72,21 @@ def _gates(dependant: Dependant) -> Iterator[Requires | Public]:
         if isinstance(one.call, Requires | Public):
             yield one.call
         yield from _gates(one)
+
+
+def _refuse_unknown_parameters(request: Request) -> None:
+    """Raise Problem 422 for a parameter that nobody reads: a misspelt filter would quietly find everything."""
+    route = request.scope["route"]
+    taken = [one.alias for one in route.dependant.query_params] if isinstance(route, APIRoute) else []
+    unknown = [name for name in dict.fromkeys(request.query_params) if name not in taken]
+    if not unknown:
+        return
+    fix = f"This address takes {', '.join(sorted(taken))}." if taken else "This address takes no parameters."
+    if {"patient", "text"} & set(unknown):
+        fix += " People are looked for in a body: POST /v1/messages/search."
+    faults = [(f"/query/{name}" if NAME.fullmatch(name) else "/query", "There is no such parameter.", fix)
+              for name in unknown]  # fmt: skip
+    raise Problem(422, "parameters", "A parameter is not usable.", faults=faults)
 
 
 def _unknown() -> Problem:

@@ -12,6 +12,13 @@ from coordinator.api.problems import Problem, internal_problem, unavailable_prob
 from coordinator.domain.errors import NotFound, Refused, StateConflict
 from coordinator.security.edge import API_POLICY, DATABASE_AWAY, LastCatch, SecurityHeaders
 
+NAMED = {
+    "hold": "Nothing was done. GET /v1/holds says what is held, GET /v1/restore-hold whether that hold stands.",
+    "endpoint": "Nothing was done. The id is the one in the registry: GET /v1/registry/providers/{id} has them.",
+    "channel": "Nothing was done. The kinds of channel stand in the schema: GET /v1/schemas/registry.",
+}
+"""What a body names and is not there, and where it would be found: the address of the call itself is right."""
+
 
 def create() -> FastAPI:
     """Return the application around the configured service."""
@@ -55,6 +62,9 @@ def _add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(NotFound)
     async def not_found(request: Request, wrong: NotFound) -> Response:
+        what = str(wrong)
+        if what in NAMED:
+            return Problem(404, f"no-such-{what}", f"There is no such {what}.", NAMED[what]).response()
         return Problem(404, "not-found", "There is nothing at this address.").response()
 
     @app.exception_handler(Refused)

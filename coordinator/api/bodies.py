@@ -1,6 +1,6 @@
 """Reading request bodies: bounded in size, of a type we take, never compressed, never written to disk."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -57,3 +57,33 @@ def parse(model: type[Model], body: bytes) -> Model:
             for one in wrong.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise Problem(422, "body-refused", "The request was refused.", faults=faults) from None
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """Return what the API's description of itself says of a body that `parse` reads."""
+    schema = model.model_json_schema()
+    return _body(JSON, _whole(schema, schema.pop("$defs", {})))
+
+
+def takes_schema(*names: str, lines: bool = False) -> dict[str, Any]:
+    """Return the same for a body whose published schemas have these names; `lines`: one a line, too."""
+    where = " or ".join(f"/v1/schemas/{name}" for name in names)
+    described = _body(JSON, {"description": f"The schema is {where}."})
+    if lines:
+        described["requestBody"]["content"][NDJSON] = {"schema": {"type": "string"}}
+    return described
+
+
+def _body(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+
+
+def _whole(part: Any, parts: dict[str, Any]) -> Any:  # noqa: ANN401  (JSON)
+    """Return a schema with each reference replaced by what it points at: the document has no place for the parts."""
+    if isinstance(part, list):
+        return [_whole(one, parts) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _whole(parts[part["$ref"].rpartition("/")[2]], parts)
+    return {name: _whole(one, parts) for name, one in part.items()}

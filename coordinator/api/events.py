@@ -19,6 +19,8 @@ from coordinator.api.bodies import (
     media_type,
     parse,
     read_body,
+    takes,
+    takes_schema,
     too_large,
 )
 from coordinator.api.contracts import Service
@@ -51,7 +53,7 @@ class AnswerBody(Record):
 def add_routes(router: APIRouter, service: Service) -> None:
     """Add the routes under /v1/events."""
 
-    @router.post("/v1/events")
+    @router.post("/v1/events", openapi_extra=takes_schema("session-outcome", "dose-change", lines=True))
     async def submit(request: Request, actor: Annotated[Actor, Depends(Requires("events:write"))]) -> Response:
         """Take in one event, a JSON array of events, or one event a line."""
         body = await read_body(request, limit=MAX_BATCH_BYTES, types=(JSON, NDJSON))
@@ -82,7 +84,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
             }
         )
 
-    @router.post("/v1/events/{event_ref}/answer")
+    @router.post("/v1/events/{event_ref}/answer", openapi_extra=takes(AnswerBody))
     async def answer(
         event_ref: Code, request: Request, actor: Annotated[Actor, Depends(Requires("messages:act"))]
     ) -> Response:

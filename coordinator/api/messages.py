@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from coordinator.api.access import Requires
-from coordinator.api.bodies import MAX_ACTION_BYTES, parse, read_body
+from coordinator.api.bodies import MAX_ACTION_BYTES, parse, read_body, takes
 from coordinator.api.contracts import Service
 from coordinator.api.problems import Answer, Problem
 from coordinator.api.shapes import message_line, message_whole
@@ -95,7 +95,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         )
         return _page(service, search, actor)
 
-    @router.post("/v1/messages/search")
+    @router.post("/v1/messages/search", openapi_extra=takes(Search))
     async def search(request: Request, actor: Reader) -> Response:
         """Return a page of messages found by patient or text."""
         wanted = parse(Search, await read_body(request, limit=MAX_ACTION_BYTES))
@@ -106,25 +106,25 @@ def add_routes(router: APIRouter, service: Service) -> None:
         """Return one message with its deliveries and attempts."""
         return Answer(message_whole(service.desk.message(message_id, actor)))
 
-    @router.post("/v1/messages/{message_id}/resend")
+    @router.post("/v1/messages/{message_id}/resend", openapi_extra=takes(ResendBody))
     async def resend(message_id: Code, request: Request, actor: Doer) -> Response:
         """Send the stored letter again as a new delivery. The same Idempotency-Key twice sends once."""
         said = parse(ResendBody, await read_body(request, limit=MAX_ACTION_BYTES))
         return await run_in_threadpool(_resend, service, message_id, said, _key(request), actor)
 
-    @router.post("/v1/messages/{message_id}/release")
+    @router.post("/v1/messages/{message_id}/release", openapi_extra=takes(ResendBody))
     async def release(message_id: Code, request: Request, actor: Doer) -> Response:
         """Let a held delivery go on, or settle one in doubt as not arrived."""
         said = parse(ResendBody, await read_body(request, limit=MAX_ACTION_BYTES))
         return await run_in_threadpool(_release, service, message_id, said, _key(request), actor)
 
-    @router.post("/v1/messages/{message_id}/handover")
+    @router.post("/v1/messages/{message_id}/handover", openapi_extra=takes(HandoverBody))
     async def handover(message_id: Code, request: Request, actor: Doer) -> Response:
         """Record that the printed letter was handed over, which proves it."""
         said = parse(HandoverBody, await read_body(request, limit=MAX_ACTION_BYTES))
         return await run_in_threadpool(_handover, service, message_id, said, actor)
 
-    @router.post("/v1/messages/{message_id}/cancel")
+    @router.post("/v1/messages/{message_id}/cancel", openapi_extra=takes(CancelBody))
     async def cancel(message_id: Code, request: Request, actor: Doer) -> Response:
         """Withdraw a message of which nothing has left."""
         said = parse(CancelBody, await read_body(request, limit=MAX_ACTION_BYTES))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -53,7 +53,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         "/v1/receipts/fax/{secret}",
         dependencies=[Depends(Public("a gateway signs in by the secret address, and its word is only a hint"))],
     )
-    async def fax(request: Request) -> Response:
+    async def fax(request: Request, _secret: Annotated[str, Path(alias="secret")]) -> Response:
         """Take in a fax gateway's callback."""
         body = await read_body(request, limit=MAX_CALLBACK_BYTES, types=())
         # The gateway signs the address it was given, which a proxy in front may have changed on the way.

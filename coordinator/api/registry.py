@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from coordinator.api.access import Requires
-from coordinator.api.bodies import MAX_EVENT_BYTES, MAX_REGISTRY_BYTES, read_body
+from coordinator.api.bodies import MAX_EVENT_BYTES, MAX_REGISTRY_BYTES, read_body, takes_schema
 from coordinator.api.contracts import RegistryKind, RegistryWritten, Service
 from coordinator.api.problems import Answer, Fault, Problem
 from coordinator.domain.values import Code
@@ -22,7 +22,7 @@ Writer = Annotated[Actor, Depends(Requires("registry:write"))]
 def add_routes(router: APIRouter, service: Service) -> None:
     """Add the routes under /v1/registry."""
 
-    @router.put("/v1/registry")
+    @router.put("/v1/registry", openapi_extra=takes_schema("registry"))
     async def put_whole(request: Request, actor: Writer) -> Response:
         """Store everything a registry file holds, or nothing of it."""
         body = await read_body(request, limit=MAX_REGISTRY_BYTES)
@@ -33,7 +33,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         """Return the clinic."""
         return _entity(service.registry.read("clinic", None, actor))
 
-    @router.put("/v1/registry/clinic")
+    @router.put("/v1/registry/clinic", openapi_extra=takes_schema("registry"))
     async def put_clinic(request: Request, actor: Writer) -> Response:
         """Store the clinic."""
         body = await _read_entity(request)
@@ -49,7 +49,7 @@ def _add_kind(router: APIRouter, service: Service, kind: RegistryKind) -> None:
         """Return one entity."""
         return _entity(service.registry.read(kind, key, actor))
 
-    @router.put(f"/v1/registry/{kind}/{{key}}", name=f"put-{kind}")
+    @router.put(f"/v1/registry/{kind}/{{key}}", name=f"put-{kind}", openapi_extra=takes_schema("registry"))
     async def put_one(key: Code, request: Request, actor: Writer) -> Response:
         """Store one entity whole."""
         body = await _read_entity(request)

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from coordinator.api.access import Requires
-from coordinator.api.bodies import MAX_ACTION_BYTES, parse, read_body
+from coordinator.api.bodies import MAX_ACTION_BYTES, parse, read_body, takes
 from coordinator.api.messages import Reason
 from coordinator.api.problems import Answer
 from coordinator.domain.registry import EndpointKind
@@ -72,7 +72,7 @@ def _add_holds(router: APIRouter, service: SendingService) -> None:
         """Return what is held, by whom, why, since when, and how much waits behind it."""
         return Answer({"holds": [_hold(one) for one in service.sending.holds()]})
 
-    @router.post("/v1/holds")
+    @router.post("/v1/holds", openapi_extra=takes(HoldBody))
     async def place(request: Request, actor: Doer) -> Response:
         """Hold an address, a channel or everything."""
         said = parse(HoldBody, await read_body(request, limit=MAX_ACTION_BYTES))
@@ -81,7 +81,7 @@ def _add_holds(router: APIRouter, service: SendingService) -> None:
         )  # fmt: skip
         return Answer(_hold(view), 201)
 
-    @router.post("/v1/holds/release")
+    @router.post("/v1/holds/release", openapi_extra=takes(HoldBody))
     async def release(request: Request, actor: Doer) -> Response:
         """Let what is held go on."""
         said = parse(HoldBody, await read_body(request, limit=MAX_ACTION_BYTES))
@@ -98,7 +98,7 @@ def _add_holds(router: APIRouter, service: SendingService) -> None:
         counts = {"to_review": view.to_review, "arrived": view.arrived, "absent": view.absent, "unknown": view.unknown}
         return Answer({"hold": held, **counts})
 
-    @router.post("/v1/restore-hold/{verb}")
+    @router.post("/v1/restore-hold/{verb}", openapi_extra=takes(RestoreBody))
     async def move(verb: Literal["on", "off"], request: Request, actor: Doer) -> Response:
         """Begin or end the hold after a restore."""
         said = parse(RestoreBody, await read_body(request, limit=MAX_ACTION_BYTES))
@@ -115,7 +115,7 @@ def _add_jobs(router: APIRouter, service: SendingService) -> None:
         """Return the newest jobs."""
         return Answer({"jobs": [_job(one) for one in service.sending.jobs()]})
 
-    @router.post("/v1/resend-jobs")
+    @router.post("/v1/resend-jobs", openapi_extra=takes(JobBody))
     async def plan(request: Request, actor: Doer) -> Response:
         """Freeze a list: its count and a sample. Nothing is sent before it is started."""
         said = parse(JobBody, await read_body(request, limit=MAX_ACTION_BYTES))

@@ -402,6 +402,13 @@ def test_the_api_holds_releases_draws_up_and_starts(bench):
     assert web.post("/v1/holds", json=hold, headers=may).status_code == 409
     assert web.get("/v1/holds", headers=may_not).json()["holds"][0]["reason"] == "the line is down"
     assert web.post("/v1/holds/release", json=hold, headers=may).json() == {"scope": "channel:fax", "released": 0}
+    off = "/v1/restore-hold/off"
+    for place, body in (("/v1/holds/release", hold), (off, {"reason": "all was looked at"})):
+        missing = web.post(place, json=body, headers=may)
+        assert (missing.status_code, missing.json()["title"]) == (404, "There is no such hold.")
+        assert missing.json()["type"] == "urn:coordinator:problem:no-such-hold"
+    nowhere = web.post("/v1/holds", json=hold | {"scope": "endpoint:ep-none"}, headers=may)
+    assert (nowhere.status_code, nowhere.json()["title"]) == (404, "There is no such endpoint.")
     stuck = failed(bench)
     body = {"recipient": "pr-psych", "reason": "their server was mended"}
     drawn = web.post("/v1/resend-jobs", json=body, headers=may)

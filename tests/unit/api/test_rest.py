@@ -1,4 +1,6 @@
+import json
 import logging
+import re
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -105,6 +107,35 @@ def test_a_parameter_that_means_nothing_is_refused_without_being_repeated(client
     assert answer.status_code == 422
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert "pigeon" not in answer.json()["title"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "fix"),
+    [
+        ("/v1/messages?nosuch=1", "nosuch", "needs_attention"),
+        ("/v1/messages?patient=MRN-1001", "patient", "POST /v1/messages/search"),
+        ("/v1/messages/m-1?state=held", "state", "takes no parameters"),
+        ("/v1/registry/clinic?version=2", "version", "takes no parameters"),
+    ],
+)
+def test_a_parameter_that_nobody_reads_is_refused_by_name(service, client, allowed, path, name, fix):
+    answer = client.get(path, headers=allowed("messages:read", "registry:write"))
+    assert answer.status_code == 422
+    fault = answer.json()["faults"][0]
+    assert fault["pointer"] == f"/query/{name}"
+    assert fix in fault["fix"]
+    assert "MRN-1001" not in answer.text
+    assert service.desk.seen == []
+
+
+def test_what_stands_in_place_of_a_parameters_name_is_not_repeated(client, allowed):
+    answer = client.get("/v1/messages?Jane%20Doe", headers=allowed("messages:read"))
+    assert answer.status_code == 422
+    assert "Jane" not in answer.text
+
+
+def test_who_may_not_come_in_learns_nothing_of_the_parameters(client):
+    assert client.get("/v1/messages?nosuch=1").status_code == 401
 
 
 def test_a_person_is_looked_for_in_a_body(service, client, allowed):
@@ -298,6 +329,21 @@ def test_the_api_describes_itself_in_development_only(client):
     assert client.get("/openapi.json").status_code == 200
     with TestClient(build(FakeService(environment="production"))) as production:
         assert production.get("/openapi.json").status_code == 404
+
+
+def test_the_description_of_the_api_has_every_body_parameter_and_part_of_an_address(client):
+    described = client.get("/openapi.json").json()
+    for path, verbs in described["paths"].items():
+        for verb, one in verbs.items():
+            named = {found["name"] for found in one.get("parameters", []) if found["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
+            without = path.startswith(("/l", "/v1/receipts")) or path.endswith("/{verb}")
+            assert "requestBody" in one or verb in ("get", "head") or without, path
+    assert "$ref" not in json.dumps([one.get("requestBody") for verbs in described["paths"].values()
+                                     for one in verbs.values()])  # fmt: skip
+    handover = described["paths"]["/v1/messages/{message_id}/handover"]["post"]["requestBody"]
+    assert "reason" not in handover["content"]["application/json"]["schema"]["properties"]
+    assert "to" in handover["content"]["application/json"]["schema"]["required"]
 
 
 def test_the_published_schemas_are_there_for_everybody(client):
