@@ -55,6 +55,7 @@ from coordinator.store.entry_part import SqlEntryBook
 from coordinator.store.key_check import check_keys
 from coordinator.store.ledger import Store
 from coordinator.store.reseal import KeyDesk
+from coordinator.store.source_desk import SourceDesk
 from coordinator.store.verification import Finding, verify
 
 
@@ -249,6 +250,10 @@ class Service:
     def keys(self) -> KeyDesk:
         """Return what is done with the field keys."""
         return KeyDesk(self.store, self.cipher, self.parts.clock)
+
+    def source_tokens(self) -> SourceDesk:
+        """Return what is done with the tokens of source systems."""
+        return SourceDesk(self.store, self.parts.clock)
 
     def verify(self) -> list[Finding]:
         """Return every row that breaks one of the six promises."""

@@ -3,8 +3,9 @@
 import click
 
 from coordinator.bootstrap import service
-from coordinator.cli.reading import existing
+from coordinator.cli.reading import at_terminal, existing
 from coordinator.domain.access import SCOPES, STAFF_ROLES, Scope, StaffRole
+from coordinator.store.source_desk import SHORT
 
 
 @click.group()
@@ -46,8 +47,37 @@ def sources() -> None:
 @click.option("--scope", "scopes", multiple=True, default=("events:write", "messages:read"), show_default=True,
               type=click.Choice(list(SCOPES)))  # fmt: skip
 def add_source(name: str, scopes: tuple[Scope, ...]) -> None:
-    """Add a source system and print its bearer token, once."""
+    """Add a source system, or one more token of it, and print the bearer token, once."""
     made = service()
     made.open()
     _, token = made.accounts.sources.issue(name, scopes)
     click.echo(token)
+    count = len(made.source_tokens().in_force(name))
+    has = "this one token" if count == 1 else f"{count} tokens, each of which lets it in"
+    click.echo(f"({name} has {has}; `coordinator sources list` shows them, `sources revoke` takes one back)", err=True)
+
+
+@sources.command("list")
+def list_sources() -> None:
+    """Show each source system with its tokens in force: a short id, since when, and what it may. Never the token."""
+    found = existing().source_tokens().in_force()
+    for name in dict.fromkeys(one.source for one in found):
+        ours = [one for one in found if one.source == name]
+        click.echo(f"{name}  {len(ours)} token{'' if len(ours) == 1 else 's'}")
+        for one in ours:
+            click.echo(f"    {one.id[:SHORT]}  since {one.created_at:%Y-%m-%d %H:%M} UTC  {' '.join(one.scopes)}")
+    if not found:
+        click.echo("No source has a token. Next: coordinator sources add NAME")
+
+
+@sources.command("revoke")
+@click.argument("name")
+@click.option("--token", "short", metavar="ID", help="Only the one with this short id, as `sources list` shows it.")
+def revoke_source(name: str, short: str | None) -> None:
+    """Make every token of a source system worthless, at once, or one of them. What it handed in stays."""
+    if short is not None and len(short) < SHORT:
+        raise click.UsageError(f"The short id has {SHORT} signs; coordinator sources list shows it.")
+    desk = existing().source_tokens()
+    count = desk.revoke(name, at_terminal(), short=short)
+    left = len(desk.in_force(name))
+    click.echo(f"{count} token{'' if count == 1 else 's'} of {name} revoked; {left} left in force.")

@@ -284,6 +284,38 @@ def test_a_clinicians_account_needs_a_licence(terminal):
     assert "added in data; the link works where `coordinator serve` runs" in made.stderr
 
 
+def test_a_sources_tokens_are_listed_and_taken_back_one_by_one_or_all(terminal):
+    first = terminal("sources", "add", "ops1")
+    assert "ops1 has this one token" in first.stderr
+    second = terminal("sources", "add", "ops1", "--scope", "messages:act")
+    assert "ops1 has 2 tokens" in second.stderr
+    terminal("sources", "add", "other")
+    tokens = [one.stdout.strip() for one in (first, second)]
+    listed = terminal("sources", "list").output
+    assert "ops1  2 tokens" in listed
+    assert not any(one in listed for one in tokens)
+    lines = [line.split() for line in listed.splitlines() if line.startswith(" ")]
+    assert lines[0][-2:] == ["events:write", "messages:read"]
+    assert lines[1][-1] == "messages:act"
+    find = bootstrap.service().accounts.sources.find
+    done = terminal("sources", "revoke", "ops1", "--token", lines[0][0])
+    assert done.output == "1 token of ops1 revoked; 1 left in force.\n"
+    assert [find(one) is None for one in tokens] == [True, False]
+    assert terminal("sources", "revoke", "ops1").output == "1 token of ops1 revoked; 0 left in force.\n"
+    assert find(tokens[1]) is None
+    assert "other  1 token\n" in terminal("sources", "list").output
+    assert "ops1" not in terminal("sources", "list").output
+    again = terminal("sources", "revoke", "ops1")
+    assert (again.exit_code, "ops1 has no token in force" in again.output) == (1, True)
+    assert "no such token" in terminal("sources", "revoke", "other", "--token", "00000000").output
+    assert terminal("sources", "revoke", "other", "--token", "").exit_code == 2
+    lines = sqlite3.connect("data/coordinator.sqlite").execute(
+        "SELECT actor_kind, code FROM audit WHERE action = 'source token revoked'"
+    )
+    assert lines.fetchall() == [("staff", "ops1")] * 2
+    assert terminal("verify").exit_code == 0
+
+
 def test_a_database_that_is_older_than_the_mark_is_held_at_the_start(terminal, tmp_path):
     terminal("migrate")
     assert terminal("registry", "import", CLINIC).exit_code == 0
