@@ -251,6 +251,11 @@ class Service:
         """Return what is done with the field keys."""
         return KeyDesk(self.store, self.cipher, self.parts.clock)
 
+    def has_registry(self) -> bool:
+        """Return whether the clinic is known; without it every event would be refused. Raises StoreAway."""
+        with self.parts.ledger.begin(write=False) as tx:
+            return tx.registry_body("clinic", "clinic") is not None
+
     def source_tokens(self) -> SourceDesk:
         """Return what is done with the tokens of source systems."""
         return SourceDesk(self.store, self.parts.clock)

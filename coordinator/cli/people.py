@@ -3,7 +3,7 @@
 import click
 
 from coordinator.bootstrap import service
-from coordinator.cli.reading import at_terminal, existing
+from coordinator.cli.reading import at_terminal, database_of, existing
 from coordinator.domain.access import SCOPES, STAFF_ROLES, Scope, StaffRole
 from coordinator.store.source_desk import SHORT
 
@@ -24,8 +24,10 @@ def add_account(name: str, full_name: str, roles: tuple[StaffRole, ...], licence
     made = service()
     made.open()
     made.accounts.add(name, full_name or name, roles, licence=licence)
-    where = made.settings.data_dir if made.settings.url().startswith("sqlite") else "the configured database"
-    click.echo(f"(added in {where}; the link works where `coordinator serve` runs with the same settings)", err=True)
+    click.echo(
+        f"(added in {database_of(made)}; the link works where `coordinator serve` runs with the same settings)",
+        err=True,
+    )
     click.echo(f"{made.settings.console_url}/sign-in/link/{made.accounts.make_link(name)}")
 
 

@@ -49,6 +49,12 @@ def beside_the_demo() -> Service | None:
     return build(_of_the_demo(demo) or settings.model_copy(update={"data_dir": demo}))
 
 
+def database_of(made: Service) -> str:
+    """Return where a service's database is, for a person who may have meant another one. No address, no password."""
+    embedded = not made.settings.database_url and made.settings.database_url_file is None
+    return f"the database in {made.settings.data_dir}/" if embedded else "the configured database"
+
+
 def _is_there(settings: Settings) -> bool:
     """Return whether the embedded database is; raise ConfigurationError when its folder cannot be looked into."""
     try:

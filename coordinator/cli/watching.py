@@ -3,12 +3,16 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 import orjson
 
-from coordinator.bootstrap import service
+from coordinator.bootstrap import Service, service
+from coordinator.cli.reading import beside_the_demo, database_of
+from coordinator.domain.errors import ConfigurationError
 from coordinator.flow.watch import FORMATS, Taken, WatchedFolder, folder_lock
 from coordinator.security.edge import DATABASE_AWAY
 
@@ -35,18 +39,20 @@ def watch(folder: Path, source: str, every_s: float, once: bool, as_json: bool) 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    with folder_lock(folder):
-        made = service()
-        made.open()
-        place = WatchedFolder(
-            folder, lambda body: made.desk.submit(source, body), may_go_on=lambda: not stopping.is_set()
-        )
+    with ExitStack() as held:
+        with _about_the_folder():
+            held.enter_context(folder_lock(folder))
+        made = _opened()
+        with _about_the_folder():
+            place = WatchedFolder(
+                folder, lambda body: made.desk.submit(source, body), may_go_on=lambda: not stopping.is_set()
+            )
         if not (once or as_json):
             kinds = ", ".join(FORMATS)
             click.echo(f"Watching {folder} for {kinds}; files of other names are left alone. Ctrl-C ends it.", err=True)
-        pause_s, rounds = every_s, 0
+        pause_s, rounds, missing = every_s, 0, Missing(made)
         while not stopping.is_set():
-            in_the_way = _look(place, as_json=as_json)
+            in_the_way = _look(place, missing, as_json=as_json)
             rounds += 1
             if once and (rounds >= 2 or in_the_way):
                 sys.exit(1 if in_the_way else 0)
@@ -54,10 +60,53 @@ def watch(folder: Path, source: str, every_s: float, once: bool, as_json: bool) 
             stopping.wait(pause_s)
 
 
-def _look(place: WatchedFolder, *, as_json: bool) -> str:
+def _opened() -> Service:
+    """Return the service, its database open, and say which one: in another folder there may be another."""
+    made = beside_the_demo()
+    if made is None:
+        made = service()
+        click.echo(f"(into {database_of(made)})", err=True)
+    made.open()
+    return made
+
+
+@contextmanager
+def _about_the_folder() -> Iterator[None]:
+    """Say what is wrong with the folder as just that: it is no setting."""
+    try:
+        yield
+    except ConfigurationError as wrong:
+        said = str(wrong)
+        raise click.ClickException(f"{said[:1].upper()}{said[1:]}.") from wrong
+
+
+class Missing:
+    """Whether the registry is missing, without which every event would be refused and each good file with it."""
+
+    def __init__(self, made: Service) -> None:
+        self._made = made
+        self._is_told = self._is_there = False
+
+    def tell(self) -> bool:
+        """Return whether it is missing, and say so the first time; raise DATABASE_AWAY."""
+        self._is_there = self._is_there or self._made.has_registry()
+        if not (self._is_there or self._is_told):
+            self._is_told = True
+            click.echo(
+                "The service has no registry yet, so nobody is known whom an event could be told to; the files stay "
+                f"where they are. It looks in {database_of(self._made)}: import the registry there (coordinator "
+                "registry import FILE), or run this with the service's own settings.",
+                err=True,
+            )
+        return not self._is_there
+
+
+def _look(place: WatchedFolder, missing: Missing, *, as_json: bool) -> str:
     """Look once and tell what became of what; return what was in the way: nothing (""), of a "file", or of "all"."""
     in_the_way = ""
     try:
+        if missing.tell():
+            return "all"
         for taken in place.round():
             _tell(taken, as_json=as_json)
             in_the_way = "file" if taken.place == "stuck" else in_the_way

@@ -281,7 +281,7 @@ def test_a_clinicians_account_needs_a_licence(terminal):
     made = terminal("accounts", "add", "doc", "--role", "clinician", "--licence", "MD 55012, Minnesota")
     assert made.exit_code == 0
     assert "/sign-in/link/" in made.stdout
-    assert "added in data; the link works where `coordinator serve` runs" in made.stderr
+    assert "added in the database in data/; the link works where `coordinator serve` runs" in made.stderr
 
 
 def test_a_sources_tokens_are_listed_and_taken_back_one_by_one_or_all(terminal):
@@ -314,6 +314,47 @@ def test_a_sources_tokens_are_listed_and_taken_back_one_by_one_or_all(terminal):
     )
     assert lines.fetchall() == [("staff", "ops1")] * 2
     assert terminal("verify").exit_code == 0
+
+
+@pytest.fixture
+def dropped(terminal, tmp_path):
+    """Return a watched folder with one good file in it."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "spike.json").write_bytes(Path(SPIKE).read_bytes())
+    return folder
+
+
+def test_a_good_file_stays_while_the_service_has_no_registry_and_is_taken_afterwards(terminal, dropped):
+    done = terminal("watch", dropped, "--once", "--every", "0.1")
+    assert done.exit_code == 1
+    assert done.output.count("no registry yet") == 1
+    assert "(into the database in data/)" in done.output
+    assert (dropped / "spike.json").exists()
+    assert list((dropped / "refused").iterdir()) == []
+    terminal("registry", "import", CLINIC)
+    assert terminal("watch", dropped, "--once", "--every", "0.1").exit_code == 0
+    assert (dropped / "done" / "spike.json").exists()
+
+
+def test_while_the_registry_is_missing_it_is_told_once_however_often_the_folder_is_looked_at(terminal, capsys):
+    from coordinator.cli.watching import Missing
+
+    terminal("migrate")
+    made = bootstrap.service()
+    missing = Missing(made)
+    assert [missing.tell(), missing.tell()] == [True, True]
+    assert capsys.readouterr().err.count("no registry yet") == 1
+
+
+def test_beside_the_demo_the_folder_is_taken_into_the_demos_database(terminal, dropped, monkeypatch):
+    monkeypatch.setenv("COORDINATOR_DATA_DIR", "demo-data")
+    terminal("registry", "import", CLINIC)
+    monkeypatch.delenv("COORDINATOR_DATA_DIR")
+    monkeypatch.setattr(bootstrap, "_ADOPTED", [])
+    done = terminal("watch", dropped, "--once", "--every", "0.1")
+    assert (done.exit_code, "with the demo's database" in done.output) == (0, True)
+    assert not Path("data").exists()
 
 
 def test_a_database_that_is_older_than_the_mark_is_held_at_the_start(terminal, tmp_path):
