@@ -123,10 +123,10 @@ def notice_channel(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str
 
 
 def _cipher(settings: Settings) -> FieldCipher:
-    own = settings.data_dir / "field.key"
+    may_create = settings.key_file is None and settings.environment != "production"
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return load_key(settings.key_file or own, may_create=settings.environment != "production")
+        return load_key(settings.key_file or settings.data_dir / "field.key", may_create=may_create)
     except OSError as fault:
         raise unusable("data_dir", settings.data_dir, fault.strerror) from None
 

@@ -238,7 +238,7 @@ class Settings(BaseSettings):
         """
         for name in names or type(self).model_fields:
             value = getattr(self, name)
-            if isinstance(value, Path) and name not in ("data_dir", "anchor_file", "key_file"):
+            if isinstance(value, Path) and name not in ("data_dir", "anchor_file"):
                 _refuse_missing(name, value, is_folder=name.endswith("_dir"))
         for kid, path in ({} if names else self.smart_more_keys).items():
             _refuse_missing("smart_more_keys", path, is_folder=False, part=f"{kid}: ")

@@ -40,7 +40,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as taken:
         os.close(file)
-        raise ConfigurationError("another process watches this folder already") from taken
+        raise ConfigurationError(
+            "another process watches this folder already; end it, or watch another folder"
+        ) from taken
     try:
         yield
     finally:

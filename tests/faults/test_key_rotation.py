@@ -27,7 +27,11 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(params=[SQLITE, pytest.param("PostgreSQL", marks=pytest.mark.servers)])
 def settings(request, tmp_path):
     with nullcontext("") if request.param == SQLITE else servers.database() as url:
-        yield Settings(data_dir=tmp_path, key_file=tmp_path / "field.key", database_url=url)
+        yield Settings(data_dir=tmp_path, database_url=url)
+
+
+def key_file(settings):
+    return settings.data_dir / "field.key"
 
 
 @contextmanager
@@ -45,7 +49,7 @@ def example(name):
 def command(settings, *words):
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "COORDINATOR_DATA_DIR": str(settings.data_dir),
-        "COORDINATOR_KEY_FILE": str(settings.key_file), "COORDINATOR_DATABASE_URL": settings.database_url,
+        "COORDINATOR_KEY_FILE": str(key_file(settings)), "COORDINATOR_DATABASE_URL": settings.database_url,
     }  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-m", "coordinator.cli", *words], env=environment, stdout=subprocess.PIPE, text=True
@@ -70,7 +74,7 @@ def test_killed_again_and_again_while_the_keys_rotate_every_value_can_be_read_an
             prepare(made.parts, answer.event_ref)
         before = letters(made)
         assert len(before) > 6
-    with settings.key_file.open("a", encoding="ascii") as file:
+    with key_file(settings).open("a", encoding="ascii") as file:
         file.write(f"k2 {base64.b64encode(os.urandom(32)).decode()}\n")
 
     done = []

@@ -151,10 +151,10 @@ def test_a_migration_killed_half_way_is_done_by_the_next_start(tmp_path, templat
     from coordinator.settings import Settings
     from coordinator.store import migrate
 
-    settings = Settings(data_dir=tmp_path, key_file=tmp_path / "field.key")
+    settings = Settings(data_dir=tmp_path)
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COORDINATOR_DATA_DIR": str(tmp_path),
-        "COORDINATOR_KEY_FILE": str(tmp_path / "field.key"), "REACHED": str(tmp_path / "reached"), "TEST_LEASE_S": "6",
+        "REACHED": str(tmp_path / "reached"), "TEST_LEASE_S": "6",
     }  # fmt: skip
     for delay_s in (0.0, 0.01, 0.03, 0.06, 0.1):
         worker = template.start("migrate", (), environment, tmp_path, tmp_path / "migrate.log")

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from coordinator import bootstrap
 from coordinator.cli import main
+from coordinator.flow.watch import folder_lock
 from coordinator.settings import shipped
 
 SIGNATURES = shipped("mappings") / "rules" / "signatures.demonstration.yaml"
@@ -335,6 +336,14 @@ def test_a_good_file_stays_while_the_service_has_no_registry_and_is_taken_afterw
     terminal("registry", "import", CLINIC)
     assert terminal("watch", dropped, "--once", "--every", "0.1").exit_code == 0
     assert (dropped / "done" / "spike.json").exists()
+
+
+def test_a_second_watcher_is_told_of_the_first_and_not_of_settings(terminal, dropped):
+    with folder_lock(dropped):
+        done = terminal("watch", dropped, "--once")
+    assert done.exit_code == 1
+    assert "Error: Another process watches this folder already; end it, or watch another folder." in done.output
+    assert "settings" not in done.output
 
 
 def test_while_the_registry_is_missing_it_is_told_once_however_often_the_folder_is_looked_at(terminal, capsys):

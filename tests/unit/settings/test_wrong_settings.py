@@ -92,13 +92,21 @@ def test_a_file_with_an_address_in_it_that_cannot_be_read_is_named(tmp_path, rea
     [
         "database_url_file", "broker_url_file", "ca_file", "mail_ca_file", "notice_ca_file", "smart_key_file",
         "smime_key_file", "fax_key_file", "rule_signatures", "templates_dir", "mappings_dir", "clinic_letters_dir",
-        "crl_dir", "secrets_dir", "smime_recipients_dir", "client_key_file",
+        "crl_dir", "secrets_dir", "smime_recipients_dir", "client_key_file", "key_file",
     ],
 )  # fmt: skip
 def test_a_file_or_folder_that_is_not_there_stops_the_start_and_is_named_with_its_setting(tmp_path, name):
     settings = Settings(_env_file=None, data_dir=tmp_path / "data", **{name: tmp_path / "missing"})
     with pytest.raises(ConfigurationError, match=f"COORDINATOR_{name.upper()}: missing .*No such file"):
         build(settings)
+
+
+def test_a_key_file_that_is_named_and_not_there_is_not_made(tmp_path):
+    with pytest.raises(ConfigurationError, match="COORDINATOR_KEY_FILE"):
+        build(Settings(_env_file=None, data_dir=tmp_path / "data", key_file=tmp_path / "field.key"))
+    assert not (tmp_path / "field.key").exists()
+    build(Settings(_env_file=None, data_dir=tmp_path / "data")).close()
+    assert (tmp_path / "data" / "field.key").exists()
 
 
 def test_a_further_key_that_is_not_there_is_named_by_its_id(tmp_path):
