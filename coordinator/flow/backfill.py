@@ -1,11 +1,16 @@
 """Telling a recipient afterwards: a message that was withheld for lack of consent, once a person asks for it.
 
 Consent that is granted later covers the future by itself. What was withheld before
-goes out only when somebody decides so, composed anew from the record as it stands.
+goes out only when somebody decides so, composed anew from the record as it stands. It
+has no clocks while it is withheld; they begin when it is told, as the plan made then says.
 """
 
+from dataclasses import replace
+
+from coordinator.domain.case import Case
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.plan import RecipientPlan
 from coordinator.flow.case_file import gather
 from coordinator.flow.compose import ForRecipient, compose_for, documents_of
 from coordinator.flow.lanes import supersede_older
@@ -15,7 +20,8 @@ from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import MessageRecord
 from coordinator.letters.refusal import LetterRefused
 from coordinator.mapping.problems import MappingHeld
-from coordinator.planning.plan import make_plan
+from coordinator.planning.clocks import end_of_business_day
+from coordinator.planning.plan import ROUTINE_DAYS, make_plan
 
 
 def tell_now(parts: Parts, message: MessageRecord, *, reason: str, actor: Actor) -> None:
@@ -31,6 +37,7 @@ def tell_now(parts: Parts, message: MessageRecord, *, reason: str, actor: Actor)
         raise Refused("release.left-care-team", parts.causes.get("release.left-care-team").sentence)
     if mine.not_sent_because is not None:
         raise Refused("consent.missing", mine.not_sent_because)
+    mine = _at_once(case, mine)
     try:
         made = compose_for(parts.workshop, case, plan, mine)
     except (MappingHeld, LetterRefused) as held:
@@ -39,6 +46,14 @@ def tell_now(parts: Parts, message: MessageRecord, *, reason: str, actor: Actor)
         raise Refused(code, f"{cause.sentence} {cause.next_step}") from held
     fresh = new_message(row, case, plan, mine)
     _store(parts, message, fresh.plan, made, reason=reason, actor=actor)
+
+
+def _at_once(case: Case, mine: RecipientPlan) -> RecipientPlan:
+    """Return the plan as it goes now: an uneventful session waits for no digest, whose day may be long past."""
+    if mine.when == "now":
+        return mine
+    late_at = end_of_business_day(case.composed_at, ROUTINE_DAYS, case.clinic.time_zone)
+    return replace(mine, when="now", digest_due_at=None, tell_a_person_by_at=late_at)
 
 
 def _store(
@@ -53,7 +68,10 @@ def _store(
         for delivery in tx.deliveries(message.id):
             if delivery.state == State.HELD:
                 tx.move_delivery(delivery.id, State.CANCELLED, at=now, cause="release.withdrawn")
-        tx.open_waiting(message.id, letters=made.plan.letters, priority=made.plan.priority, plan=plan, at=now)
+        tx.open_waiting(
+            message.id, letters=made.plan.letters, priority=made.plan.priority, plan=plan,
+            acknowledge_by_at=made.plan.acknowledge_by_at, tell_by_at=made.plan.tell_a_person_by_at, at=now,
+        )  # fmt: skip
         for document in documents_of(message.id, made):
             tx.add_document(document, at=now)
         tx.audit(actor, "told afterwards", at=now, patient_key=message.patient_key, subject=message.id, detail=reason)

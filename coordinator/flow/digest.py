@@ -77,7 +77,10 @@ def _one_digest(parts: Parts, items: list[MessageRecord]) -> None:
         # The letter rests on every session it tells of, so what it is may differ from what the last one alone was.
         rests_on = {"part2": is_part2(case), "consent": asdict(mine.consent)}
         plan_now = {**newest.plan, **rests_on}
-        tx.open_waiting(newest.id, letters=newest.letters, priority=newest.priority, plan=plan_now, at=now)
+        tx.open_waiting(
+            newest.id, letters=newest.letters, priority=newest.priority, plan=plan_now,
+            acknowledge_by_at=newest.acknowledge_by_at, tell_by_at=newest.tell_by_at, at=now,
+        )  # fmt: skip
         first_delivery(parts, tx, newest, mine)
         tx.audit(PREPARE, "digest prepared", at=now, patient_key=newest.patient_key, subject=newest.id)
 

@@ -166,9 +166,17 @@ class MessagePart(Protocol):
         ...
 
     def open_waiting(
-        self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
+        self,
+        message_id: str,
+        *,
+        letters: Sequence[str],
+        priority: str,
+        plan: dict[str, Any],
+        acknowledge_by_at: datetime | None,
+        tell_by_at: datetime | None,
+        at: datetime,
     ) -> None:
-        """Turn a message that was withheld, or waited for its digest, into an open one with what it says now."""
+        """Open a message that was withheld, or waited for its digest, with what it says now and the clocks of that."""
         ...
 
     def mark_superseded(self, message_id: str, by: str | None, at: datetime) -> None:

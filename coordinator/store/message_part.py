@@ -145,9 +145,17 @@ class MessageRows(Part):
         self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
     def open_waiting(
-        self, message_id: str, *, letters: Sequence[str], priority: str, plan: dict[str, Any], at: datetime
+        self,
+        message_id: str,
+        *,
+        letters: Sequence[str],
+        priority: str,
+        plan: dict[str, Any],
+        acknowledge_by_at: datetime | None,
+        tell_by_at: datetime | None,
+        at: datetime,
     ) -> None:
-        """Turn a message that was withheld, or waited for its digest, into an open one with what it says now."""
+        """Open a message that was withheld, or waited for its digest, with what it says now and the clocks of that."""
         self._changed(message_id)
         change = {
             "state": "open",
@@ -155,8 +163,10 @@ class MessageRows(Part):
             "letters": ",".join(letters),
             "priority": priority,
             "plan_sealed": self._seal_json("messages", message_id, "plan", plan),
+            "acknowledge_by_at": acknowledge_by_at,
+            "tell_by_at": tell_by_at,
+            "clock_at": _first_clock(tell_by_at, acknowledge_by_at),
             "updated_at": at,
-            "clock_at": _CLOCK,
         }
         self._run(sa.update(messages).where(messages.c.id == message_id).values(change))
 
@@ -218,9 +228,10 @@ class MessageRows(Part):
 
     def clocks_due(self, now: datetime, ids: Sequence[str]) -> Sequence[tuple[MessageRecord, bool, bool]]:
         """Return (message, arrived or withdrawn, call raised) of those of these whose clock has run out, locked."""
-        arrived = sa.exists().where(
-            deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(["acknowledged", "cancelled"])
-        )
+        mine = deliveries.c.message_id == messages.c.id
+        there = sa.exists().where(mine, deliveries.c.state == State.ACKNOWLEDGED)
+        # One that was withdrawn for another in its place (told afterwards, sent again) ends no clock of the message.
+        arrived = sa.or_(there, ~sa.exists().where(mine, deliveries.c.state != State.CANCELLED))
         raised = sa.exists().where(tasks.c.message_id == messages.c.id, tasks.c.cause == "answer.overdue")
         query = (
             sa.select(messages, arrived.label("arrived"), raised.label("raised"))
