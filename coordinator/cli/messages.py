@@ -1,5 +1,6 @@
 """messages list, show, resend, cancel: the console's verbs at a terminal."""
 
+import re
 import secrets
 from dataclasses import asdict
 from datetime import datetime
@@ -12,11 +13,13 @@ from rich.table import Table
 from coordinator.cli.reading import at_terminal, existing
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
+from coordinator.domain.ids import reference_of
 from coordinator.flow.desk import Desk
 from coordinator.flow.read_models import MessageFilter, MessageRow
 
 SHOWN, WHOLE_ID = 8, 36
 """Characters of an id: what the list shows, and all of it."""
+_BEGINS = re.compile(rf"[0-9A-Fa-f-]{{{SHOWN},{WHOLE_ID - 1}}}")
 
 
 def _json(value: object) -> str:
@@ -53,22 +56,56 @@ def list_(
     Console().print(table_of(list(rows)))
 
 
-def whole_id(desk: Desk, said: str) -> str:
-    """Return the message that is meant: by its id, by how the list shows it, or by its letter's reference.
+def meant(desk: Desk, said: str) -> str:
+    """Return the message that an act is about: by its id, the first signs of it, or its letter's whole reference.
 
-    Raises NotFound for none, and UsageError when several begin like that.
+    Never by a name: an act on whatever a search happens to find is an act on the wrong letter.
+    Raises ClickException for none, and UsageError when several are meant.
     """
-    if len(said) == WHOLE_ID:
-        return said
-    rows = [one for one in desk.messages(MessageFilter(limit=500), at_terminal()) if one.id.startswith(said)]
-    rows = (
-        rows if len(said) >= SHOWN and rows else list(desk.messages(MessageFilter(text=said, limit=2), at_terminal()))
-    )
-    if len(rows) > 1:
-        raise click.UsageError("More than one message is meant by that; give its whole id (list --json shows it).")
-    if not rows:
+    named = _named(desk, said)
+    if not named:
+        raise click.ClickException(
+            f"No message has that id or reference, so nothing was done. Give at least {SHOWN} signs of its id, as "
+            "messages list shows it, or the whole reference on its letter. Names are not taken here: find the message "
+            "with messages list --search."
+        )
+    return _only(named)
+
+
+def to_show(desk: Desk, said: str) -> str:
+    """Return the message to look at: as for an act, else the only one that a search for these words finds.
+
+    Raises NotFound for none, and UsageError when several are found.
+    """
+    found = _named(desk, said)
+    found = found or [one.id for one in desk.messages(MessageFilter(text=said, limit=2), at_terminal())]
+    if not found:
         raise NotFound("message")
-    return rows[0].id
+    return _only(found)
+
+
+def _named(desk: Desk, said: str) -> list[str]:
+    """Return the messages with this id, an id that begins so, or this reference."""
+    if len(said) == WHOLE_ID:
+        return [said]
+    reference = reference_of(said)
+    if reference is not None:
+        found = desk.messages(MessageFilter(text=reference), at_terminal())
+        return [one.id for one in found if one.reference == reference]
+    if _BEGINS.fullmatch(said):
+        return [one.id for one in desk.messages(MessageFilter(begins=said.lower(), limit=2), at_terminal())]
+    return []
+
+
+def _only(found: list[str]) -> str:
+    if len(found) > 1:
+        raise click.UsageError("More than one message is meant by that; give its whole id (list --json shows it).")
+    return found[0]
+
+
+def _letter(row: MessageRow) -> str:
+    """Return which letter it is, without the patient: what it is, for whom, its reference."""
+    return f"{row.title} for {row.recipient}, reference {row.reference}"
 
 
 def table_of(rows: list[MessageRow]) -> Table:
@@ -88,7 +125,7 @@ def table_of(rows: list[MessageRow]) -> Table:
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: what happened, why, and what may be done."""
     desk = existing().desk
-    detail = desk.message(whole_id(desk, message_id), at_terminal())
+    detail = desk.message(to_show(desk, message_id), at_terminal())
     if as_json:
         click.echo(_json(asdict(detail)))
         return
@@ -147,19 +184,20 @@ def _when(at: datetime) -> str:
 @click.option("--reason", required=True, help="Why; kept with the record.")
 @click.option("--next", "by_next", is_flag=True, help="By the next address of the route, in place of this one.")
 def resend(message_id: str, reason: str, by_next: bool) -> None:
-    """Send the stored letter again, on today's route and with today's consent."""
+    """Send the stored letter of MESSAGE_ID (its id, or the letter's reference) again, on today's route and consent."""
     desk = existing().desk
-    detail = desk.message(whole_id(desk, message_id), at_terminal())
+    detail = desk.message(meant(desk, message_id), at_terminal())
     act = desk.send_by_next if by_next else desk.resend
     name = act(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=at_terminal())
-    click.echo(f"Resend {name} is on its way.")
+    click.echo(f"Resend {name} of {_letter(detail.row)} is on its way.")
 
 
 @messages.command()
 @click.argument("message_id")
 @click.option("--reason", required=True, help="Why; kept with the record.")
 def cancel(message_id: str, reason: str) -> None:
-    """Withdraw a message of which nothing has left."""
+    """Withdraw MESSAGE_ID (its id, or the letter's reference), of which nothing has left."""
     desk = existing().desk
-    desk.cancel(whole_id(desk, message_id), reason=reason, actor=at_terminal())
-    click.echo("Withdrawn.")
+    row = desk.message(meant(desk, message_id), at_terminal()).row
+    desk.cancel(row.id, reason=reason, actor=at_terminal())
+    click.echo(f"Withdrawn: {_letter(row)}.")

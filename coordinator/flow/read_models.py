@@ -267,6 +267,8 @@ class MessageFilter:
     """The clinic's own patient number, exactly."""
     text: str | None = None
     """Patient or recipient name, reference or event id, without accents or case."""
+    begins: str | None = None
+    """The first signs of the message's own id."""
     before_id: str | None = None
     limit: int = 50
 

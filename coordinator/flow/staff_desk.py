@@ -78,16 +78,7 @@ class StaffDesk:
     def messages(self, wanted: MessageFilter, actor: Actor) -> Sequence[MessageRow]:
         """Return a page of messages, newest first."""
         words = " ".join(fold(reference_of(wanted.text) or wanted.text)) if wanted.text else None
-        narrowed = MessageFilter(
-            state=wanted.state,
-            needs_attention=wanted.needs_attention,
-            provider_id=wanted.provider_id,
-            channel=wanted.channel,
-            patient=wanted.patient,
-            text=words,
-            before_id=wanted.before_id,
-            limit=min(wanted.limit, 500),
-        )
+        narrowed = replace(wanted, text=words, limit=min(wanted.limit, 500))
         with self._parts.ledger.begin() as tx:
             rows = [message_row(self._parts, tx, one) for one in tx.find_messages(narrowed)]
             tx.audit(actor, "messages listed", at=self._parts.clock.now(), code=None)

@@ -251,6 +251,8 @@ class MessageRows(Part):
         query = sa.select(messages).order_by(messages.c.created_at.desc(), messages.c.id.desc()).limit(wanted.limit)
         if wanted.provider_id:
             query = query.where(messages.c.provider_id == wanted.provider_id)
+        if wanted.begins:
+            query = query.where(messages.c.id.startswith(wanted.begins, autoescape=True))
         if wanted.patient:
             query = query.where(messages.c.patient_key == self.key("patient", wanted.patient))
         for word in (wanted.text or "").split():

@@ -176,6 +176,49 @@ def test_messages_are_listed_shown_and_withdrawn(terminal):
     assert terminal("verify").output == "All six promises hold.\n"
 
 
+def prepared(terminal, path=SPIKE):
+    """Take in the clinic and one event, write its letters, and return the service and its messages by provider."""
+    from coordinator.flow.prepare import prepare
+
+    terminal("registry", "import", CLINIC)
+    terminal("submit", path)
+    made = bootstrap.service()
+    with made.store.begin(write=False) as tx:
+        waiting = [one.id for one in tx.inbox_in(("received",))]
+    prepare(made.parts, waiting[0])
+    return made, {one["provider_id"]: one for one in json.loads(terminal("messages", "list", "--json").output)}
+
+
+@pytest.mark.parametrize("verb", ["cancel", "resend"])
+def test_no_name_and_no_event_id_is_taken_for_the_message_that_an_act_is_about(terminal, verb):
+    _, listed = prepared(terminal)
+    row = listed["pr-pcp"]
+    surname = row["recipient"].partition(",")[0].split()[-1]
+    assert terminal("messages", "show", surname).exit_code == 0  # one message: to look at it is harmless
+    short = row["id"][:8]
+    for said in (surname, row["patient_name"], row["event_id"], short[:7], row["reference"][:13], f"{short}%"):
+        done = terminal("messages", verb, said, "--reason", "a letter to somebody")
+        assert (done.exit_code, "nothing was done" in done.output) == (1, True), said
+    assert {one["state"] for one in json.loads(terminal("messages", "list", "--json").output)} == {"pending"}
+
+
+@pytest.mark.parametrize("form", ["id", "short", "reference", "spaced"])
+def test_a_withdrawal_takes_an_id_or_the_reference_and_names_the_letter(terminal, form):
+    _, listed = prepared(terminal)
+    row = listed["pr-pcp"]
+    said = {
+        "id": row["id"],
+        "short": row["id"][:8].upper(),
+        "reference": row["reference"],
+        "spaced": row["reference"].replace("-", " "),
+    }[form]
+    done = terminal("messages", "cancel", said, "--reason", "the wrong office")
+    assert done.exit_code == 0, done.output
+    assert done.output == f"Withdrawn: {row['title']} for {row['recipient']}, reference {row['reference']}.\n"
+    left = {one["id"]: one["state"] for one in json.loads(terminal("messages", "list", "--json").output)}
+    assert left == {row["id"]: "cancelled", listed["pr-psych"]["id"]: "pending"}
+
+
 def test_what_left_about_a_patient_is_listed_and_which_of_it_was_part2(terminal):
     from coordinator.flow.prepare import prepare
 
