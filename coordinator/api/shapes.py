@@ -1,6 +1,6 @@
 """How messages look in the API: ids, states and causes. Names, birth dates and addresses stay inside."""
 
-from coordinator.flow.read_models import DeliveryView, MessageDetail, MessageRow
+from coordinator.flow.read_models import DeliveryView, MessageDetail, MessageRow, Withdrawn
 
 
 def message_line(row: MessageRow) -> dict[str, object]:
@@ -38,6 +38,7 @@ def message_whole(detail: MessageDetail) -> dict[str, object]:
         "rules": [{"id": rule, "priority": priority} for rule, priority, _ in detail.rules],
         "supersedes": detail.supersedes,
         "superseded_by": detail.superseded_by,
+        "withdrawn": None if detail.withdrawn is None else _withdrawn(detail.withdrawn),
         "documents": [
             {
                 "id": one.id,
@@ -50,6 +51,11 @@ def message_whole(detail: MessageDetail) -> dict[str, object]:
         ],
         "deliveries": [_delivery(one) for one in detail.deliveries],
     }
+
+
+def _withdrawn(by: Withdrawn) -> dict[str, object]:
+    """Return who withdrew it and when; the reason is in that person's words, which may name somebody."""
+    return {"at": by.at, "by": by.actor.removeprefix("staff ")}
 
 
 def _delivery(view: DeliveryView) -> dict[str, object]:

@@ -132,6 +132,9 @@ def show(message_id: str, as_json: bool) -> None:
     row = detail.row
     click.echo(f"{row.title} for {row.recipient} about {row.patient_name} ({row.birth_date})")
     click.echo(f"State: {row.state.value}. {row.why} {row.next_step}".rstrip())
+    if detail.withdrawn is not None:
+        by = detail.withdrawn
+        click.echo(f"Withdrawn by {by.actor.removeprefix('staff ')} at {_when(by.at)}: {by.reason}")
     if row.part2:
         click.echo("42 CFR Part 2: goes only by a consent that names it, with the notice.")
     click.echo(f"Consent: {detail.consent}")

@@ -11,10 +11,9 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.outdated import is_told_anew
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
-from coordinator.flow.rows import InboxRow, MessageRecord
+from coordinator.flow.rows import REPLACED, InboxRow, MessageRecord
 
 LANES = Actor("job", "lanes")
-REPLACED = "release.superseded"
 NO_WAY = ("none", "none", 0)
 
 

@@ -9,7 +9,7 @@ from coordinator.flow.case_file import arrived_at, carried_by, earlier_versions,
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.outdated import AMENDED, WRITTEN_ANEW, is_told_anew
 from coordinator.flow.parts import Parts
-from coordinator.flow.rows import InboxRow, MessageRecord, NewMessage, may_have_arrived
+from coordinator.flow.rows import REPLACED, InboxRow, MessageRecord, NewMessage, may_have_arrived
 from coordinator.flow.search import search_terms
 
 
@@ -26,10 +26,10 @@ def supersede_older(parts: Parts, tx: Transaction, message: NewMessage) -> bool:
             continue
         theirs = (other.occurred_at, other.event_version)
         if theirs > mine and other.state == "open":
-            tx.move_message(message.id, "superseded", at=now, cause="release.superseded", superseded_by=other.id)
+            tx.move_message(message.id, "superseded", at=now, cause=REPLACED, superseded_by=other.id)
             tx.audit(LANES, "message superseded", at=now, patient_key=message.patient_key, subject=message.id)
             return False
-        if theirs <= mine and not withdraw(parts, tx, other, superseded_by=message.id):
+        if theirs <= mine and not withdraw(parts, tx, other, superseded_by=message.id, cause=REPLACED):
             tx.mark_superseded(other.id, message.id, now)
     return True
 
@@ -118,7 +118,7 @@ def withdraw(
     message: MessageRecord,
     *,
     superseded_by: str | None,
-    cause: str = "release.superseded",
+    cause: str,
 ) -> bool:
     """Cancel a message's unsent deliveries; return whether the message as a whole is closed by that.
 

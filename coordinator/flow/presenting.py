@@ -10,7 +10,7 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import AttemptView, DeliveryView, MessageRow, ReceiptView
 from coordinator.flow.releasing import ask_release, part2_of
-from coordinator.flow.rows import AttemptRow, DeliveryRow, MessageRecord, may_have_arrived
+from coordinator.flow.rows import REPLACED, AttemptRow, DeliveryRow, MessageRecord, may_have_arrived, why_closed
 from coordinator.flow.send_package import first_sent
 from coordinator.flow.wording import facts_said
 
@@ -72,7 +72,7 @@ def standing(
     if message.state == "nothing-to-send":
         return State.CANCELLED, None, message.plan.get("not_sent_because") or "Nothing to send.", "", None, False
     if message.state in {"superseded", "cancelled"}:
-        cause = parts.causes.get(message.cause or "release.superseded")
+        cause = parts.causes.get(why_closed(message))
         return State.CANCELLED, cause.code, cause.sentence, "", None, False
     if row is None:
         cause = parts.causes.get(message.cause or "bug")
@@ -101,6 +101,8 @@ def _as_it_may_go(parts: Parts, tx: Transaction, message: MessageRecord, row: De
 
     Nothing claims paper, so what ended since (consent, the message itself) is asked whenever it is shown.
     """
+    if row.state == State.CANCELLED and row.cause == REPLACED and message.state == "cancelled":
+        return row._replace(cause=why_closed(message))
     if (row.channel, row.state, row.cause) != ("by-hand", State.HELD, TO_PRINT):
         return row
     answer = ask_release(parts, tx, row, message, parts.clock.now())

@@ -134,6 +134,15 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """Who withdrew a message by hand, when, and why in that person's words."""
+
+    at: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class MessageDetail:
     """One message with everything about it."""
 
@@ -158,6 +167,8 @@ class MessageDetail:
     """How many answers came."""
     still_open: str | None = None
     """What is asked and none of the answers told."""
+    withdrawn: Withdrawn | None = None
+    """By whom it was withdrawn; None for what stands, and for what the service itself closed."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from coordinator.domain.registry import Endpoint
 from coordinator.flow.addresses import closed_because, is_closed
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
-from coordinator.flow.rows import DeliveryRow, MessageRecord
+from coordinator.flow.rows import REPLACED, DeliveryRow, MessageRecord, why_closed
 from coordinator.planning.release import Part2Mark, may_release
 
-WITHDRAWING = frozenset({"release.superseded", "consent.revoked", "consent.part2-revoked", "consent.restriction"})
+WITHDRAWING = frozenset({REPLACED, "consent.revoked", "consent.part2-revoked", "consent.restriction"})
 """Causes that end a waiting message at once; every other one holds it for a person."""
 
 
@@ -31,7 +31,7 @@ def ask_release(
 ) -> ReleaseAnswer:
     """Return whether this delivery may go at this moment. Reads everything again; trusts nothing remembered."""
     if message.state in {"superseded", "cancelled"}:
-        return ReleaseAnswer(False, "release.superseded", withdraw=True)
+        return ReleaseAnswer(False, why_closed(message), withdraw=True)
     registry = tx.registry_of(message.patient_key, message.provider_id)
     if registry is None:
         return ReleaseAnswer(False, "registry.patient-missing")

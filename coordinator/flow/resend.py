@@ -13,10 +13,12 @@ from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor, WayAgain
 from coordinator.flow.releasing import ask_release
-from coordinator.flow.rows import DeliveryRow, InboxState, MessageRecord
+from coordinator.flow.rows import BY_A_PERSON, DeliveryRow, InboxState, MessageRecord, why_closed
 
 MOVING = frozenset({State.PENDING, State.CLAIMED, State.ON_WIRE})
 MIN_REASON = 5
+WITHDRAWN = "withdrawn"
+"""How the audit trail calls it when a person withdraws a message."""
 
 
 def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | None:
@@ -27,7 +29,7 @@ def why_not_resend(parts: Parts, tx: Transaction, row: DeliveryRow) -> str | Non
     if message.state == "superseded" or message.superseded_by is not None:
         return "A newer message replaces this one. Resend the newer one."
     if message.state == "cancelled":
-        return parts.causes.get(message.cause or "release.superseded").sentence
+        return parts.causes.get(why_closed(message)).sentence
     if row.channel == "none":
         return "Nothing was composed for this recipient, because consent is missing."
     if not tx.documents(message.id):
@@ -166,9 +168,9 @@ def cancel(parts: Parts, message_id: str, *, reason: str, actor: Actor) -> None:
             raise NotFound("message")
         if message.state not in {"open", "withheld", "digest"}:
             raise Refused("cancel.closed", "It is closed already.")
-        if not withdraw(parts, tx, message, superseded_by=None):
+        if not withdraw(parts, tx, message, superseded_by=None, cause=BY_A_PERSON):
             raise Refused("cancel.left", "It has left already, or may have. Send a correction instead.")
-        tx.audit(actor, "withdrawn", at=parts.clock.now(), patient_key=message.patient_key, subject=message_id,
+        tx.audit(actor, WITHDRAWN, at=parts.clock.now(), patient_key=message.patient_key, subject=message_id,
                  detail=reason)  # fmt: skip
 
 

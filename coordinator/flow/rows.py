@@ -12,6 +12,10 @@ InboxState = Literal["received", "question", "stuck", "prepared", "superseded", 
 MessageState = Literal["open", "digest", "withheld", "superseded", "cancelled", "nothing-to-send"]
 
 
+REPLACED = "release.superseded"
+"""Cause of what was withdrawn because a newer message on the same subject is in its place."""
+BY_A_PERSON = "cancelled.person"
+"""Cause of what a person withdrew."""
 TOLD_IN_DIGEST = "digest.told"
 """Cause of a message whose session a digest tells of together with others: that one carries it."""
 UNPREPARED = timedelta(minutes=10)
@@ -81,6 +85,16 @@ class MessageRecord(NewMessage):
     """A record that it may draw on was marked as 42 CFR Part 2 after it was composed."""
     created_at: datetime = field(kw_only=True)
     updated_at: datetime = field(kw_only=True)
+
+
+def why_closed(message: MessageRecord) -> str:
+    """Return the cause of a message that is closed.
+
+    Nothing is in the place of what a person withdrew; rows of earlier versions say of it that something was.
+    """
+    if message.state == "cancelled" and message.superseded_by is None and message.cause == REPLACED:
+        return BY_A_PERSON
+    return message.cause or "bug"
 
 
 @dataclass(frozen=True)

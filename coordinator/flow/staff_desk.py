@@ -32,9 +32,10 @@ from coordinator.flow.read_models import (
     Standstill,
     TimelineEntry,
     Unprepared,
+    Withdrawn,
 )
 from coordinator.flow.record import record
-from coordinator.flow.rows import UNPREPARED
+from coordinator.flow.rows import BY_A_PERSON, UNPREPARED, AuditRow, MessageRecord, why_closed
 from coordinator.flow.search import fold
 from coordinator.flow.stations import open_warnings
 from coordinator.flow.wording import consent_said
@@ -125,6 +126,7 @@ class StaffDesk:
                 answer_by_at=message.acknowledge_by_at if asked else None,
                 answers=len(answers),
                 still_open=open_question(message, answers) if asked and answers else None,
+                withdrawn=_withdrawn(message, evidence),
                 rules_off=tuple((one[0], one[2]) for one in message.plan.get("rules_off", [])),
             )
 
@@ -236,6 +238,14 @@ class StaffDesk:
     def submit(self, source: str, body: bytes) -> Recorded:
         """Take in one event (T1)."""
         return record(self._parts, source, body)
+
+
+def _withdrawn(message: MessageRecord, evidence: Sequence[AuditRow]) -> Withdrawn | None:
+    """Return who withdrew a message by hand, by the audit trail; None when nobody did."""
+    if message.state != "cancelled" or why_closed(message) != BY_A_PERSON:
+        return None
+    by_hand = [one for one in evidence if one.action == acts.WITHDRAWN]
+    return Withdrawn(by_hand[-1].at, by_hand[-1].actor, by_hand[-1].detail or "") if by_hand else None
 
 
 def _unprepared(parts: Parts, code: str, since: datetime, count: int) -> Unprepared:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -215,6 +216,9 @@ def test_a_withdrawal_takes_an_id_or_the_reference_and_names_the_letter(terminal
     done = terminal("messages", "cancel", said, "--reason", "the wrong office")
     assert done.exit_code == 0, done.output
     assert done.output == f"Withdrawn: {row['title']} for {row['recipient']}, reference {row['reference']}.\n"
+    shown = terminal("messages", "show", said).output
+    assert "A person withdrew this message before it was sent." in shown
+    assert re.search(r"^Withdrawn by terminal:\S+ at .* UTC: the wrong office$", shown, re.MULTILINE)
     left = {one["id"]: one["state"] for one in json.loads(terminal("messages", "list", "--json").output)}
     assert left == {row["id"]: "cancelled", listed["pr-psych"]["id"]: "pending"}
 

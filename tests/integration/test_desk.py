@@ -6,11 +6,14 @@ import threading
 import pytest
 from bench_parts import STAFF, example
 
+from coordinator.api.shapes import message_whole
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NeedsHuman, NotFound, Permanent, Refused
 from coordinator.flow.ports import ReceiptNews
 from coordinator.flow.read_models import MessageFilter
+from coordinator.flow.rows import REPLACED
 from coordinator.flow.track import take_in
+from coordinator.store.tables import deliveries, messages
 
 TOKEN = "t" * 43
 
@@ -121,6 +124,41 @@ def test_a_message_of_which_nothing_left_can_be_withdrawn(bench):
     assert bench.channels["fhir-rest"].calls == 0
     assert bench.state(told["pr-psych"].id) == State.CANCELLED
     assert bench.broken() == []
+
+
+def test_what_a_person_withdrew_says_so_with_who_when_and_why_and_speaks_of_no_newer_message(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    bench.clock.turn(minutes=5)
+    bench.desk.cancel(told["pr-psych"].id, reason="wrong patient", actor=STAFF)
+    detail = bench.desk.message(told["pr-psych"].id, STAFF)
+    assert (detail.row.state, detail.row.cause, detail.superseded_by) == (State.CANCELLED, "cancelled.person", None)
+    assert detail.row.why == detail.deliveries[0].why == "A person withdrew this message before it was sent."
+    assert detail.deliveries[0].may_not_resend_because == detail.row.why
+    by = detail.withdrawn
+    assert (by.at, by.actor, by.reason) == (bench.clock.now(), "staff dana", "wrong patient")
+    api = message_whole(detail)
+    assert api["withdrawn"] == {"at": by.at, "by": "dana"}
+    assert bench.desk.message(told["pr-pcp"].id, STAFF).withdrawn is None
+
+
+def test_what_a_person_withdrew_under_an_earlier_version_is_told_right_too(bench):
+    told = bench.told(example("session-outcome.bp-spike"))
+    bench.desk.cancel(told["pr-psych"].id, reason="wrong patient", actor=STAFF)
+    with bench.store.begin() as tx:
+        for table in (messages, deliveries):
+            tx.connection.execute(table.update().where(table.c.cause == "cancelled.person").values(cause=REPLACED))
+    detail = bench.desk.message(told["pr-psych"].id, STAFF)
+    assert (detail.row.cause, detail.deliveries[0].cause) == ("cancelled.person", "cancelled.person")
+    assert detail.withdrawn.reason == "wrong patient"
+
+
+def test_what_a_newer_message_replaced_is_nobodys_withdrawal(bench):
+    event = example("session-outcome.bp-spike")
+    first = bench.told(event)["pr-psych"]
+    bench.told(event | {"version": 2, "amendment_reason": "a typing mistake"})
+    detail = bench.desk.message(first.id, STAFF)
+    assert detail.superseded_by is not None
+    assert (detail.withdrawn, detail.row.cause == "cancelled.person") == (None, False)
 
 
 def test_a_message_that_left_cannot_be_withdrawn(bench, arrived):
