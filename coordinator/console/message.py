@@ -226,6 +226,7 @@ def message_page(
         actions=presenters.actions(current, allowed=person.may("act")) if current else (),
         history=presenters.history(detail.timeline),
         looks=presenters.looks(detail.timeline),
+        reached=presenters.reached(detail),
         to_print=presenters.to_print(detail, current),
         letters=shown,
         documents=presenters.document_names(detail.documents, words.DOCUMENTS),

@@ -12,6 +12,7 @@ from coordinator.domain.delivery import FINAL, State
 from coordinator.domain.errors import Refused
 from coordinator.domain.ids import is_mistyped_reference
 from coordinator.domain.plan import PRIORITIES
+from coordinator.flow.reached import NO_ADDRESS
 from coordinator.flow.read_models import (
     DeliveryView,
     DocumentView,
@@ -218,6 +219,16 @@ def to_print(detail: MessageDetail, current: DeliveryView | None) -> list[Docume
     if current is None or current.channel != "by-hand" or current.state != State.HELD or current.cause != "hand.print":
         return []
     return [one for one in detail.documents if one.role == "letter-pdf"]
+
+
+def reached(detail: MessageDetail) -> list[tuple[DeliveryView, datetime]]:
+    """Return the deliveries that may have reached a wrong place: the latest to each address, with when it left."""
+    found: dict[str, tuple[DeliveryView, datetime]] = {}
+    for one in detail.deliveries:
+        left = [tried.on_wire_at for tried in one.attempts if tried.on_wire_at is not None]
+        if left and one.channel not in NO_ADDRESS:
+            found[one.endpoint_id] = (one, max(left))
+    return sorted(found.values(), key=lambda pair: pair[1])
 
 
 def letters_of(detail: MessageDetail) -> list[DocumentView]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
+from coordinator.console import presenters
 from coordinator.console.access import Person, Requires, Upload, posted, posted_with_file
 from coordinator.console.answers import AnswersService
 from coordinator.console.contracts import Service
@@ -61,7 +62,10 @@ def add_routes(router: APIRouter, service: Service, answers: AnswersService, pag
         try:
             said, evidence = _said(fields), _evidence(sheet)
             token = f"{message_id}|{fields.get('token', '')[:64]}"
-            answers.answers.record(message_id, said, via=via, evidence=evidence, token=token, actor=person.actor)
+            answers.answers.record(
+                message_id, said, via=via, evidence=evidence, token=token, actor=person.actor,
+                delivery_id=fields.get("reached") or None,
+            )  # fmt: skip
         except Refused as refused:
             return _form(request, service, pages, person, message_id, wrong=refused.reason, status=422, kept=fields)
         done = "still-open" if answers.answers.still_open(message_id) else "recorded"
@@ -72,7 +76,10 @@ def add_routes(router: APIRouter, service: Service, answers: AnswersService, pag
         """Open an incident: the letter reached the wrong place. Its address is frozen for everybody at once."""
         note = fields.get("note", "").strip()[:MAX_NOTE]
         try:
-            answers.answers.open_incident(message_id, kind=fields.get("kind", ""), note=note, actor=person.actor)
+            answers.answers.open_incident(
+                message_id, kind=fields.get("kind", ""), note=note, actor=person.actor,
+                delivery_id=fields.get("delivery") or None,
+            )  # fmt: skip
         except Refused as refused:
             return _form(request, service, pages, person, message_id, wrong=refused.reason, status=409, kept=fields)
         return RedirectResponse("/answers?done=incident", 303)
@@ -90,10 +97,9 @@ def _form(
     kept: Mapping[str, str] | None = None,
 ) -> Response:
     detail = service.desk.message(message_id, person.actor)
-    sent = [one for one in detail.deliveries if one.attempts and one.channel not in ("by-hand", "none")]
     return pages.page(
         request, "answer_form.html", person, status=status, detail=detail, row=detail.row, kept=kept or {}, units=UNITS,
-        kinds=KINDS, wrong=wrong, reached=sent[-1] if sent else None,
+        kinds=KINDS, wrong=wrong, reached=presenters.reached(detail),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What the console calls things: states, channels, roles, priorities. Shown to clinic staff, in their words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -262,3 +262,11 @@ WENT_WRONG: Mapping[str, Mapping[str, str]] = {
     "fhir-message": _went_wrong("It went to a wrong record system"),
 }
 """What may have gone wrong with a letter, in the words of the channel it left by. The codes are the same for all."""
+
+
+def went_wrong(channels: Collection[str]) -> Mapping[str, str]:
+    """Return what may have gone wrong with a letter that left by these channels, in the words of all of them."""
+    told = {WENT_WRONG.get(one, WENT_WRONG["fax"])["misdirected-fax"] for one in channels}
+    if "fax" in channels or len(told) == 1:
+        return WENT_WRONG["fax" if "fax" in channels else next(iter(channels))]
+    return _went_wrong("It went to a wrong address")

@@ -19,6 +19,7 @@ from coordinator.flow.misdirected import open_about
 from coordinator.flow.owed import close_calls, open_question, reopen
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
+from coordinator.flow.reached import reached_wrongly
 from coordinator.flow.read_models import Actor
 from coordinator.flow.registry_desk import dumped
 from coordinator.flow.resend import MIN_REASON
@@ -74,8 +75,12 @@ class AnswersDesk(Protocol):
         evidence: Evidence | None,
         token: str,
         actor: Actor,
+        delivery_id: str | None = None,
     ) -> str:
-        """Record an answer that came by reply form (with the page) or by telephone; return its id; raise Refused."""
+        """Record an answer that came by reply form (with the page) or by telephone; return its id; raise Refused.
+
+        `delivery_id` says which address it reached, for a letter that was not meant for who answers.
+        """
         ...
 
     def still_open(self, message_id: str) -> bool:
@@ -98,8 +103,13 @@ class AnswersDesk(Protocol):
         """Return the open incidents, newest first."""
         ...
 
-    def open_incident(self, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
-        """Record that a letter reached the wrong place; freezes the address for all patients; raise Refused."""
+    def open_incident(
+        self, message_id: str, *, kind: str, note: str, actor: Actor, delivery_id: str | None = None
+    ) -> str:  # fmt: skip
+        """Record that a letter reached the wrong place; freezes the address for all patients; raise Refused.
+
+        `delivery_id` says which address it reached, where it left for more than one.
+        """
         ...
 
     def close_incident(self, incident_id: str, *, resolution: str, address_is_right: bool, actor: Actor) -> None:
@@ -190,8 +200,12 @@ class StaffAnswers:
         evidence: Evidence | None,
         token: str,
         actor: Actor,
+        delivery_id: str | None = None,
     ) -> str:
-        """Record an answer that came by reply form (with the page) or by telephone; return its id; raise Refused."""
+        """Record an answer that came by reply form (with the page) or by telephone; return its id; raise Refused.
+
+        `delivery_id` says which address it reached, for a letter that was not meant for who answers.
+        """
         if via == "form" and evidence is None:
             raise Refused("answer.evidence", "Add the page of the reply form; it is the evidence of what was ticked.")
         if evidence is not None:
@@ -205,8 +219,12 @@ class StaffAnswers:
                 raise NotFound("message")
             if not any(may_have_arrived(one) or one.state == State.DEAD for one in tx.deliveries(message_id)):
                 raise Refused("answer.not-sent", "This letter has not left, so it cannot have been answered.")
+            astray = said.kind in MISDIRECTED
+            went = reached_wrongly(tx, message_id, said.kind, delivery_id) if astray else None
             once = f"staff|{token}"
-            return take(self._parts, tx, message, said, via=via, once=once, actor=actor, evidence=evidence)[0]
+            return take(
+                self._parts, tx, message, said, via=via, once=once, actor=actor, delivery=went, evidence=evidence
+            )[0]  # fmt: skip
 
     def still_open(self, message_id: str) -> bool:
         """Return whether the message asks to be told something that no answer has told."""
@@ -263,9 +281,14 @@ class StaffAnswers:
         """Return the open incidents, newest first."""
         return open_incidents(self._parts, actor)
 
-    def open_incident(self, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
-        """Record that a letter reached the wrong place; freezes the address for all patients; raise Refused."""
-        return open_incident(self._parts, message_id, kind=kind, note=note, actor=actor)
+    def open_incident(
+        self, message_id: str, *, kind: str, note: str, actor: Actor, delivery_id: str | None = None
+    ) -> str:  # fmt: skip
+        """Record that a letter reached the wrong place; freezes the address for all patients; raise Refused.
+
+        `delivery_id` says which address it reached, where it left for more than one.
+        """
+        return open_incident(self._parts, message_id, kind=kind, note=note, actor=actor, delivery_id=delivery_id)
 
     def close_incident(self, incident_id: str, *, resolution: str, address_is_right: bool, actor: Actor) -> None:
         """Close an incident with what was found out; raise Refused or NotFound."""

@@ -16,11 +16,12 @@ from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.misdirected import frozen_by, keep_frozen, open_about, thaw
 from coordinator.flow.parts import Parts
 from coordinator.flow.presenting import title_of
+from coordinator.flow.reached import BY_FAX, left_for, reached_wrongly
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend import need_reason
 from coordinator.flow.rows import MessageRecord
 
-KINDS = ("misdirected-fax", "wrong-recipient", "not-my-patient")
+KINDS = (BY_FAX, "wrong-recipient", "not-my-patient")
 """What staff may report; the last two are also what a reader may answer."""
 
 
@@ -45,8 +46,13 @@ class IncidentView:
     """Whether the recipient has another address by now, which is not closed for this."""
 
 
-def open_incident(parts: Parts, message_id: str, *, kind: str, note: str, actor: Actor) -> str:
-    """Record that staff learned of a letter in the wrong place; return the incident; raise Refused or NotFound."""
+def open_incident(
+    parts: Parts, message_id: str, *, kind: str, note: str, actor: Actor, delivery_id: str | None = None
+) -> str:  # fmt: skip
+    """Record that staff learned of a letter in the wrong place; return the incident; raise Refused or NotFound.
+
+    `delivery_id` says which address it reached, where it left for more than one.
+    """
     need_reason(note)
     if kind not in KINDS:
         raise Refused("incident.kind", "Say what happened: a misdirected fax, a wrong recipient, or a wrong patient.")
@@ -55,13 +61,13 @@ def open_incident(parts: Parts, message_id: str, *, kind: str, note: str, actor:
         message = tx.message(message_id, lock=True)
         if message is None:
             raise NotFound("message")
-        gone = [one for one in tx.deliveries(message_id) if one.tries > 0 and one.channel not in {"by-hand", "none"}]
-        if not gone:
+        if not left_for(tx, message_id):
             raise Refused("incident.not-sent", "This letter has not left, so it cannot have reached the wrong place.")
         earlier = tx.incident(stable_uuid("incident", message_id, kind))
         if earlier is not None:
             raise Refused("incident.there", "This was reported before; look at the incident.")
-        return open_about(tx, message, kind, now, actor, delivery=gone[-1], note=note)
+        went = reached_wrongly(tx, message_id, kind, delivery_id)
+        return open_about(tx, message, kind, now, actor, delivery=went, note=note)
 
 
 def close_incident(

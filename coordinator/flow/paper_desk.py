@@ -15,14 +15,12 @@ from coordinator.flow.handover import handed_over_at
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.link_rows import IncidentRow
 from coordinator.flow.parts import Parts
+from coordinator.flow.reached import BY_FAX, left_for
 from coordinator.flow.read_models import Actor
 from coordinator.flow.rows import MessageRecord, may_have_arrived
 from coordinator.letters.refusal import LetterRefused
 from coordinator.letters.translations import LANGUAGES, language_for
 from coordinator.planning.plan import make_plan
-
-UNKNOWN_READER = "misdirected-fax"
-"""The kind of incident in which a fax went to a number whose owner we do not know."""
 
 
 class PaperDesk:
@@ -64,7 +62,7 @@ class PaperDesk:
             if about is None:
                 raise Refused("paper.no-incident", "Record first that the letter reached the wrong place.")
             sent_at = _left_at(tx, about)
-        provider = None if about.kind == UNKNOWN_READER else case.provider(message.provider_id)
+        provider = None if about.kind == BY_FAX else case.provider(message.provider_id)
         made = parts.workshop.letters.papers.misdirected(case.clinic, provider, message.reference, sent_at, now)
         self._audit(message, "letter to a wrong reader made", made, actor)
         return made
@@ -96,9 +94,8 @@ def _left_at(tx: Transaction, about: IncidentRow) -> datetime:
 
     What was sent since, to the right reader, is another letter; and word of a fax may come hours after it.
     """
-    went = [one for one in tx.deliveries(about.message_id) if may_have_arrived(one)]
-    there = [one for one in went if about.endpoint_id in (None, one.endpoint_id)]
-    if not there:
-        return about.raised_at
-    tries = [one.on_wire_at for one in tx.attempts(there[-1].id) if one.on_wire_at is not None]
-    return tries[-1] if tries else handed_over_at(tx, there[-1])
+    if about.endpoint_id is not None:
+        went = left_for(tx, about.message_id, until=about.raised_at)
+        return next((one.at for one in went if one.delivery.endpoint_id == about.endpoint_id), about.raised_at)
+    there = [one for one in tx.deliveries(about.message_id) if may_have_arrived(one)]
+    return handed_over_at(tx, there[-1]) if there else about.raised_at

@@ -100,7 +100,7 @@ def test_a_new_version_that_was_refused_shows_the_difference_again(bench, desk):
 
 @pytest.mark.parametrize("place", ["/", "/sending", "message", "incident"])
 def test_every_reason_is_asked_for_in_full_before_anything_is_posted(bench, desk, place):
-    bench.channels["fax"].script = [Permanent("fax.document")]
+    bench.channels["fax"].script = [("then", Permanent("fax.document"))]
     message = bench.told(example("session-outcome.bp-spike"))["pr-pcp"]
     bench.send_due()
     desk.post("/sending/hold", scope="channel:direct", reason="the line is mended")
