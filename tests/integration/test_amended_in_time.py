@@ -11,6 +11,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import InDoubt, Refused, Transient
 from coordinator.flow import deliver
 from coordinator.flow import prepare as module
+from coordinator.flow.outdated import is_outdated_repeat
 from coordinator.flow.read_models import MessageFilter
 
 IN_ERROR = {"version": 2, "status": "entered-in-error", "amendment_reason": "wrong patient"}
@@ -354,4 +355,29 @@ def test_a_change_that_has_left_is_not_called_replaced_by_one_that_was_taken_bac
         clocks = set(tx.clock_ids(bench.clock.now() + timedelta(days=400), 100))
     assert clocks & {one.id for one in first.values()} == set()  # they had run out, and are not wound anew
     assert held_by(bench) == 2
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize("amended_between", [False, True])
+def test_what_a_person_sends_again_does_not_go_once_its_record_was_entered_in_error(bench, amended_between):
+    """A worker may have it in hand when the retraction is prepared; seed 483 had it follow the retraction."""
+    event = example("session-outcome.bp-spike")
+    told = bench.told(event)["pr-psych"]
+    bench.send_due()
+    (row,) = bench.deliveries(told.id)
+    assert row.state == State.ACKNOWLEDGED
+    if amended_between:
+        take_in(bench, event | TYPED_WRONG)
+        bench.send_due()
+    again = bench.desk.resend(row.id, reason="they cannot find it", token="t-1", actor=STAFF)
+    claimed = [one for one in deliver.claim(bench.parts, "w1", 9) if one.delivery.id == again]
+    take_in(bench, event | IN_ERROR | {"version": 2 + amended_between})
+    before = len(bench.channels[row.channel].held)
+    for one in claimed:
+        deliver.attempt(bench.parts, one)
+    sent_again = next(one for one in bench.deliveries(told.id) if one.id == again)
+    assert sent_again.state == State.CANCELLED
+    assert len(bench.channels[row.channel].held) == before
+    with bench.store.begin(write=False) as tx:  # whatever else may have withdrawn it: asked before the first byte
+        assert is_outdated_repeat(tx, sent_again, tx.message(told.id))
     assert bench.broken() == []
