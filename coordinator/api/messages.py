@@ -16,6 +16,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
 from coordinator.domain.registry import EndpointKind
 from coordinator.domain.values import Code, Instant, Record
+from coordinator.flow.presenting import what_comes
 from coordinator.flow.read_models import Actor, MessageDetail, MessageFilter
 
 Reader = Annotated[Actor, Depends(Requires("messages:read"))]
@@ -143,14 +144,27 @@ def _resend(service: Service, message_id: str, said: ResendBody, key: str | None
     delivery = _delivery_of(detail, said.delivery)
     token = _token(detail, key, actor)
     made = service.desk.resend(delivery, reason=said.reason, token=token, actor=actor)
-    return Answer({"id": message_id, "resend_of": delivery, "delivery": made}, 202)
+    return Answer({"id": message_id, "resend_of": delivery, **_stands(service, message_id, made, actor)}, 202)
 
 
 def _release(service: Service, message_id: str, said: ResendBody, key: str | None, actor: Actor) -> Response:
     detail = service.desk.message(message_id, actor)
     delivery = _delivery_of(detail, said.delivery)
     service.desk.release(delivery, reason=said.reason, token=_token(detail, key, actor), actor=actor)
-    return Answer({"id": message_id, "delivery": delivery, "outcome": "released"})
+    return Answer({"id": message_id, **_stands(service, message_id, delivery, actor), "outcome": "released"})
+
+
+def _stands(service: Service, message_id: str, delivery: str, actor: Actor) -> dict[str, object]:
+    """Return a delivery that was just made or let go on with where it stands: it may not go out at all.
+
+    What was withheld goes on as another delivery: then that one is meant.
+    """
+    detail = service.desk.message(message_id, actor)
+    views = {one.id: one for one in detail.deliveries}
+    view = views[delivery]
+    view = views[detail.row.delivery_id] if view.state == State.CANCELLED else view
+    stands = {"state": view.state, "waits_behind": view.waits_behind, "what_comes": what_comes(view)}
+    return {"delivery": view.id, **stands}
 
 
 def _handover(service: Service, message_id: str, said: HandoverBody, actor: Actor) -> Response:

@@ -14,7 +14,7 @@ from coordinator.api.problems import Answer
 from coordinator.domain.registry import EndpointKind
 from coordinator.domain.values import Code, Record
 from coordinator.flow.hold_rows import Selection
-from coordinator.flow.holds import HoldView
+from coordinator.flow.holds import HoldView, LetGo
 from coordinator.flow.read_models import Actor
 from coordinator.flow.resend_jobs import DEFAULT_PER_MINUTE, FASTEST_PER_MINUTE, JobView, Verb
 from coordinator.flow.sending_desk import SendingDesk
@@ -85,10 +85,10 @@ def _add_holds(router: APIRouter, service: SendingService) -> None:
     async def release(request: Request, actor: Doer) -> Response:
         """Let what is held go on."""
         said = parse(HoldBody, await read_body(request, limit=MAX_ACTION_BYTES))
-        count = await run_in_threadpool(
+        gone = await run_in_threadpool(
             lambda: service.sending.let_go(said.scope, reason=said.reason, actor=actor)
         )  # fmt: skip
-        return Answer({"scope": said.scope, "released": count})
+        return Answer({"scope": said.scope, **_gone(gone)})
 
     @router.get("/v1/restore-hold")
     def restore(actor: Reader) -> Response:
@@ -105,8 +105,8 @@ def _add_holds(router: APIRouter, service: SendingService) -> None:
         if verb == "on":
             await run_in_threadpool(lambda: service.sending.restore_on(reason=said.reason, actor=actor))
             return Answer({"outcome": "held"})
-        count = await run_in_threadpool(lambda: service.sending.restore_off(reason=said.reason, actor=actor))
-        return Answer({"outcome": "released", "released": count})
+        gone = await run_in_threadpool(lambda: service.sending.restore_off(reason=said.reason, actor=actor))
+        return Answer({"outcome": "released", **_gone(gone)})
 
 
 def _add_jobs(router: APIRouter, service: SendingService) -> None:
@@ -150,6 +150,10 @@ def _hold(view: HoldView) -> dict[str, object]:
         "scope": view.scope, "kind": view.kind, "since": view.placed_at, "by": view.placed_by, "reason": view.reason,
         "waiting": view.waiting,
     }  # fmt: skip
+
+
+def _gone(gone: LetGo) -> dict[str, object]:
+    return {"released": gone.go_on, "still_held": gone.still_held, "behind": gone.behind}
 
 
 def _job(view: JobView) -> dict[str, object]:

@@ -15,6 +15,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound
 from coordinator.domain.ids import reference_of
 from coordinator.flow.desk import Desk
+from coordinator.flow.presenting import what_comes
 from coordinator.flow.read_models import MessageFilter, MessageRow
 
 SHOWN, WHOLE_ID = 8, 36
@@ -192,7 +193,8 @@ def resend(message_id: str, reason: str, by_next: bool) -> None:
     detail = desk.message(meant(desk, message_id), at_terminal())
     act = desk.send_by_next if by_next else desk.resend
     name = act(detail.row.delivery_id, reason=reason, token=secrets.token_urlsafe(32), actor=at_terminal())
-    click.echo(f"Resend {name} of {_letter(detail.row)} is on its way.")
+    made = next(one for one in desk.message(detail.row.id, at_terminal()).deliveries if one.id == name)
+    click.echo(f"Made: resend {name} of {_letter(detail.row)}. {what_comes(made)}")
 
 
 @messages.command()

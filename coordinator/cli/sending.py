@@ -53,7 +53,7 @@ def place(scope: str, reason: str) -> None:
 @click.option("--reason", required=True, help="Why it may go on; kept with the record.")
 def release(scope: str, reason: str) -> None:
     """Let SCOPE go on; what waited goes out, the most pressing first."""
-    click.echo(f"Released. {existing().sending.let_go(scope, reason=reason, actor=at_terminal())} go on.")
+    click.echo(f"Released. {existing().sending.let_go(scope, reason=reason, actor=at_terminal()).said()}")
 
 
 @click.group("restore-hold")
@@ -75,7 +75,7 @@ def on(reason: str) -> None:
 @click.option("--reason", required=True, help="What was looked at; kept with the record.")
 def off(reason: str) -> None:
     """Let sending go on. What nobody can say anything about stays in doubt, each for a person."""
-    click.echo(f"Ended. {existing().sending.restore_off(reason=reason, actor=at_terminal())} go on.")
+    click.echo(f"Ended. {existing().sending.restore_off(reason=reason, actor=at_terminal()).said()}")
 
 
 @restore_hold.command()

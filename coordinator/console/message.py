@@ -231,7 +231,7 @@ def message_page(
         letters=shown,
         documents=presenters.document_names(detail.documents, words.DOCUMENTS),
         moving=detail.row.state in presenters.MOVING,
-        done=words.DONE.get(done or ""),
+        done=words.done(done, current),
         wrong=wrong,
         kept=kept,
     )

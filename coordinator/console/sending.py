@@ -12,6 +12,7 @@ from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.values import Code
 from coordinator.flow.endpoint_checks import EndpointRow, Step
 from coordinator.flow.hold_rows import EVERYTHING
+from coordinator.flow.holds import LetGo
 from coordinator.flow.read_models import Actor
 from coordinator.flow.sending_desk import SendingDesk
 
@@ -21,8 +22,11 @@ DONE: Mapping[str, str] = {
     "approved": "The address is in use. What was held for it goes once it is released.",
     "confirmed": "The name counts as theirs from now on.",
     "released": "It is released. What waited goes out now, the most pressing first.",
+    "released-held": "It is released. Some or all of what waited behind it is held in another way too, and waits on.",
     "restored": "Everything is held, and the far sides are being asked what they have.",
     "ended": "Sending goes on. What nobody could say anything about stays in doubt, each for a person.",
+    "ended-held": "The hold is over. Some or all of what waits is held by a person too, as shown here, and waits on; "
+    "what nobody could say anything about stays in doubt, each for a person.",
 }
 
 Form = Annotated[Mapping[str, str], Depends(posted)]
@@ -79,16 +83,20 @@ def add_routes(router: APIRouter, service: SendingService, pages: Pages) -> None
         """Let go what is held."""
         scope, reason = fields.get("scope", "")[:128], fields.get("reason", "").strip()[:MAX_REASON]
         try:
-            service.sending.let_go(scope, reason=reason, actor=person.actor)
+            gone = service.sending.let_go(scope, reason=reason, actor=person.actor)
         except Refused as refused:
             return _page(request, service, pages, person, wrong=refused.reason, status=409)
         except NotFound:
             wrong = "It is not held any more: somebody was faster."
             return _page(request, service, pages, person, wrong=wrong, status=409)
-        return RedirectResponse("/sending?done=released", 303)
+        return RedirectResponse(f"/sending?done=released{_still(gone)}", 303)
 
     _add_restore(router, service, pages)
     _add_checks(router, service, pages)
+
+
+def _still(gone: LetGo) -> str:
+    return "-held" if gone.still_held else ""
 
 
 def _add_restore(router: APIRouter, service: SendingService, pages: Pages) -> None:
@@ -98,8 +106,8 @@ def _add_restore(router: APIRouter, service: SendingService, pages: Pages) -> No
         reason, verb = fields.get("reason", "").strip()[:MAX_REASON], fields.get("verb")
         try:
             if verb == "end":
-                service.sending.restore_off(reason=reason, actor=person.actor)
-                return RedirectResponse("/sending?done=ended", 303)
+                gone = service.sending.restore_off(reason=reason, actor=person.actor)
+                return RedirectResponse(f"/sending?done=ended{_still(gone)}", 303)
             if len(reason) < 5:
                 raise Refused("reason.missing", "Say which copy was restored, and why; it is kept with the record.")
             service.sending.restore_on(reason=reason, actor=person.actor)

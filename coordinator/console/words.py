@@ -6,7 +6,8 @@ from datetime import date
 
 from coordinator.domain.delivery import State
 from coordinator.flow import resend
-from coordinator.flow.presenting import TITLES
+from coordinator.flow.presenting import TITLES, what_comes
+from coordinator.flow.read_models import DeliveryView
 
 MIN_REASON = resend.MIN_REASON
 """Characters of a reason at least: the forms ask for them before anything is posted."""
@@ -138,10 +139,10 @@ JOB_STATES: Mapping[str, str] = {
 }
 
 DONE: Mapping[str, str] = {
-    "resend": "A new delivery was made; it goes out shortly.",
-    "next": "It goes by the next address shortly, marked as a copy where an earlier one may be known.",
-    "release": "Released. It goes on when it is due.",
-    "recompose": "A new version was composed and goes out shortly. The old one is kept.",
+    "resend": "A new delivery was made.",
+    "next": "The next address was taken; a letter is marked as a copy where an earlier one may be known.",
+    "release": "Released.",
+    "recompose": "A new version was composed. The old one is kept.",
     "cancel": "Withdrawn. Nothing of it has left.",
     "handover": "The hand-over is on record.",
     "confirmed": "Answered. The event goes on.",
@@ -149,6 +150,18 @@ DONE: Mapping[str, str] = {
     "not-confirmed": "Answered. The event stays until the source sends a correction.",
     "password": "Your password was changed. Other browsers were signed out.",
 }
+
+GOING = frozenset({"resend", "next", "release", "recompose"})
+"""Acts after which something is to go out; where it stands is said with them."""
+
+
+def done(verb: str | None, current: DeliveryView | None) -> str | None:
+    """Return what an act came to: that it was done, and where the delivery that came of it stands."""
+    said = DONE.get(verb or "")
+    if said is None or current is None or verb not in GOING:
+        return said
+    return f"{said} {what_comes(current)}"
+
 
 PROOF: tuple[tuple[str, str, str, str], ...] = (
     (

@@ -37,6 +37,12 @@ class Closed:
         """Return whether a delivery by this way has to wait."""
         return self.everything or channel in self.channels or endpoint_id in self.endpoints
 
+    def scopes_over(self, channel: str, endpoint_id: str) -> tuple[str, ...]:
+        """Return the holds that a delivery by this way waits behind, the widest first."""
+        found = [EVERYTHING] if self.everything else []
+        found += [f"channel:{channel}"] if channel in self.channels else []
+        return (*found, *([f"endpoint:{endpoint_id}"] if endpoint_id in self.endpoints else []))
+
 
 def closed_by(scopes: Sequence[str]) -> Closed:
     """Return what holds of these scopes close."""
@@ -122,8 +128,8 @@ class HoldPart(Protocol):
         """Lift a hold; return False when there was none."""
         ...
 
-    def waiting_behind(self, scope: str) -> int:
-        """Return how many deliveries wait to be sent behind a scope."""
+    def waiting_behind(self, scope: str, *, but: Closed | None = None) -> int:
+        """Return how many deliveries wait to be sent behind a scope, without those by a way that is closed in `but`."""
         ...
 
     def unreviewed(self, before: datetime, limit: int) -> Sequence[str]:

@@ -13,7 +13,7 @@ from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused
 from coordinator.domain.registry import EndpointKind
 from coordinator.flow.addresses import known_endpoint
-from coordinator.flow.hold_rows import EVERYTHING, HoldKind, HoldRow
+from coordinator.flow.hold_rows import EVERYTHING, HoldKind, HoldRow, closed_by
 from coordinator.flow.ledger import Transaction
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
@@ -34,6 +34,27 @@ class HoldView:
     placed_by: str
     reason: str
     waiting: int
+
+
+@dataclass(frozen=True)
+class LetGo:
+    """What came of lifting a hold."""
+
+    go_on: int
+    """Deliveries that go out now."""
+    still_held: int = 0
+    """Deliveries that waited behind it, and wait on behind another hold."""
+    behind: tuple[str, ...] = ()
+    """The holds that are left, when something waits on behind them."""
+
+    def said(self) -> str:
+        """Return it as a sentence or two."""
+        if not self.still_held:
+            return f"{self.go_on} go on."
+        waits = "waits" if self.still_held == 1 else "wait"
+        return (
+            f"{self.go_on} go on. {self.still_held} still {waits}, behind what else is held: {', '.join(self.behind)}."
+        )
 
 
 @dataclass(frozen=True)
@@ -69,8 +90,11 @@ def hold(parts: Parts, scope: str, *, reason: str, actor: Actor) -> HoldView:
         return _view(tx, row)
 
 
-def let_go(parts: Parts, scope: str, *, reason: str, actor: Actor) -> int:
-    """Lift a hold; return how many deliveries go on. The oldest and most pressing go first, at the usual limits."""
+def let_go(parts: Parts, scope: str, *, reason: str, actor: Actor) -> LetGo:
+    """Lift a hold; return how many deliveries go on, and how many wait on behind another one.
+
+    The oldest and most pressing go first, at the usual limits.
+    """
     need_reason(reason)
     now = parts.clock.now()
     with parts.ledger.begin() as tx:
@@ -81,11 +105,21 @@ def let_go(parts: Parts, scope: str, *, reason: str, actor: Actor) -> int:
             raise Refused(
                 "hold.restore", "This hold stands because the database was restored. Use the page of the restore."
             )
-        waiting = tx.waiting_behind(scope)
-        tx.lift_hold(scope)
+        gone = _lift(tx, scope)
         tx.audit(actor, "sending released", at=now, subject=scope[:64], detail=reason)
-        write(Log.SENDING_RELEASED, count=waiting)
-    return waiting
+        write(Log.SENDING_RELEASED, count=gone.go_on)
+    return gone
+
+
+def _lift(tx: Transaction, scope: str) -> LetGo:
+    waiting = tx.waiting_behind(scope)
+    tx.lift_hold(scope)
+    go_on = tx.waiting_behind(scope, but=tx.closed())
+    if go_on == waiting:
+        return LetGo(go_on)
+    others = [one.scope for one in tx.holds()]
+    behind = [one for one in others if tx.waiting_behind(scope, but=closed_by([one])) < waiting]
+    return LetGo(go_on, waiting - go_on, tuple(behind))
 
 
 def hold_after_restore(parts: Parts, *, reason: str, actor: Actor) -> bool:
@@ -145,8 +179,10 @@ def restore_status(parts: Parts) -> RestoreView:
         )
 
 
-def end_restore_hold(parts: Parts, *, reason: str, actor: Actor) -> int:
-    """Let sending go on after a restore; return how many deliveries go out. Refused while something was not looked at.
+def end_restore_hold(parts: Parts, *, reason: str, actor: Actor) -> LetGo:
+    """Let sending go on after a restore; return how many deliveries go out, or are still held.
+
+    Refused while something was not looked at.
 
     What nobody can say anything about stays in doubt: it is never sent by itself.
     """
@@ -167,11 +203,10 @@ def end_restore_hold(parts: Parts, *, reason: str, actor: Actor) -> int:
                 "A worker had some messages in hand when the copy was made. Let the service run for three minutes, so "
                 "that they are looked at too, and try again.",
             )
-        waiting = tx.waiting_behind(EVERYTHING)
-        tx.lift_hold(EVERYTHING)
+        gone = _lift(tx, EVERYTHING)
         tx.audit(actor, "restore hold ended", at=now, detail=reason)
-        write(Log.SENDING_RELEASED, count=waiting)
-    return waiting
+        write(Log.SENDING_RELEASED, count=gone.go_on)
+    return gone
 
 
 def _need_scope(tx: Transaction, scope: str) -> None:

@@ -38,6 +38,8 @@ STANDING = {
     State.IN_DOUBT: "It may have arrived; the far side is being asked.",
     State.CANCELLED: "Withdrawn before it was sent.",
 }
+HELD_NAMES = {"everything": "everything", "channel": "its channel", "endpoint": "its address"}
+"""What a hold holds, in the words of one delivery that waits behind it."""
 
 
 def title_of(message: MessageRecord) -> str:
@@ -201,6 +203,8 @@ def delivery_view(
         for one in tx.receipts(row.id)
     ]
     open_message = message.state in {"open", "withheld"}
+    behind = tx.closed().scopes_over(row.channel, row.endpoint_id) if row.state == State.PENDING else ()
+    cause = parts.causes.get("release.paused") if behind else cause
     return DeliveryView(
         id=row.id,
         channel=row.channel,
@@ -223,7 +227,24 @@ def delivery_view(
         may_cancel=open_message and row.state in {State.PENDING, State.HELD},
         may_record_handover=open_message and row.state == State.HELD and row.channel == "by-hand",
         write_on_it=_write_on_it(tx, message, row),
+        waits_behind=behind,
     )
+
+
+def what_comes(view: DeliveryView) -> str:
+    """Return what becomes of a delivery that was just made or let go on: as it stands, and no more than that."""
+    if view.waits_behind:
+        of = " and of ".join(f"{HELD_NAMES[one.partition(':')[0]]}{_scope(one)}" for one in view.waits_behind)
+        return f"It waits behind the hold of {of}, and goes out once that is lifted."
+    if view.state == State.PENDING:
+        return "It goes out when it is due."
+    if view.state == State.HELD and view.cause == TO_PRINT:
+        return "It goes by no channel: it is to be printed and handed over."
+    return f"{view.why} {view.next_step}".rstrip()
+
+
+def _scope(scope: str) -> str:
+    return f" ({scope})" if ":" in scope else ""
 
 
 def _write_on_it(tx: Transaction, message: MessageRecord, row: DeliveryRow) -> str:

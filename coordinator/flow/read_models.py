@@ -102,6 +102,8 @@ class DeliveryView:
     """Where it goes when it is sent again now; None when it may not be."""
     write_on_it: str = ""
     """For paper that waits to be handed over: the words that make it known as a copy; empty for a first one."""
+    waits_behind: tuple[str, ...] = ()
+    """The holds that it waits behind, by their scopes, the widest first."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from coordinator.flow import holds as holding
 from coordinator.flow import recompose as anew
 from coordinator.flow import resend_jobs
 from coordinator.flow.hold_rows import JobMode, Selection
-from coordinator.flow.holds import HoldView, RestoreView
+from coordinator.flow.holds import HoldView, LetGo, RestoreView
 from coordinator.flow.parts import Parts
 from coordinator.flow.read_models import Actor
 from coordinator.flow.recompose import Recomposed
@@ -50,8 +50,8 @@ class SendingDesk(Protocol):
         """Hold an address, a channel or everything; raise Refused or NotFound."""
         ...
 
-    def let_go(self, scope: str, *, reason: str, actor: Actor) -> int:
-        """Lift a hold; return how many deliveries go on."""
+    def let_go(self, scope: str, *, reason: str, actor: Actor) -> LetGo:
+        """Lift a hold; return how many deliveries go on, and how many wait on behind another one."""
         ...
 
     def restore(self) -> RestoreView:
@@ -62,8 +62,8 @@ class SendingDesk(Protocol):
         """Say that the database is an older copy; return False when that is known."""
         ...
 
-    def restore_off(self, *, reason: str, actor: Actor) -> int:
-        """Let sending go on after a restore; return how many deliveries go out; raise Refused."""
+    def restore_off(self, *, reason: str, actor: Actor) -> LetGo:
+        """Let sending go on after a restore; return how many deliveries go out or are still held; raise Refused."""
         ...
 
     def plan_job(
@@ -133,8 +133,8 @@ class StaffSending:
         """Hold an address, a channel or everything; raise Refused or NotFound."""
         return holding.hold(self._parts, scope, reason=reason, actor=actor)
 
-    def let_go(self, scope: str, *, reason: str, actor: Actor) -> int:
-        """Lift a hold; return how many deliveries go on."""
+    def let_go(self, scope: str, *, reason: str, actor: Actor) -> LetGo:
+        """Lift a hold; return how many deliveries go on, and how many wait on behind another one."""
         return holding.let_go(self._parts, scope, reason=reason, actor=actor)
 
     def restore(self) -> RestoreView:
@@ -145,8 +145,8 @@ class StaffSending:
         """Say that the database is an older copy; return False when that is known."""
         return holding.hold_after_restore(self._parts, reason=reason, actor=actor)
 
-    def restore_off(self, *, reason: str, actor: Actor) -> int:
-        """Let sending go on after a restore; return how many deliveries go out; raise Refused."""
+    def restore_off(self, *, reason: str, actor: Actor) -> LetGo:
+        """Let sending go on after a restore; return how many deliveries go out or are still held; raise Refused."""
         return holding.end_restore_hold(self._parts, reason=reason, actor=actor)
 
     def plan_job(

@@ -134,10 +134,17 @@ class HoldRows(Part):
         self._ahead.closed = None
         return self._run(sa.delete(holds).where(holds.c.scope == scope)).rowcount == 1
 
-    def waiting_behind(self, scope: str) -> int:
-        """Return how many deliveries wait to be sent behind a scope."""
+    def waiting_behind(self, scope: str, *, but: Closed | None = None) -> int:
+        """Return how many deliveries wait to be sent behind a scope, without those by a way that is closed in `but`."""
         what, _, name = scope.partition(":")
         query = sa.select(sa.func.count()).where(deliveries.c.state.in_([State.PENDING, State.CLAIMED]))
+        if but is not None:
+            if but.everything:
+                return 0
+            query = query.where(
+                deliveries.c.channel.not_in(sorted(but.channels)),
+                deliveries.c.endpoint_id.not_in(sorted(but.endpoints)),
+            )
         if what == "channel":
             query = query.where(deliveries.c.channel == name)
         elif scope != EVERYTHING:

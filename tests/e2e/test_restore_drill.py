@@ -170,7 +170,7 @@ def test_the_drill(house, capsys):
     house.until(lambda: all(one.state.value != "pending" for one in house.rows()))
     looked_s = time.monotonic() - began
     assert house.held_there() == delivered
-    released = house.service.sending.restore_off(reason="drill: every far side was asked", actor=STAFF)
+    released = house.service.sending.restore_off(reason="drill: every far side was asked", actor=STAFF).go_on
     time.sleep(5)
     house.until(house.at_rest)
     assert house.held_there() == delivered

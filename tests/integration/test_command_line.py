@@ -13,6 +13,9 @@ from click.testing import CliRunner
 
 from coordinator import bootstrap
 from coordinator.cli import main
+from coordinator.domain.delivery import State
+from coordinator.flow.addresses import address_key
+from coordinator.flow.rows import EndpointHealth
 from coordinator.flow.watch import folder_lock
 from coordinator.settings import shipped
 
@@ -190,6 +193,22 @@ def prepared(terminal, path=SPIKE):
     return made, {one["provider_id"]: one for one in json.loads(terminal("messages", "list", "--json").output)}
 
 
+def held(made, row, cause="fax.refused"):
+    """Give the message's last delivery to a person."""
+    with made.store.begin() as tx:
+        tx.move_delivery(tx.deliveries(row["id"])[-1].id, State.HELD, at=made.parts.clock.now(), cause=cause)
+
+
+def closed(made, row):
+    """Close the number of the message's fax for everybody: no machine answers there."""
+    number = example("clinic")["providers"][1]["endpoints"][0]["address"]
+    with made.store.begin() as tx:
+        now, endpoint_id = made.parts.clock.now(), tx.deliveries(row["id"])[-1].endpoint_id
+        key = address_key(tx, number)
+        shut = EndpointHealth(endpoint_id, suspended_at=now, suspended_address_key=key, cause="fax.no-fax-tone")
+        tx.put_health(shut, now)
+
+
 @pytest.mark.parametrize("verb", ["cancel", "resend"])
 def test_no_name_and_no_event_id_is_taken_for_the_message_that_an_act_is_about(terminal, verb):
     _, listed = prepared(terminal)
@@ -221,6 +240,27 @@ def test_a_withdrawal_takes_an_id_or_the_reference_and_names_the_letter(terminal
     assert re.search(r"^Withdrawn by terminal:\S+ at .* UTC: the wrong office$", shown, re.MULTILINE)
     left = {one["id"]: one["state"] for one in json.loads(terminal("messages", "list", "--json").output)}
     assert left == {row["id"]: "cancelled", listed["pr-psych"]["id"]: "pending"}
+
+
+def test_a_resend_of_what_is_held_or_on_paper_only_does_not_say_that_it_is_on_its_way(terminal):
+    made, listed = prepared(terminal)
+    row = listed["pr-pcp"]
+    held(made, row)
+    terminal("holds", "place", "channel:fax", "--reason", "the line is down")
+    done = terminal("messages", "resend", row["id"][:8], "--reason", "they ask for it")
+    assert done.exit_code == 0, done.output
+    assert f"of {row['title']} for {row['recipient']}, reference {row['reference']}. It waits behind" in done.output
+    terminal("holds", "place", "everything", "--reason", "a bad release")
+    assert (
+        "0 go on. 1 still waits, behind what else is held: everything."
+        in terminal("holds", "release", "channel:fax", "--reason", "it is back").output
+    )
+    terminal("holds", "release", "everything", "--reason", "it is back")
+    held(made, row)
+    closed(made, row)
+    done = terminal("messages", "resend", row["id"][:8], "--reason", "they ask for it")
+    assert "It goes by no channel: it is to be printed and handed over." in done.output
+    assert "on its way" not in done.output
 
 
 def test_what_left_about_a_patient_is_listed_and_which_of_it_was_part2(terminal):
@@ -256,7 +296,6 @@ def test_what_left_about_a_patient_is_listed_and_which_of_it_was_part2(terminal)
 
 
 def test_another_fax_machine_is_listed_and_confirmed_at_a_terminal(terminal):
-    from coordinator.flow.addresses import address_key
     from coordinator.flow.station_rows import StationRow
 
     terminal("migrate")

@@ -4,8 +4,9 @@ import pytest
 from bench_parts import STAFF, example
 
 from coordinator.domain.delivery import State
-from coordinator.domain.errors import NotFound, Refused
+from coordinator.domain.errors import NotFound, Permanent, Refused
 from coordinator.flow import deliver, holds, sweep
+from coordinator.flow.presenting import what_comes
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_a_held_address_keeps_its_messages_and_loses_no_attempt(bench, spike):
     assert (kept.state, kept.tries, kept.attempts_used) == (State.PENDING, 0, 0)
     assert bench.state(spike["pr-pcp"].id) == State.ACKNOWLEDGED
     assert bench.broken() == []
-    assert holds.let_go(bench.parts, view.scope, reason="the move is done", actor=STAFF) == 1
+    assert holds.let_go(bench.parts, view.scope, reason="the move is done", actor=STAFF) == holds.LetGo(1)
     bench.send_due()
     assert bench.state(spike["pr-psych"].id) == State.ACKNOWLEDGED
     assert len(bench.channels["fhir-rest"].held) == 1
@@ -69,6 +70,47 @@ def test_a_held_message_says_so_and_still_comes_up_by_its_clock(bench, spike):
     bench.sweep()
     shown = bench.desk.message(spike["pr-psych"].id, STAFF).row
     assert (shown.cause, shown.needs_person) == ("release.paused", True)
+
+
+def test_only_what_no_other_hold_covers_goes_on_when_a_hold_is_lifted(bench, spike):
+    row = routes(bench, spike)["pr-psych"]
+    address = f"endpoint:{row.endpoint_id}"
+    for scope in (address, f"channel:{row.channel}", "channel:direct", "everything"):
+        holds.hold(bench.parts, scope, reason="we look into something", actor=STAFF)
+    gone = holds.let_go(bench.parts, "everything", reason="all but that address", actor=STAFF)
+    assert gone == holds.LetGo(1, 1, (f"channel:{row.channel}", address))
+    assert gone.said() == f"1 go on. 1 still waits, behind what else is held: channel:{row.channel}, {address}."
+    assert holds.let_go(bench.parts, address, reason="the move is done", actor=STAFF).go_on == 0
+    assert bench.send_due() == 1
+    assert holds.let_go(bench.parts, f"channel:{row.channel}", reason="the move is done", actor=STAFF).said() == (
+        "1 go on."
+    )
+    assert bench.send_due() == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        (
+            "endpoint:{0.endpoint_id}",
+            "It waits behind the hold of its address (endpoint:{0.endpoint_id}), and goes out",
+        ),
+        ("channel:{0.channel}", "It waits behind the hold of its channel (channel:{0.channel}), and goes out"),
+        ("everything", "It waits behind the hold of everything, and goes out"),
+    ],
+)
+def test_what_is_sent_again_behind_a_hold_says_what_it_waits_for(bench, spike, scope, said):
+    row = routes(bench, spike)["pr-psych"]
+    bench.channels[row.channel].script = [Permanent("fhir.422")]
+    bench.send_due()
+    holds.hold(bench.parts, scope.format(row), reason="we look into something", actor=STAFF)
+    name = bench.desk.resend(row.id, reason="their server was mended", token="t" * 43, actor=STAFF)
+    view = next(one for one in bench.desk.message(row.message_id, STAFF).deliveries if one.id == name)
+    assert what_comes(view) == f"{said.format(row)} once that is lifted."
+    assert view.why == bench.parts.causes.get("release.paused").sentence
+    holds.let_go(bench.parts, scope.format(row), reason="all is well there", actor=STAFF)
+    view = next(one for one in bench.desk.message(row.message_id, STAFF).deliveries if one.id == name)
+    assert (what_comes(view), view.waits_behind) == ("It goes out when it is due.", ())
 
 
 def test_two_people_cannot_hold_the_same_thing_twice_and_a_hold_needs_a_reason(bench, spike):

@@ -42,7 +42,7 @@ def test_what_the_far_side_has_is_found_there_and_never_sent_again(bench, spike)
     bench.send_due()
     assert {bench.state(one.id) for one in spike.values()} == {State.ACKNOWLEDGED}
     assert holds.restore_status(bench.parts).arrived == len(spike)
-    assert holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF) == 0
+    assert holds.end_restore_hold(bench.parts, reason="all was looked at", actor=STAFF).go_on == 0
     bench.send_due()
     assert {kind: one.held for kind, one in bench.channels.items()} == before
 
@@ -55,10 +55,23 @@ def test_what_the_far_side_has_not_goes_out_only_after_a_person_has_released_it(
     assert bench.send_due() == 0
     assert {bench.state(one.id) for one in spike.values()} == {State.PENDING}
     assert holds.restore_status(bench.parts).absent == len(spike)
-    assert holds.end_restore_hold(bench.parts, reason="they have nothing", actor=STAFF) == len(spike)
+    assert holds.end_restore_hold(bench.parts, reason="they have nothing", actor=STAFF).go_on == len(spike)
     bench.send_due()
     assert {bench.state(one.id) for one in spike.values()} == {State.ACKNOWLEDGED}
     assert bench.broken() == []
+
+
+def test_the_end_of_the_hold_counts_only_what_no_hold_of_a_person_covers(bench, spike):
+    bench.clock.turn(hours=1)
+    row = bench.deliveries(spike["pr-psych"].id)[0]
+    holds.hold_after_restore(bench.parts, reason="restored", actor=WATCH)
+    bench.sweep()
+    holds.hold(bench.parts, f"endpoint:{row.endpoint_id}", reason="their server is being moved", actor=STAFF)
+    bench.clock.turn(minutes=5)
+    bench.sweep()
+    gone = holds.end_restore_hold(bench.parts, reason="they have nothing", actor=STAFF)
+    assert gone == holds.LetGo(1, 1, (f"endpoint:{row.endpoint_id}",))
+    assert bench.send_due() == 1
 
 
 def test_what_nobody_can_say_stays_in_doubt_for_a_person(bench, spike):

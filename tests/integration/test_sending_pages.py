@@ -17,6 +17,7 @@ from coordinator.api import sending as api_sending
 from coordinator.console.access import form_token
 from coordinator.console.app import build
 from coordinator.domain.delivery import State
+from coordinator.domain.errors import Permanent
 from coordinator.flow import holds
 from coordinator.flow.addresses import approve
 from coordinator.flow.answers import StaffAnswers
@@ -87,6 +88,24 @@ def test_a_hold_stands_on_every_page_with_who_why_since_when_and_how_many(bench,
     assert desk.post("/sending/release", scope=f"endpoint:{row.endpoint_id}", reason="").status_code == 409
     assert desk.post("/sending/release", scope=f"endpoint:{row.endpoint_id}", reason="it is done").status_code == 303
     assert "Nothing is held" in desk.get("/sending").text
+
+
+def test_a_page_does_not_say_that_something_goes_out_that_is_held_or_is_to_be_printed(bench, desk):
+    told = bench.told(example("session-outcome.bp-spike"))
+    row = bench.deliveries(told["pr-pcp"].id)[0]
+    bench.channels[row.channel].script = [Permanent("fax.document")]
+    bench.send_due()
+    for scope in (f"endpoint:{row.endpoint_id}", f"channel:{row.channel}"):
+        assert desk.post("/sending/hold", scope=scope, reason="their line is being moved").status_code == 303
+    page, reason = f"/messages/{row.message_id}", "their line was mended"
+    done = desk.post(f"{page}/resend", delivery=row.id, token="t" * 43, reason=reason)
+    assert "A new delivery was made. It waits behind the hold of its channel" in desk.get(done.headers["location"]).text
+    done = desk.post("/sending/release", scope=f"channel:{row.channel}", reason="it is done")
+    assert "is held in another way too, and waits on" in desk.get(done.headers["location"]).text
+    made = bench.deliveries(row.message_id)[-1]
+    done = desk.post(f"{page}/next", delivery=made.id, token="u" * 43, reason=reason)
+    assert bench.deliveries(row.message_id)[-1].channel == "by-hand"
+    assert "it is to be printed and handed over" in desk.get(done.headers["location"]).text
 
 
 def test_a_restore_is_told_on_every_page_and_ended_with_a_reason(bench):
@@ -401,7 +420,8 @@ def test_the_api_holds_releases_draws_up_and_starts(bench):
     assert web.post("/v1/holds", json=hold, headers=may).json()["waiting"] == 0
     assert web.post("/v1/holds", json=hold, headers=may).status_code == 409
     assert web.get("/v1/holds", headers=may_not).json()["holds"][0]["reason"] == "the line is down"
-    assert web.post("/v1/holds/release", json=hold, headers=may).json() == {"scope": "channel:fax", "released": 0}
+    released = {"scope": "channel:fax", "released": 0, "still_held": 0, "behind": []}
+    assert web.post("/v1/holds/release", json=hold, headers=may).json() == released
     off = "/v1/restore-hold/off"
     for place, body in (("/v1/holds/release", hold), (off, {"reason": "all was looked at"})):
         missing = web.post(place, json=body, headers=may)

@@ -166,7 +166,10 @@ def test_a_message_is_sent_again_with_its_reason(service, client, allowed):
     headers = allowed("messages:act")
     answer = client.post("/v1/messages/m-3/resend", json={"reason": "number corrected"}, headers=headers)
     assert answer.status_code == 202
-    assert answer.json() == {"id": "m-3", "resend_of": "d-3", "delivery": "d-3-again"}
+    assert answer.json() == {
+        "id": "m-3", "resend_of": "d-3", "delivery": "d-3-again", "state": "pending", "waits_behind": [],
+        "what_comes": "It goes out when it is due.",
+    }  # fmt: skip
     assert service.desk.done == [("resend", "d-3", "number corrected", EHR)]
 
 

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 from account_fakes import CountingDice, HandClock, MemoryAccountStore, some_accounts
-from web_data import LETTER, NOW, a_detail, rich_rows
+from web_data import LETTER, NOW, a_delivery, a_detail, rich_rows
 
 from coordinator.domain.delivery import State
 from coordinator.domain.errors import NotFound, Refused
@@ -99,7 +99,10 @@ class FakeDesk:
         self.seen.append(("message", message_id, actor))
         for row in self.rows:
             if row.id == message_id:
-                return a_detail(row)
+                detail = a_detail(row)
+                again = [one for one in self.tokens.values() if one.startswith(f"{row.delivery_id}-")]
+                made = [a_delivery(row, id=one, state=State.PENDING, attempts=(), receipts=()) for one in again]
+                return replace(detail, deliveries=(*detail.deliveries, *made))
         raise NotFound("message")
 
     def document(self, document_id, actor):
